@@ -1,0 +1,240 @@
+#include "log.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#define TEXT_MAX  1024 /* bytes of one escaped value; more is cut */
+#define KEY_MAX   64
+#define ERROR_MAX (TEXT_MAX + 16) /* room kept for `error` behind the data, quotes included */
+#define TAIL_MAX  4               /* closing braces and the line feed */
+
+static struct {
+    char service[KEY_MAX];
+    enum log_level min_level;
+} config = {"", LOG_INFO};
+
+static const char *const level_names[] = {
+    [LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_WARN] = "warn", [LOG_ERROR] = "error"};
+
+/* One line in the making.  Every put_ either adds its whole piece below `limit`, or nothing, so
+ * that the line is valid JSON wherever the room ends. */
+struct line {
+    char text[LOG_LINE_MAX];
+    size_t len;
+    size_t limit;
+};
+
+void
+log_init(const char *service, enum log_level min_level)
+{
+    (void)snprintf(config.service, sizeof(config.service), "%s", service);
+    config.min_level = min_level;
+}
+
+bool
+log_enabled(enum log_level level)
+{
+    return level >= config.min_level;
+}
+
+bool
+log_level_read(const char *text, enum log_level *ret)
+{
+    for (size_t i = 0; i < ARRAY_LEN(level_names); i++) {
+        if (strcmp(text, level_names[i]) == 0) {
+            *ret = (enum log_level)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+put(struct line *l, const char *data, size_t len)
+{
+    if (len <= l->limit - l->len) {
+        memcpy(l->text + l->len, data, len);
+        l->len += len;
+    }
+}
+
+/* Length of the well-formed UTF-8 character at p, or 0.  `p` is NUL-terminated, and a NUL is no
+ * continuation byte, so nothing behind it is read. */
+static size_t
+utf8_length(const unsigned char *p)
+{
+    if (p[0] < 0x80)
+        return 1;
+    if (p[0] >= 0xC2 && p[0] <= 0xDF)
+        return (p[1] & 0xC0) == 0x80 ? 2 : 0;
+    if (p[0] >= 0xE0 && p[0] <= 0xEF) {
+        const unsigned char low = p[0] == 0xE0 ? 0xA0 : 0x80;
+        const unsigned char high = p[0] == 0xED ? 0x9F : 0xBF; /* no surrogates */
+        return p[1] >= low && p[1] <= high && (p[2] & 0xC0) == 0x80 ? 3 : 0;
+    }
+    if (p[0] >= 0xF0 && p[0] <= 0xF4) {
+        const unsigned char low = p[0] == 0xF0 ? 0x90 : 0x80;
+        const unsigned char high = p[0] == 0xF4 ? 0x8F : 0xBF; /* up to U+10FFFF */
+        return p[1] >= low && p[1] <= high && (p[2] & 0xC0) == 0x80 && (p[3] & 0xC0) == 0x80 ? 4
+                                                                                             : 0;
+    }
+    return 0;
+}
+
+/* The piece of a JSON string for the character at p; returns its length in *ret_taken and in
+ * `ret` (up to 6 bytes). */
+static size_t
+escape(const unsigned char *p, char ret[8], size_t *ret_taken)
+{
+    static const char hex[] = "0123456789abcdef";
+    const size_t n = utf8_length(p);
+
+    *ret_taken = MAX(n, 1);
+    if (n == 0) {
+        memcpy(ret, "\xEF\xBF\xBD", 3); /* U+FFFD */
+        return 3;
+    }
+    if (p[0] == '"' || p[0] == '\\') {
+        ret[0] = '\\';
+        ret[1] = (char)p[0];
+        return 2;
+    }
+    if (p[0] == '\n') {
+        memcpy(ret, "\\n", 2);
+        return 2;
+    }
+    if (p[0] < 0x20) {
+        memcpy(ret, "\\u00", 4);
+        ret[4] = hex[p[0] >> 4];
+        ret[5] = hex[p[0] & 15];
+        return 6;
+    }
+    memcpy(ret, p, n);
+    return n;
+}
+
+/* A JSON string of at most `max` escaped bytes; what is cut ends in "...". */
+static void
+put_string(struct line *l, const char *text, size_t max)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    const size_t room = l->limit - l->len;
+
+    if (room < 2 + 3)
+        return;
+    const size_t end = l->len + 1 + MIN(max, room - 2 - 3);
+    char piece[8];
+    size_t taken;
+
+    l->text[l->len++] = '"';
+    while (*p != '\0') {
+        const size_t len = escape(p, piece, &taken);
+
+        if (len > end - l->len) {
+            put(l, "...", 3);
+            break;
+        }
+        put(l, piece, len);
+        p += taken;
+    }
+    l->text[l->len++] = '"';
+}
+
+/* ,"name":"text" */
+static void
+put_member(struct line *l, const char *name, const char *text, size_t max)
+{
+    put(l, ",\"", 2);
+    put(l, name, strlen(name));
+    put(l, "\":", 2);
+    put_string(l, text, max);
+}
+
+/* Does the key, without '-' and '_' and in lower case, contain a word that names a secret? */
+static bool
+is_secret(const char *key)
+{
+    static const char *const words[] = {"password", "token",  "authorization",
+                                        "apikey",   "secret", "signature"};
+    char plain[KEY_MAX + 1];
+    size_t len = 0;
+
+    for (const char *p = key; *p != '\0' && len < KEY_MAX; p++) {
+        if (*p == '-' || *p == '_')
+            continue;
+        plain[len++] = *p >= 'A' && *p <= 'Z' ? (char)(*p - 'A' + 'a') : *p;
+    }
+    plain[len] = '\0';
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (strstr(plain, words[i]) != NULL)
+            return true;
+    return false;
+}
+
+/* "key":value, all of it or nothing. */
+static void
+put_field(struct line *l, const struct log_field *f, bool first)
+{
+    const size_t start = l->len;
+    const size_t least = KEY_MAX + 3 + 32 + 8; /* longest key, quotes, a number, a short text */
+
+    if (l->limit - start < least)
+        return;
+    if (!first)
+        put(l, ",", 1);
+    put_string(l, f->key, KEY_MAX);
+    put(l, ":", 1);
+    if (is_secret(f->key)) {
+        put(l, "\"***\"", 5);
+    } else if (f->text != NULL) {
+        put_string(l, f->text, TEXT_MAX);
+    } else {
+        char number[24];
+        const int n = snprintf(number, sizeof(number), "%lld", (long long)f->number);
+        put(l, number, (size_t)n);
+    }
+}
+
+static void
+write_line(const struct line *l)
+{
+    /* A line is no longer than PIPE_BUF, so a pipe takes it whole.  A log that cannot be written
+     * must not stop a request: there is nobody left to tell. */
+    while (write(STDERR_FILENO, l->text, l->len) < 0 && errno == EINTR) {
+    }
+}
+
+void
+log_write(enum log_level level, const char *event, const char *request_id, const char *error,
+          const struct log_field *fields, size_t count)
+{
+    struct line l;
+    char timestamp[TIMESTAMP_SIZE];
+
+    if (!log_enabled(level))
+        return;
+    l.len = 0;
+    l.limit = LOG_LINE_MAX - TAIL_MAX - ERROR_MAX;
+    timestamp_format(wall_us(), timestamp);
+    put(&l, "{\"timestamp\":\"", 14);
+    put(&l, timestamp, TIMESTAMP_SIZE - 1);
+    put(&l, "\"", 1);
+    put_member(&l, "level", level_names[level], KEY_MAX);
+    put_member(&l, "service", config.service, KEY_MAX);
+    put_member(&l, "event", event, 4 * KEY_MAX);
+    if (request_id != NULL && request_id[0] != '\0')
+        put_member(&l, "request_id", request_id, KEY_MAX);
+    if (count > 0) {
+        put(&l, ",\"data\":{", 9);
+        for (size_t i = 0; i < count; i++)
+            put_field(&l, &fields[i], i == 0);
+        l.limit += 1;
+        put(&l, "}", 1);
+    }
+    l.limit = LOG_LINE_MAX - TAIL_MAX;
+    if (error != NULL)
+        put_member(&l, "error", error, TEXT_MAX);
+    l.limit = LOG_LINE_MAX;
+    put(&l, "}\n", 2);
+    write_line(&l);
+}
