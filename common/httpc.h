@@ -1,0 +1,43 @@
+/*
+ * httpc: calls to other services over libcurl's multi interface; only this module includes
+ * curl/curl.h.
+ *
+ * http_call suspends the coroutine until the answer is there, bounded by `timeout_ms` and by the
+ * request's deadline.  An answer larger than `answer_max` fails.  Redirects are not followed, no
+ * proxy is used, certificates are checked.
+ *
+ * Non-idempotent calls (`.idempotent = false`) are sent on a fresh connection, because libcurl
+ * silently repeats a request, POST included, when a reused connection dies before an answer.
+ * Idempotent calls are retried up to twice with full jitter, inside the budget, on connection
+ * faults, 429 (honouring Retry-After), 502, 503 and 504.
+ *
+ * Errors: ERR_UPSTREAM   nothing was sent (resolve, connect, TLS failed): safe to repeat
+ *         ERR_UNKNOWN_OUTCOME  it was sent and no complete answer came: it may have happened
+ *         ERR_OK         an answer came, whatever its status
+ * Thread rule: inside a coroutine.
+ */
+#ifndef FFX_HTTPC_H
+#define FFX_HTTPC_H
+
+#include "request.h"
+
+struct http_request {
+    const char *method; /* "GET", "POST" */
+    const char *url;    /* http:// only for loopback addresses */
+    const char *const *headers; /* "x-api-key: …", NULL-terminated; NULL: none */
+    struct str body;
+    int timeout_ms;
+    size_t answer_max;
+    bool idempotent;
+};
+
+struct http_answer {
+    int status;
+    struct str body; /* in the arena, NUL-terminated */
+    int retry_after_s; /* from Retry-After in seconds, else 0 */
+};
+
+NODISCARD enum err http_call(struct fn_req *req, const struct http_request *call,
+                             struct http_answer *ret);
+
+#endif
