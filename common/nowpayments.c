@@ -1,0 +1,478 @@
+#include "nowpayments.h"
+
+#include "config.h"
+#include "http.h"
+#include "httpc.h"
+#include "json.h"
+
+#define ANSWER_MAX (64 * 1024)
+#define BODY_MAX   (16 * 1024)
+
+/* ---- currencies ---- */
+
+static const struct {
+    const char *frontend;
+    const char *code;
+} currencies[] = {
+    {"usdt_bsc", "usdtbsc"}, {"usdt_polygon", "usdtmatic"}, {"usdt_trc20", "usdttrc20"},
+    {"bnb", "bnbbsc"},       {"btc", "btc"},                {"trx", "trx"},
+};
+
+const char np_currency_list[] = "usdt_bsc, usdt_polygon, usdt_trc20, bnb, btc, trx";
+
+const char *
+np_currency(const char *frontend_code)
+{
+    for (size_t i = 0; i < ARRAY_LEN(currencies); i++) {
+        if (strcmp(frontend_code, currencies[i].frontend) == 0)
+            return currencies[i].code;
+    }
+    return NULL;
+}
+
+/* ---- reading a payment ---- */
+
+static enum err
+wrong_form(struct fn_req *req, const char *field)
+{
+    fail_set(&req->fail, ERR_INVALID, "Invalid payload");
+    return fail_detail(&req->fail, ERR_INVALID, "payment field %s has the wrong form", field);
+}
+
+/* Strings and numbers alike; NULL for null, absent and "". */
+static enum err
+read_scalar(struct fn_req *req, const struct json *object, const char *field, size_t len_max,
+            const char **ret)
+{
+    const struct json *v = json_get(object, field);
+
+    *ret = NULL;
+    if (v == NULL || json_type(v) == JSON_NULL)
+        return ERR_OK;
+    const struct str text = json_text(v);
+    if (text.ptr == NULL || text.len > len_max)
+        return wrong_form(req, field);
+    if (text.len > 0)
+        *ret = arena_copy(req->arena, text);
+    return ERR_OK;
+}
+
+/* A positive whole number of up to 20 digits, however it is spelled. */
+static enum err
+read_id(struct fn_req *req, const struct json *object, const char *field, const char **ret)
+{
+    const char *text;
+    struct decimal id;
+
+    TRY(read_scalar(req, object, field, 64, &text));
+    *ret = NULL;
+    if (text == NULL)
+        return ERR_OK;
+    if (!decimal_read(str_of(text), &id) || strpbrk(id.text, "-.") != NULL)
+        return wrong_form(req, field);
+    *ret = arena_copy(req->arena, str_of(id.text));
+    return ERR_OK;
+}
+
+/* The sender computes with doubles, so a tiny amount can have more than 18 decimals
+ * (1.2345678901234567e-7).  Digits behind the 18th are cut: no coin has more, and a genuine event
+ * must not be lost over them. */
+static bool
+decimal_read_cut(struct arena *a, const char *text, struct decimal *ret)
+{
+    const size_t mantissa_len = strcspn(text, "eE");
+    const size_t sign_len = text[0] == '-';
+    char *digits = arena_alloc(a, mantissa_len + 1);
+    size_t count = 0;
+    size_t point = mantissa_len; /* where it stands */
+    int64_t exponent = 0;
+
+    for (size_t i = sign_len; i < mantissa_len; i++) {
+        if (text[i] >= '0' && text[i] <= '9')
+            digits[count++] = text[i];
+        else if (text[i] == '.' && point == mantissa_len)
+            point = i;
+        else
+            return false;
+    }
+    if (text[mantissa_len] != '\0') {
+        const char *p = text + mantissa_len + 1;
+        if (!num_i64(str_of(p + (*p == '+')), &exponent) || exponent < -400 || exponent > 20)
+            return false;
+    }
+    const size_t fraction = point < mantissa_len ? mantissa_len - point - 1 : 0;
+    const int64_t decimals = (int64_t)fraction - exponent;
+    if (count == 0 || decimals <= 18)
+        return false;
+    const size_t cut = (size_t)(decimals - 18);
+    digits[count > cut ? count - cut : 0] = '\0';
+    const char *significant = digits + strspn(digits, "0");
+    if (significant[0] == '\0')
+        return decimal_read(STR("0"), ret);
+    return decimal_read(
+        str_of(arena_printf(a, "%s%se-18", sign_len > 0 ? "-" : "", significant)), ret);
+}
+
+/* Decimal text with the provider's own digits; an exponent is written out. */
+static enum err
+read_amount(struct fn_req *req, const struct json *object, const char *field, const char **ret)
+{
+    const char *text;
+    struct decimal amount;
+
+    TRY(read_scalar(req, object, field, 128, &text));
+    *ret = text;
+    if (text == NULL)
+        return ERR_OK;
+    const bool plain = decimal_read(str_of(text), &amount);
+    if (!plain && !decimal_read_cut(req->arena, text, &amount))
+        return wrong_form(req, field);
+    if (!plain || strpbrk(text, "eE") != NULL)
+        *ret = arena_copy(req->arena, str_of(amount.text));
+    return ERR_OK;
+}
+
+/* "2025-08-27T16:56:58.628Z"; the shape only. */
+static bool
+looks_like_time(const char *text)
+{
+    static const char shape[] = "0000-00-00T00:00:00";
+    const size_t len = strlen(text);
+
+    if (len < sizeof(shape) - 1 || len > 32)
+        return false;
+    for (size_t i = 0; i < sizeof(shape) - 1; i++) {
+        const bool digit = text[i] >= '0' && text[i] <= '9';
+        if (shape[i] == '0' ? !digit : text[i] != shape[i])
+            return false;
+    }
+    return strspn(text + sizeof(shape) - 1, "0123456789.:+-Z") == len - (sizeof(shape) - 1);
+}
+
+/* ISO text, or milliseconds since 1970 as number or string.  Times only inform; one in an unknown
+ * form is left out rather than losing the event it came with. */
+static const char *
+read_time(struct fn_req *req, const struct json *object, const char *field)
+{
+    const struct str text = json_text(json_get(object, field));
+    int64_t ms;
+
+    if (text.len == 0 || text.len > 32)
+        return NULL;
+    if (num_i64(text, &ms)) {
+        if (ms <= 0 || ms > INT64_C(253402300799999)) /* year 9999 */
+            return NULL;
+        char *iso = arena_alloc(req->arena, TIMESTAMP_SIZE);
+        timestamp_format(ms * 1000, iso);
+        return iso;
+    }
+    const char *iso = arena_copy(req->arena, text);
+    return looks_like_time(iso) ? iso : NULL;
+}
+
+enum err
+np_payment_read(struct fn_req *req, const struct json *object, struct np_payment *ret)
+{
+    struct np_payment p = {0};
+
+    if (object == NULL || json_type(object) != JSON_OBJECT)
+        return wrong_form(req, "(whole)");
+    TRY(read_id(req, object, "payment_id", &p.payment_id));
+    TRY(read_id(req, object, "parent_payment_id", &p.parent_payment_id));
+    TRY(read_id(req, object, "invoice_id", &p.invoice_id));
+    TRY(read_id(req, object, "purchase_id", &p.purchase_id));
+    TRY(read_amount(req, object, "pay_amount", &p.pay_amount));
+    TRY(read_amount(req, object, "actually_paid", &p.actually_paid));
+    TRY(read_amount(req, object, "price_amount", &p.price_amount));
+    TRY(read_amount(req, object, "outcome_amount", &p.outcome_amount));
+    TRY(read_scalar(req, object, "payment_status", 64, &p.status));
+    TRY(read_scalar(req, object, "pay_address", 256, &p.pay_address));
+    TRY(read_scalar(req, object, "payin_extra_id", 128, &p.payin_extra_id));
+    TRY(read_scalar(req, object, "pay_currency", 32, &p.pay_currency));
+    TRY(read_scalar(req, object, "price_currency", 32, &p.price_currency));
+    TRY(read_scalar(req, object, "outcome_currency", 32, &p.outcome_currency));
+    TRY(read_scalar(req, object, "order_id", 1024, &p.order_id));
+    p.created_at = read_time(req, object, "created_at");
+    p.updated_at = read_time(req, object, "updated_at");
+    p.time_limit = read_time(req, object, "time_limit");
+    p.expires_at = read_time(req, object, "expiration_estimate_date");
+    p.valid_until = read_time(req, object, "valid_until");
+    *ret = p;
+    return ERR_OK;
+}
+
+/* ---- circuit breaker and rate limit of this process ----
+ * After BREAKER_FAULTS calls in a row without an answer, calls fail at once for BREAKER_OPEN_MS;
+ * then one call is let through and decides. */
+
+#define BREAKER_FAULTS  5
+#define BREAKER_OPEN_MS 10000
+
+static int faults_in_a_row;
+static int64_t probe_at_ms; /* while open: when the next call may pass */
+
+static bool
+breaker_lets_pass(void)
+{
+    if (faults_in_a_row < BREAKER_FAULTS)
+        return true;
+    const int64_t now = clock_ms();
+    if (now < probe_at_ms)
+        return false;
+    probe_at_ms = now + BREAKER_OPEN_MS; /* the others wait for this one's result */
+    return true;
+}
+
+static void
+breaker_note(bool answered)
+{
+    if (answered) {
+        faults_in_a_row = 0;
+    } else if (++faults_in_a_row >= BREAKER_FAULTS) {
+        faults_in_a_row = BREAKER_FAULTS;
+        probe_at_ms = clock_ms() + BREAKER_OPEN_MS;
+    }
+}
+
+/* The provider allows 10 reads of payments a second and address. */
+#define READS_PER_S 10
+
+static bool
+read_allowed(void)
+{
+    static int64_t last[READS_PER_S]; /* ring of the last reads */
+    static size_t oldest;
+    const int64_t now = clock_ms();
+
+    if (last[oldest] != 0 && now - last[oldest] < 1000)
+        return false;
+    last[oldest] = now;
+    oldest = (oldest + 1) % READS_PER_S;
+    return true;
+}
+
+/* ---- calls ---- */
+
+struct call {
+    const char *method;
+    const char *path;
+    struct str body;
+    bool read_only; /* may be repeated */
+};
+
+static const char *
+api_key(void)
+{
+    if (config_bool(CFG_NOWPAYMENTS_SANDBOX_MODE)) {
+        const char *key = config_text(CFG_NOWPAYMENTS_SANDBOX_API_KEY);
+        if (key[0] != '\0')
+            return key;
+    }
+    return config_text(CFG_NOWPAYMENTS_API_KEY);
+}
+
+/* Their message, cut and without control characters; NULL when the body is no error envelope. */
+static const char *
+envelope_message(struct fn_req *req, const struct json *body)
+{
+    const struct json *v = json_get(body, "message");
+
+    if (v != NULL && json_type(v) == JSON_ARRAY)
+        v = json_first(v);
+    const struct str text = json_text(v);
+    if (text.len == 0)
+        return NULL;
+    size_t len = MIN(text.len, 300);
+    while (len < text.len && len > 0 && ((unsigned char)text.ptr[len] & 0xC0) == 0x80)
+        len--; /* not in the middle of a UTF-8 sequence */
+    char *message = arena_copy(req->arena, (struct str){text.ptr, len});
+    for (char *p = message; *p != '\0'; p++) {
+        if ((unsigned char)*p < 0x20 || *p == 0x7F)
+            *p = ' ';
+    }
+    return message;
+}
+
+/* An answer that is not 2xx.  Only the error envelope is the provider's own word; a bare 5xx comes
+ * from something in between and says nothing about what happened behind it.  Reads fail with
+ * ERR_UPSTREAM for every passing fault, so that callers can fall back to what they know. */
+static enum err
+refused(struct fn_req *req, const struct call *call, const struct http_answer *answer,
+        const struct json *body)
+{
+    const char *message = envelope_message(req, body);
+    const bool passing = answer->status >= 500 || answer->status == 429;
+
+    if (call->read_only && passing) {
+        fail_detail(&req->fail, ERR_UPSTREAM, "%s %s answered %d: %s", call->method, call->path,
+                    answer->status, message == NULL ? "" : message);
+        req->fail.retry_after_s = answer->retry_after_s;
+        return ERR_UPSTREAM;
+    }
+    if (message == NULL && answer->status >= 500)
+        return fail_detail(&req->fail, ERR_UNKNOWN_OUTCOME, "%s %s answered %d without envelope",
+                           call->method, call->path, answer->status);
+    fail_set(&req->fail, ERR_PROVIDER, "NowPayments error: %s",
+             message != NULL ? message : http_reason(answer->status));
+    return fail_detail(&req->fail, ERR_PROVIDER, "%s %s answered %d", call->method, call->path,
+                       answer->status);
+}
+
+/* The answer is there but makes no sense: after a create call the thing may exist. */
+static enum err
+unreadable(struct fn_req *req, const struct call *call, const char *why)
+{
+    return fail_detail(&req->fail, call->read_only ? ERR_UPSTREAM : ERR_UNKNOWN_OUTCOME,
+                       "%s %s: unreadable answer: %s", call->method, call->path, why);
+}
+
+static enum err
+send_call(struct fn_req *req, const struct call *call, struct http_answer *ret)
+{
+    if (!breaker_lets_pass())
+        return fail_detail(&req->fail, ERR_UPSTREAM, "circuit open after %d faults",
+                           BREAKER_FAULTS);
+    const char *base = config_text(config_bool(CFG_NOWPAYMENTS_SANDBOX_MODE)
+                                       ? CFG_NOWPAYMENTS_SANDBOX_API_URL
+                                       : CFG_NOWPAYMENTS_API_URL);
+    const char *const headers[] = {
+        arena_printf(req->arena, "x-api-key: %s", api_key()),
+        "Accept: application/json",
+        call->body.len > 0 ? "Content-Type: application/json" : NULL,
+        NULL,
+    };
+    const struct http_request request = {
+        .method = call->method,
+        .url = arena_printf(req->arena, "%s%s", base, call->path),
+        .headers = headers,
+        .body = call->body,
+        .timeout_ms = (int)config_int(CFG_NOWPAYMENTS_TIMEOUT_MS),
+        .answer_max = ANSWER_MAX,
+        .idempotent = call->read_only,
+    };
+    const enum err e = http_call(req, &request, ret);
+    breaker_note(e == ERR_OK);
+    /* A read that got lost did no harm. */
+    return e == ERR_UNKNOWN_OUTCOME && call->read_only ? ERR_UPSTREAM : e;
+}
+
+/* Send and get the parsed body of a 2xx answer. */
+static enum err
+do_call(struct fn_req *req, const struct call *call, struct str *ret_raw, const struct json **ret)
+{
+    struct http_answer answer = {0};
+    struct fail parse = {0}; /* its text is about their body, not about our client's */
+    const struct json *body = NULL;
+
+    TRY(send_call(req, call, &answer));
+    const bool parsed = json_parse(req->arena, &parse, answer.body, &body) == ERR_OK;
+    if (answer.status < 200 || answer.status > 299)
+        return refused(req, call, &answer, parsed ? body : NULL);
+    if (!parsed)
+        return unreadable(req, call, fail_text(&parse, ERR_INVALID));
+    if (json_type(body) != JSON_OBJECT)
+        return unreadable(req, call, "not an object");
+    *ret_raw = answer.body;
+    *ret = body;
+    return ERR_OK;
+}
+
+enum err
+np_create_invoice(struct fn_req *req, const struct np_invoice_order *order, struct np_invoice *ret)
+{
+    struct buf out;
+    struct json_writer w;
+    buf_init_arena(&out, req->arena, BODY_MAX);
+    jw_init(&w, &out);
+    jw_open(&w);
+    jw_number_at(&w, "price_amount", order->price_amount);
+    jw_text_at(&w, "price_currency", "usd");
+    jw_text_at(&w, "order_id", order->order_id);
+    jw_text_at(&w, "order_description", order->order_description);
+    jw_text_at(&w, "ipn_callback_url", order->ipn_callback_url);
+    jw_text_at(&w, "success_url", order->success_url);
+    jw_text_at(&w, "cancel_url", order->cancel_url);
+    jw_close(&w);
+    if (out.overflow)
+        return fail_detail(&req->fail, ERR_INTERNAL, "invoice request over %d bytes", BODY_MAX);
+
+    const struct call call = {"POST", "/invoice", buf_str(&out), false};
+    struct str raw;
+    const struct json *answer;
+    struct np_invoice invoice;
+    TRY(do_call(req, &call, &raw, &answer));
+    if (read_id(req, answer, "id", &invoice.id) != ERR_OK ||
+        read_scalar(req, answer, "invoice_url", 2048, &invoice.invoice_url) != ERR_OK ||
+        invoice.id == NULL || invoice.invoice_url == NULL)
+        return unreadable(req, &call, "no id or invoice_url");
+    *ret = invoice;
+    return ERR_OK;
+}
+
+enum err
+np_create_invoice_payment(struct fn_req *req, const char *invoice_id, const char *pay_currency,
+                          const char *order_description, struct np_payment *ret)
+{
+    struct buf out;
+    struct json_writer w;
+    buf_init_arena(&out, req->arena, BODY_MAX);
+    jw_init(&w, &out);
+    jw_open(&w);
+    jw_number_at(&w, "iid", invoice_id);
+    jw_text_at(&w, "pay_currency", pay_currency);
+    jw_text_at(&w, "order_description", order_description);
+    jw_close(&w);
+    if (out.overflow)
+        return fail_detail(&req->fail, ERR_INTERNAL, "payment request over %d bytes", BODY_MAX);
+
+    const struct call call = {"POST", "/invoice-payment", buf_str(&out), false};
+    struct str raw;
+    const struct json *answer;
+    struct np_payment payment;
+    TRY(do_call(req, &call, &raw, &answer));
+    if (np_payment_read(req, answer, &payment) != ERR_OK || payment.payment_id == NULL ||
+        payment.pay_address == NULL || payment.pay_amount == NULL || payment.pay_currency == NULL)
+        return unreadable(req, &call, "a payment without id, address, amount or currency");
+    payment.raw = raw;
+    *ret = payment;
+    return ERR_OK;
+}
+
+enum err
+np_get_payment(struct fn_req *req, const char *payment_id, struct np_payment *ret)
+{
+    if (!read_allowed())
+        return fail_detail(&req->fail, ERR_UPSTREAM, "local rate limit");
+
+    struct buf path;
+    buf_init_arena(&path, req->arena, 256);
+    buf_add_text(&path, "/payment/");
+    url_encode(&path, str_of(payment_id));
+    if (path.overflow)
+        return fail_detail(&req->fail, ERR_INTERNAL, "payment id too long");
+
+    const struct call call = {"GET", path.ptr, STR_NONE, true};
+    struct str raw;
+    const struct json *answer;
+    struct np_payment payment;
+    TRY(do_call(req, &call, &raw, &answer));
+    if (np_payment_read(req, answer, &payment) != ERR_OK || payment.payment_id == NULL ||
+        payment.status == NULL || strcmp(payment.payment_id, payment_id) != 0)
+        return unreadable(req, &call, "not the payment asked for");
+    payment.raw = raw;
+    *ret = payment;
+    return ERR_OK;
+}
+
+enum err
+np_status(struct fn_req *req)
+{
+    const struct call call = {"GET", "/status", STR_NONE, true};
+    struct str raw;
+    const struct json *answer;
+
+    TRY(do_call(req, &call, &raw, &answer));
+    if (!str_is(json_text(json_get(answer, "message")), "OK"))
+        return unreadable(req, &call, "message is not OK");
+    return ERR_OK;
+}
