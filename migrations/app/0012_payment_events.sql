@@ -1,0 +1,360 @@
+-- What the provider says about a payment, and what follows from it. Callback, poll and
+-- administrator come here; there is no other way for a payment to move an order.
+--
+--   payment status      order       payment   further
+--   waiting, confirming processing  pending
+--   confirmed, sending  processing  paid      paid_at; only when what arrived is enough
+--   finished            completed   paid      delivery; without stock processing/paid and queued
+--   partially_paid      processing  pending   review
+--   failed, expired     failed      failed    not after finished, not while another payment lives
+--   refunded            refunded    refunded  transaction "refund"
+--
+-- Reviews (the order is not delivered by such an event): underpaid, amount_unknown,
+-- price_currency, price_amount, partially_paid, child_payment, unknown_status, paid_twice,
+-- order_closed, payment_of_other_order, refund_of_other_payment, refunded_after_delivery,
+-- failed_after_delivery, order_not_found.
+
+create function backend.payment_problem(
+    p_status         text,
+    p_order          public.orders,
+    p_payment        public.payments,
+    p_actually_paid  numeric,
+    p_pay_amount     numeric,
+    p_price_amount   numeric,
+    p_price_currency text)
+returns text
+language plpgsql immutable
+as $$
+begin
+    -- Why a payment that reports money does not pay the order; null when it does.
+    if p_order.payment_status = 'paid' then
+        if not p_payment.counted then
+            return case when p_status = 'finished' then 'paid_twice' end;
+        end if;
+    elsif p_order.payment_status = 'refunded'
+          or p_order.order_status in ('completed', 'cancelled', 'refunded')
+          or p_order.delivery_status = 'delivered' then
+        return 'order_closed';
+    end if;
+    if p_price_currency is distinct from lower(p_order.currency) then
+        return 'price_currency';
+    end if;
+    if p_price_amount is null or p_price_amount < p_order.final_amount then
+        return 'price_amount';
+    end if;
+    if p_actually_paid is null then
+        return case when p_status = 'finished' then 'amount_unknown' end;
+    end if;
+    if p_pay_amount is null or p_pay_amount = 0 then
+        return 'amount_unknown';
+    end if;
+    -- Providers close a payment a hair below the amount; one percent is what the shop gives away.
+    if p_actually_paid < 0.99 * p_pay_amount then
+        return 'underpaid';
+    end if;
+    return null;
+end
+$$;
+comment on function backend.payment_problem(text, public.orders, public.payments, numeric, numeric,
+        numeric, text) is
+    'Why a payment reported as confirmed, sending or finished does not pay its order; null when it '
+    'does.';
+
+create function backend.record_payment_event(
+    p_source              text,
+    p_raw                 text,
+    p_payment_id          text,
+    p_parent_payment_id   text,
+    p_invoice_id          text,
+    p_purchase_id         text,
+    p_order_id            text,
+    p_status              text,
+    p_pay_address         text,
+    p_pay_currency        text,
+    p_pay_amount          numeric,
+    p_actually_paid       numeric,
+    p_price_amount        numeric,
+    p_price_currency      text,
+    p_outcome_amount      numeric,
+    p_outcome_currency    text,
+    p_provider_updated_at text)
+returns table (
+    outcome text, order_id text, order_status text, payment_status text, delivery_status text)
+language plpgsql security definer
+set search_path = pg_catalog, public, backend, pg_temp
+-- Every row is found by an index. Plans are kept per connection, and one made while the tables
+-- were still empty would read them from end to end.
+set enable_seqscan = off
+as $$
+#variable_conflict use_column
+declare
+    v_status text := lower(p_status);
+    v_order_id text := nullif(p_order_id, '');
+    v_parent_id text := nullif(p_parent_payment_id, '');
+    v_paid numeric := backend.plain_amount(p_actually_paid);
+    v_pay_amount numeric;
+    v_price_amount numeric;
+    v_price_currency text;
+    v_seen_at timestamptz := backend.read_time(p_provider_updated_at);
+    v_rank integer;
+    v_old_rank integer;
+    v_order public.orders;          -- the row as locked, then as it shall become
+    v_payment public.payments;
+    v_old_order_status text;
+    v_old_payment_status text;
+    v_moves boolean := false;       -- the payment takes the status of the event
+    v_deliver boolean := false;
+    v_review text;
+    v_event_id bigint;
+    v_result jsonb;
+begin
+    if v_status = 'spending' then
+        v_status := 'sending';
+    end if;
+    v_rank := backend.payment_status_rank(v_status);
+
+    -- A repeat takes no lock and writes nothing, except that a poll has seen the payment.
+    select 'duplicate', o.order_id, o.order_status, o.payment_status, o.delivery_status
+      into outcome, order_id, order_status, payment_status, delivery_status
+      from public.payment_events as e
+      left join public.orders as o on o.order_id = e.order_id
+     where e.payment_id = p_payment_id
+       and e.status = v_status
+       and e.actually_paid is not distinct from v_paid
+       and e.outcome <> 'order_not_found';
+    if found then
+        if p_source = 'poll' then
+            update public.payments as p set last_seen_at = now() where p.payment_id = p_payment_id;
+        end if;
+        return next;
+        return;
+    end if;
+
+    -- Lock the order, then the payment. Everything below is decided on these two rows.
+    if v_order_id is null then
+        v_order_id := backend.order_of_payment(p_payment_id, v_parent_id, p_invoice_id);
+    end if;
+    select * into v_order from public.orders as o where o.order_id = v_order_id for update;
+    if not found then
+        return query
+            select * from backend.record_event_without_order(
+                p_source, p_raw, p_payment_id, v_parent_id, p_order_id, v_status, v_paid,
+                p_provider_updated_at);
+        return;
+    end if;
+    v_old_order_status := v_order.order_status;
+    v_old_payment_status := v_order.payment_status;
+
+    select * into v_payment from public.payments as p where p.payment_id = p_payment_id for update;
+    if not found then
+        -- Chosen on the provider's page (another coin), a repeated deposit, or faster than us.
+        insert into public.payments as p
+            (payment_id, order_id, parent_payment_id, invoice_id, purchase_id, status,
+             pay_address, pay_currency, crypto_currency)
+        values
+            (p_payment_id, v_order.order_id, v_parent_id, nullif(p_invoice_id, ''),
+             nullif(p_purchase_id, ''), case when v_rank is null then v_status else 'waiting' end,
+             nullif(p_pay_address, ''), lower(p_pay_currency),
+             backend.shop_currency(p_pay_currency))
+        on conflict (payment_id) do nothing
+        returning p.* into v_payment;
+        if not found then
+            select * into v_payment
+              from public.payments as p
+             where p.payment_id = p_payment_id
+               for update;
+        end if;
+    end if;
+
+    v_pay_amount := coalesce(nullif(backend.plain_amount(p_pay_amount), 0), v_payment.pay_amount);
+    v_price_amount := coalesce(backend.plain_amount(p_price_amount), v_payment.price_amount);
+    v_price_currency := coalesce(lower(nullif(p_price_currency, '')), v_payment.price_currency);
+    v_old_rank := coalesce(backend.payment_status_rank(v_payment.status), 0);
+
+    -- Decide ------------------------------------------------------------------------------------
+    if v_payment.order_id is distinct from v_order.order_id then
+        v_review := 'payment_of_other_order';
+    elsif v_rank is null then
+        v_review := 'unknown_status';
+    elsif v_parent_id is not null or v_payment.parent_payment_id is not null then
+        -- A second transfer to the same address, or another coin than agreed. It may say
+        -- "finished" while it is worth a fraction of the order.
+        v_review := 'child_payment';
+        v_moves := v_rank >= v_old_rank;
+    elsif v_rank < v_old_rank
+          and not (v_payment.status = 'failed'
+                   and v_status in ('confirming', 'confirmed', 'sending')
+                   and coalesce(v_seen_at > v_payment.provider_updated_at, false)) then
+        -- Late: stored, no more. A failed payment is believed to live again when the provider's
+        -- own clock says so; "finished" always is.
+        null;
+    else
+        v_moves := true;
+        case
+        when v_status in ('waiting', 'confirming') then
+            if v_order.order_status = 'pending' then
+                v_order.order_status := 'processing';
+            end if;
+
+        when v_status in ('confirmed', 'sending', 'finished') then
+            v_review := backend.payment_problem(v_status, v_order, v_payment, v_paid,
+                                                v_pay_amount, v_price_amount, v_price_currency);
+            if v_review is not null then
+                if v_order.order_status = 'pending' then
+                    v_order.order_status := 'processing';
+                end if;
+            elsif v_order.payment_status <> 'paid' then
+                v_payment.counted := true;
+                v_order.order_status := 'processing';
+                v_order.payment_status := 'paid';
+                v_order.paid_at := now();
+                v_order.payment_provider := 'nowpayments';
+                v_order.payment_provider_id := p_payment_id;
+                v_order.crypto_currency :=
+                    coalesce(v_payment.crypto_currency, backend.shop_currency(p_pay_currency));
+                v_order.crypto_amount := coalesce(v_pay_amount, v_order.crypto_amount);
+                v_order.crypto_address :=
+                    coalesce(v_payment.pay_address, nullif(p_pay_address, ''));
+            end if;
+            v_deliver := v_status = 'finished' and v_review is null
+                         and v_payment.counted and v_order.delivery_status = 'pending'
+                         and v_order.order_status = 'processing';
+
+        when v_status = 'partially_paid' then
+            v_review := 'partially_paid';
+            if v_order.order_status = 'pending' then
+                v_order.order_status := 'processing';
+            end if;
+
+        when v_status in ('failed', 'expired') then
+            if v_order.delivery_status = 'delivered' and v_payment.counted then
+                v_review := 'failed_after_delivery';                -- delivered by hand, too early
+            elsif v_order.order_status in ('pending', 'processing')
+                  and (v_payment.counted
+                       or (v_order.payment_status = 'pending'
+                           and not backend.has_live_payment(v_order.order_id, p_payment_id))) then
+                v_order.order_status := 'failed';
+                v_order.payment_status := 'failed';
+                v_order.paid_at := null;
+                v_payment.counted := false;
+            end if;
+
+        when v_status = 'refunded' then
+            if v_order.payment_status = 'paid' and not v_payment.counted then
+                v_review := 'refund_of_other_payment';
+            elsif v_order.payment_status <> 'refunded'
+                  and (v_payment.counted
+                       or not backend.has_live_payment(v_order.order_id, p_payment_id)) then
+                v_order.order_status := 'refunded';
+                v_order.payment_status := 'refunded';
+            end if;
+        end case;
+    end if;
+    outcome := case
+        when v_review is not null then 'review'
+        when v_moves then 'applied'
+        else 'stale'
+    end;
+
+    -- Store -------------------------------------------------------------------------------------
+    insert into public.payment_events as e
+        (payment_id, status, actually_paid, order_id, parent_payment_id, outcome, source, raw,
+         provider_updated_at)
+    values
+        (p_payment_id, v_status, v_paid, v_order.order_id, v_parent_id, outcome, p_source, p_raw,
+         p_provider_updated_at)
+    on conflict on constraint payment_events_effect_key do update
+       set order_id = excluded.order_id, outcome = excluded.outcome
+     where e.outcome = 'order_not_found'
+    returning e.id into v_event_id;
+    if v_event_id is null then
+        -- Another session stored the same event while this one waited for the lock.
+        outcome := 'duplicate';
+        order_id := v_order.order_id;
+        order_status := v_old_order_status;
+        payment_status := v_old_payment_status;
+        delivery_status := v_order.delivery_status;
+        return next;
+        return;
+    end if;
+
+    -- Act ---------------------------------------------------------------------------------------
+    if v_moves then
+        update public.payments as p
+           set status = v_status,
+               counted = v_payment.counted,
+               parent_payment_id = coalesce(p.parent_payment_id, v_parent_id),
+               invoice_id = coalesce(p.invoice_id, nullif(p_invoice_id, '')),
+               purchase_id = coalesce(p.purchase_id, nullif(p_purchase_id, '')),
+               pay_address = coalesce(p.pay_address, nullif(p_pay_address, '')),
+               pay_currency = coalesce(p.pay_currency, lower(p_pay_currency)),
+               pay_amount = v_pay_amount,
+               actually_paid = greatest(p.actually_paid, v_paid),
+               price_amount = v_price_amount,
+               price_currency = v_price_currency,
+               outcome_amount = coalesce(backend.plain_amount(p_outcome_amount), p.outcome_amount),
+               outcome_currency = coalesce(lower(nullif(p_outcome_currency, '')),
+                                           p.outcome_currency),
+               provider_updated_at = greatest(p.provider_updated_at, v_seen_at),
+               last_seen_at = now(),
+               updated_at = now()
+         where p.payment_id = p_payment_id;
+    elsif p_source = 'poll' then
+        update public.payments as p set last_seen_at = now() where p.payment_id = p_payment_id;
+    end if;
+
+    if v_moves and v_parent_id is null and v_payment.parent_payment_id is null then
+        perform backend.book_payment(v_order, v_payment, v_status, v_review, v_paid, v_pay_amount,
+                                     v_price_amount, v_price_currency);
+    end if;
+
+    if v_review is not null then
+        perform backend.open_review(v_review, v_order.order_id, p_payment_id, jsonb_build_object(
+            'event', v_event_id, 'status', v_status, 'actually_paid', v_paid,
+            'pay_amount', v_pay_amount, 'pay_currency', lower(p_pay_currency),
+            'price_amount', v_price_amount, 'price_currency', v_price_currency,
+            'parent_payment_id', v_parent_id));
+    end if;
+    if v_status = 'refunded' and v_order.payment_status = 'refunded'
+       and v_order.delivery_status = 'delivered' and v_moves then
+        perform backend.open_review('refunded_after_delivery', v_order.order_id, p_payment_id,
+            jsonb_build_object('event', v_event_id));
+    end if;
+
+    if v_deliver then
+        v_result := backend.deliver_or_queue(v_order);
+        if v_result ->> 'success' = 'true' then
+            v_order.order_status := 'completed';
+            v_order.delivery_status := 'delivered';
+        end if;
+    end if;
+    if (v_order.order_status, v_order.payment_status)
+           <> (v_old_order_status, v_old_payment_status)
+       and v_order.order_status <> 'completed' then
+        update public.orders as o
+           set order_status = v_order.order_status,
+               payment_status = v_order.payment_status,
+               paid_at = v_order.paid_at,
+               payment_provider = v_order.payment_provider,
+               payment_provider_id = v_order.payment_provider_id,
+               crypto_currency = v_order.crypto_currency,
+               crypto_amount = v_order.crypto_amount,
+               crypto_address = v_order.crypto_address
+         where o.id = v_order.id;
+        if v_order.payment_status in ('failed', 'refunded') then
+            delete from public.waiting_deliveries as w where w.order_id = v_order.order_id;
+        end if;
+    end if;
+
+    order_id := v_order.order_id;
+    order_status := v_order.order_status;
+    payment_status := v_order.payment_status;
+    delivery_status := v_order.delivery_status;
+    return next;
+end
+$$;
+comment on function backend.record_payment_event(text, text, text, text, text, text, text, text,
+        text, text, numeric, numeric, numeric, text, numeric, text, text) is
+    'Stores what the provider says about a payment exactly once and moves order, payment and '
+    'transaction forward; a sufficient "finished" delivers. Outcome applied, duplicate, stale, '
+    'review or order_not_found. Raises for no reason of business.';

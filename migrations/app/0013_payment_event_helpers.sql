@@ -1,0 +1,215 @@
+-- The steps of record_payment_event that have a name of their own, and the read side.
+
+create function backend.order_of_payment(
+    p_payment_id        text,
+    p_parent_payment_id text,
+    p_invoice_id        text)
+returns text
+language sql stable
+as $$
+    select coalesce(
+        (select p.order_id from public.payments as p where p.payment_id = p_payment_id),
+        (select p.order_id from public.payments as p where p.payment_id = p_parent_payment_id),
+        (select a.order_id
+         from public.payment_attempts as a
+         where a.invoice_id = nullif(p_invoice_id, '')
+         order by a.created_at
+         limit 1))
+$$;
+comment on function backend.order_of_payment(text, text, text) is
+    'The order of an event that came without one: by payment, parent payment or invoice.';
+
+create function backend.has_live_payment(p_order_id text, p_except_payment_id text)
+returns boolean
+language sql stable
+as $$
+    select exists (
+        select
+        from public.payments as p
+        where p.order_id = p_order_id
+          and p.payment_id <> p_except_payment_id
+          and p.parent_payment_id is null
+          and p.status in ('waiting', 'confirming', 'confirmed', 'sending', 'partially_paid',
+                           'finished'))
+$$;
+comment on function backend.has_live_payment(text, text) is
+    'Whether another payment of the order may still pay it: then one that fails does not end it.';
+
+create function backend.record_event_without_order(
+    p_source              text,
+    p_raw                 text,
+    p_payment_id          text,
+    p_parent_payment_id   text,
+    p_order_id            text,
+    p_status              text,
+    p_actually_paid       numeric,
+    p_provider_updated_at text)
+returns table (
+    outcome text, order_id text, order_status text, payment_status text, delivery_status text)
+language plpgsql
+as $$
+#variable_conflict use_column
+begin
+    insert into public.payment_events
+        (payment_id, status, actually_paid, order_id, parent_payment_id, outcome, source, raw,
+         provider_updated_at)
+    values
+        (p_payment_id, p_status, p_actually_paid, left(nullif(p_order_id, ''), 200),
+         p_parent_payment_id, 'order_not_found', p_source, p_raw, p_provider_updated_at)
+    on conflict on constraint payment_events_effect_key do nothing;
+    if p_status not in ('waiting', 'confirming', 'failed', 'expired') then
+        perform backend.open_review('order_not_found', left(nullif(p_order_id, ''), 200),
+            p_payment_id, jsonb_build_object('status', p_status, 'actually_paid', p_actually_paid));
+    end if;
+    outcome := 'order_not_found';
+    return next;
+end
+$$;
+comment on function backend.record_event_without_order(text, text, text, text, text, text, numeric,
+        text) is
+    'Keeps an event whose order does not exist; when it tells of money, somebody has to look.';
+
+create function backend.book_payment(
+    p_order          public.orders,
+    p_payment        public.payments,
+    p_status         text,
+    p_review         text,
+    p_actually_paid  numeric,
+    p_pay_amount     numeric,
+    p_price_amount   numeric,
+    p_price_currency text)
+returns void
+language plpgsql
+as $$
+declare
+    v_response jsonb := jsonb_strip_nulls(jsonb_build_object(
+        'payment_id', p_payment.payment_id,
+        'payment_status', p_status,
+        'actually_paid', p_actually_paid,
+        'pay_amount', p_pay_amount,
+        'pay_currency', p_payment.pay_currency,
+        'price_amount', p_price_amount,
+        'price_currency', p_price_currency));
+    -- "completed" is money counted for the order; money under review stays "processing".
+    v_state text := case
+        when p_status = 'waiting' then 'pending'
+        when p_status = 'finished' and p_review is null and p_payment.counted then 'completed'
+        when p_status in ('failed', 'expired') then 'failed'
+        else 'processing'
+    end;
+begin
+    if p_status = 'refunded' then
+        insert into public.payment_transactions
+            (order_id, user_id, transaction_type, amount, currency, provider,
+             provider_transaction_id, provider_status, provider_response, status, processed_at)
+        values
+            (p_order.order_id, p_order.user_id, 'refund', p_order.final_amount, p_order.currency,
+             'nowpayments', p_payment.payment_id, p_status, v_response,
+             case when p_payment.counted then 'completed' else 'processing' end, now())
+        on conflict (provider, provider_transaction_id, transaction_type) do nothing;
+        return;
+    end if;
+    insert into public.payment_transactions as t
+        (order_id, user_id, transaction_type, amount, currency, provider,
+         provider_transaction_id, provider_status, provider_response, status, processed_at)
+    values
+        (p_order.order_id, p_order.user_id, 'payment', p_order.final_amount, p_order.currency,
+         'nowpayments', p_payment.payment_id, p_status, v_response, v_state,
+         case when v_state in ('completed', 'failed') then now() end)
+    on conflict (provider, provider_transaction_id, transaction_type) do update
+       set provider_status = excluded.provider_status,
+           provider_response = excluded.provider_response,
+           status = case t.status when 'completed' then 'completed' else excluded.status end,
+           processed_at = coalesce(t.processed_at, excluded.processed_at);
+end
+$$;
+comment on function backend.book_payment(public.orders, public.payments, text, text, numeric,
+        numeric, numeric, text) is
+    'Writes the transaction row of a payment, or of its refund.';
+
+create function backend.deliver_or_queue(p_order public.orders)
+returns jsonb
+language plpgsql
+as $$
+declare
+    v_result jsonb := jsonb_build_object('success', false, 'error', 'No available accounts');
+begin
+    -- Whoever paid earlier is served earlier: nobody overtakes the queue.
+    if not exists (
+        select
+        from public.waiting_deliveries as w
+        join public.orders as o on o.order_id = w.order_id
+        where w.account_size = p_order.account_size
+          and w.platform_type = p_order.platform_type
+          and backend.waits_for_stock(o))
+    then
+        v_result := backend.deliver_locked_order(p_order);
+    end if;
+    if v_result ->> 'success' <> 'true' then
+        insert into public.waiting_deliveries
+            (order_id, account_type, account_size, platform_type, paid_at, reason)
+        values
+            (p_order.order_id, p_order.account_type, p_order.account_size, p_order.platform_type,
+             coalesce(p_order.paid_at, now()), v_result ->> 'error')
+        on conflict (order_id) do nothing;
+    end if;
+    return v_result;
+end
+$$;
+comment on function backend.deliver_or_queue(public.orders) is
+    'Delivers an order whose payment is finished, or puts it into the queue for stock.';
+
+create function backend.payment_status(p_user_id uuid, p_order_id text)
+returns table (
+    outcome text, order_id text, order_status text, payment_status text, delivery_status text,
+    account_type text, account_size text, platform_type text, amount text, final_amount text,
+    crypto_currency text, crypto_amount text, crypto_address text, created_at text,
+    updated_at text,
+    p_payment_id text, p_status text, p_pay_address text, p_pay_amount text,
+    p_actually_paid text, p_pay_currency text, p_created_at text, p_updated_at text,
+    p_age_ms text, p_final text)
+language plpgsql stable security definer
+set search_path = pg_catalog, public, backend, pg_temp
+set enable_seqscan = off                -- see record_payment_event
+as $$
+#variable_conflict use_column
+begin
+    -- One statement for the usual case: this is what every waiting browser asks.
+    return query
+        select
+            case when p.payment_id is null then 'no_payment' else 'ok' end,
+            o.order_id::text, o.order_status::text, o.payment_status::text,
+            o.delivery_status::text, o.account_type::text, trim_scale(o.account_size)::text,
+            o.platform_type::text, trim_scale(o.amount)::text, trim_scale(o.final_amount)::text,
+            o.crypto_currency, o.crypto_amount::text, o.crypto_address,
+            backend.iso_utc(o.created_at), backend.iso_utc(o.updated_at),
+            p.payment_id, p.status, p.pay_address, p.pay_amount::text,
+            case when p.payment_id is not null then coalesce(p.actually_paid, 0)::text end,
+            p.pay_currency, backend.iso_utc(p.created_at), backend.iso_utc(p.updated_at),
+            greatest(0, floor(extract(epoch from clock_timestamp() - p.last_seen_at) * 1000))
+                ::bigint::text,
+            -- A failed or expired payment may still be paid late; after two weeks it is left alone.
+            (p.status in ('finished', 'refunded')
+             or (p.status in ('failed', 'expired')
+                 and p.created_at < now() - interval '14 days'))::text
+        from public.orders as o
+        left join lateral (
+            select *
+            from public.payments as c
+            where c.order_id = o.order_id and c.parent_payment_id is null
+            order by c.counted desc, c.created_at desc
+            limit 1) as p on true
+        where o.order_id = payment_status.p_order_id and o.user_id = p_user_id;
+    if found then
+        return;
+    end if;
+    outcome := case
+        when exists (select from public.orders as o where o.order_id = payment_status.p_order_id)
+            then 'unauthorized'
+        else 'order_not_found'
+    end;
+    return next;
+end
+$$;
+comment on function backend.payment_status(uuid, text) is
+    'An order and the payment that paid it (or its newest one) as last known, for its owner.';

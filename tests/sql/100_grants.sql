@@ -1,0 +1,147 @@
+-- Who may run and touch what, from the catalog itself.
+begin;
+select plan(16);
+
+create temporary table granted (role text, fn text);
+insert into granted
+values
+    ('fn_create_crypto_payment', 'begin_payment'),
+    ('fn_create_crypto_payment', 'attach_invoice'),
+    ('fn_create_crypto_payment', 'attach_payment'),
+    ('fn_create_crypto_payment', 'fail_payment_attempt'),
+    ('fn_payment_webhook', 'record_payment_event'),
+    ('fn_check_payment_status', 'record_payment_event'),
+    ('fn_check_payment_status', 'payment_status'),
+    ('fn_test_delivery', 'test_delivery'),
+    ('fn_webhook_debug', 'log_webhook_call'),
+    ('fn_deliver_waiting', 'deliver_next_waiting'),
+    ('fn_health', 'health');
+insert into granted
+select rolname, 'claim_schedule' from pg_roles where rolname like 'fn\_%' or rolname = 'ffx_function';
+
+select set_eq(
+    $$ select r.rolname::text, p.proname::text
+       from pg_roles as r
+       cross join pg_proc as p
+       where (r.rolname like 'fn\_%' or r.rolname = 'ffx_function')
+         and p.pronamespace = 'backend'::regnamespace
+         and has_function_privilege(r.oid, p.oid, 'execute') $$,
+    'select role, fn from granted',
+    'each program may run exactly its own functions');
+
+select set_eq(
+    $$ select rolname::text from pg_roles where rolname like 'fn\_%' $$,
+    array['fn_create_crypto_payment', 'fn_payment_webhook', 'fn_check_payment_status',
+          'fn_test_delivery', 'fn_webhook_debug', 'fn_health', 'fn_deliver_waiting',
+          'fn_sandbox'],
+    'a role per program');
+
+select is_empty(
+    $$ select r.rolname, c.oid::regclass, p.name
+       from pg_roles as r
+       cross join pg_class as c
+       cross join unnest(array['select', 'insert', 'update', 'delete', 'truncate', 'references',
+                               'trigger']) as p (name)
+       where (r.rolname like 'fn\_%' or r.rolname = 'ffx_function')
+         and c.relkind in ('r', 'v', 'm', 'p')
+         and c.relnamespace in ('public'::regnamespace, 'auth'::regnamespace,
+                                'migrations'::regnamespace)
+         and has_table_privilege(r.oid, c.oid, p.name) $$,
+    'no program may touch a table');
+
+select is_empty(
+    $$ select r.rolname
+       from pg_roles as r
+       where (r.rolname like 'fn\_%' or r.rolname = 'ffx_function')
+         and (r.rolsuper or r.rolcreaterole or r.rolcreatedb or r.rolbypassrls
+              or r.rolreplication) $$,
+    'no program has a special power');
+
+select is_empty(
+    $$ select m.member::regrole, m.roleid::regrole
+       from pg_auth_members as m
+       join pg_roles as r on r.oid = m.member
+       where (r.rolname like 'fn\_%' and m.roleid <> 'ffx_function'::regrole)
+          or r.rolname = 'ffx_function' $$,
+    'no program is a member of more than ffx_function');
+
+select is_empty(
+    $$ select r.rolname, s.setting
+       from pg_roles as r
+       cross join unnest(array['statement_timeout=5s', 'lock_timeout=3s',
+                               'idle_in_transaction_session_timeout=10s']) as s (setting)
+       where r.rolname like 'fn\_%'
+         and not s.setting = any (coalesce(r.rolconfig, '{}')) $$,
+    'every program has its time limits');
+
+select is_empty(
+    $$ select oid::regprocedure from pg_proc
+       where pronamespace = 'backend'::regnamespace
+         and (proacl is null or exists (
+                select from aclexplode(proacl) as a where a.grantee = 0)) $$,
+    'PUBLIC can run nothing in backend');
+
+select is_empty(
+    $$ select r.name, p.oid::regprocedure
+       from unnest(array['anon', 'authenticated', 'service_role', 'authenticator']) as r (name)
+       cross join pg_proc as p
+       where p.pronamespace = 'backend'::regnamespace
+         and has_function_privilege(r.name, p.oid, 'execute') $$,
+    'nor can the roles of the data API');
+select ok(not has_schema_privilege('authenticated', 'backend', 'usage'),
+          'backend is closed to the data API');
+
+select is_empty(
+    $$ select oid::regprocedure from pg_proc
+       where pronamespace in ('public'::regnamespace, 'backend'::regnamespace)
+         and prosecdef
+         and not exists (
+            select from unnest(proconfig) as c
+            where c ~ '^search_path=.*pg_temp$') $$,
+    'every SECURITY DEFINER function has a fixed search_path with pg_temp last');
+
+select set_eq(
+    $$ select r.name, p.proname::text
+       from unnest(array['anon', 'authenticated', 'service_role']) as r (name)
+       cross join pg_proc as p
+       where p.pronamespace = 'public'::regnamespace
+         and has_function_privilege(r.name, p.oid, 'execute') $$,
+    $$ values
+        ('anon', 'is_admin'), ('authenticated', 'is_admin'), ('service_role', 'is_admin'),
+        ('authenticated', 'generate_order_id'), ('service_role', 'generate_order_id'),
+        ('authenticated', 'deliver_account_to_user'), ('service_role', 'deliver_account_to_user'),
+        ('authenticated', 'get_available_accounts_count'),
+        ('service_role', 'get_available_accounts_count') $$,
+    'what the data API may run in public');
+
+select is_empty(
+    $$ select c.relname, r.name, p.name
+       from pg_class as c
+       cross join unnest(array['anon', 'authenticated', 'service_role']) as r (name)
+       cross join unnest(array['truncate', 'references', 'trigger']) as p (name)
+       where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'
+         and has_table_privilege(r.name, c.oid, p.name) $$,
+    'nobody truncates: row level security would not be asked');
+
+select is_empty(
+    $$ select c.relname, r.name, p.name
+       from unnest(array['payments', 'payment_events', 'payment_attempts', 'waiting_deliveries',
+                         'webhook_debug_calls', 'schedules', 'admin_audit_log']) as c (relname)
+       cross join unnest(array['anon', 'authenticated', 'service_role']) as r (name)
+       cross join unnest(array['insert', 'update', 'delete']) as p (name)
+       where has_table_privilege(r.name, 'public.' || c.relname, p.name) $$,
+    'evidence is written by the database only');
+
+select is_empty(
+    $$ select r.name, p.name
+       from unnest(array['anon', 'authenticated', 'service_role']) as r (name)
+       cross join unnest(array['select', 'insert', 'update', 'delete']) as p (name)
+       where has_table_privilege(r.name, 'auth.users', p.name) $$,
+    'auth.users is closed to the data API');
+
+select ok((select rolbypassrls from pg_roles where rolname = 'service_role'),
+          'service_role bypasses row level security');
+select ok((select not rolinherit from pg_roles where rolname = 'authenticator'),
+          'authenticator inherits nothing');
+select * from finish();
+rollback;

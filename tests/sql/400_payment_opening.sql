@@ -1,0 +1,179 @@
+-- begin_payment, attach_invoice, attach_payment, fail_payment_attempt.
+begin;
+select plan(62);
+select make_user('ann');
+select make_user('bob');
+select make_order('ann', 1), make_order('ann', 2), make_order('ann', 3), make_order('ann', 4),
+       make_order('ann', 5);
+
+create function tests.begin_with(
+    p_user uuid, p_body uuid, p_order text, p_type text default 'hft',
+    p_size numeric default 10000, p_platform text default 'mt5', p_amount numeric default 349,
+    p_final numeric default 349)
+returns text language sql as $$
+    select outcome from backend.begin_payment(p_user, p_body, p_order, p_type, p_size, p_platform,
+                                              'btc', 'btc', p_amount, p_final)
+$$;
+select is(begin_with(id('ann'), id('ann'), 'FFX000000099'), 'order_not_found', 'unknown order');
+select is(begin_with(id('bob'), id('bob'), 'FFX000000001'), 'unauthorized', 'not the caller''s');
+select is(begin_with(id('ann'), id('bob'), 'FFX000000001'), 'unauthorized', 'another userId');
+select is(begin_with(id('bob'), id('ann'), 'FFX000000001'), 'unauthorized',
+          'the owner''s userId does not help');
+select is(begin_with(id('ann'), null, 'FFX000000001'), 'unauthorized', 'no userId');
+select is(begin_with(id('ann'), id('ann'), 'FFX000000001', p_type => 'instant'), 'mismatch', 'type');
+select is(begin_with(id('ann'), id('ann'), 'FFX000000001', p_size => 5000), 'mismatch', 'size');
+select is(begin_with(id('ann'), id('ann'), 'FFX000000001', p_platform => 'mt4'), 'mismatch',
+          'platform');
+select is(begin_with(id('ann'), id('ann'), 'FFX000000001', p_amount => 1), 'mismatch', 'amount');
+select is(begin_with(id('ann'), id('ann'), 'FFX000000001', p_final => 348.99), 'mismatch',
+          'final amount');
+select is((select count(*) from payment_attempts), 0::bigint, 'nothing was claimed');
+
+-- create, attach
+select rows_eq(
+    $$ select outcome, attempt_id is not null, price_amount, order_description, invoice_id,
+              payment_id
+       from tests.begin('ann', 'FFX000000001') $$,
+    $$ values ('create', true, '349.00', 'FlashFundX HFT Account - $10K MT5', null::text,
+               null::text) $$,
+    'create');
+select id as attempt from payment_attempts where order_id = 'FFX000000001' \gset
+select is((select outcome from tests.begin('ann', 'FFX000000001')), 'in_progress',
+          'a second request meanwhile');
+select is((select outcome from tests.begin('ann', 'FFX000000001', 'btc')), 'in_progress',
+          'also in another currency');
+select is((select outcome from backend.attach_invoice(:'attempt', 'i1', 'https://pay/i1')), 'ok',
+          'the invoice is attached');
+select is(state('FFX000000001'), 'pending/pending/pending', 'which does not move the order');
+select is(attach(:'attempt', 'p1'), 'existing', 'the payment is attached');
+select rows_eq(
+    $$ select order_status, payment_status, payment_method, payment_provider,
+              payment_provider_id, crypto_currency, crypto_amount, crypto_address
+       from orders where order_id = 'FFX000000001' $$,
+    $$ values ('processing', 'pending', 'nowpayments', 'nowpayments', 'p1', 'usdt_bsc', 349.5,
+               '0xp1') $$,
+    'the order shows it');
+select rows_eq(
+    $$ select user_id, transaction_type, amount, currency, provider, provider_transaction_id, status
+       from payment_transactions $$,
+    $$ select id('ann'), 'payment', 349.00, 'USD', 'nowpayments', 'p1', 'pending' $$,
+    'a transaction payment/pending is written');
+select rows_eq(
+    $$ select outcome, invoice_id, invoice_url, payment_id, pay_address, pay_amount, pay_currency,
+              time_limit, expires_at, price_amount
+       from tests.begin('ann', 'FFX000000001') $$,
+    $$ values ('existing', 'i1', 'https://pay/i1', 'p1', '0xp1', '349.5', 'usdtbsc', '20',
+               '2026-01-31T12:34:56.789Z', '349.00') $$,
+    'asked again, the same invoice and payment come back');
+select is((select count(*) from payment_attempts), 1::bigint, 'no second attempt');
+select is((select outcome from backend.attach_invoice(:'attempt', 'i9', 'x')), 'lost',
+          'an attempt is attached once');
+
+-- another currency: a second payment behind the same invoice
+select rows_eq(
+    $$ select outcome, invoice_id, invoice_url, payment_id from tests.begin('ann', 'FFX000000001', 'btc') $$,
+    $$ values ('pay', 'i1', 'https://pay/i1', null::text) $$,
+    'another currency: only the payment is to be made');
+select id as attempt2 from payment_attempts where state = 'claimed' \gset
+select is(attach(:'attempt2', 'p2', 'btc'), 'existing', 'attached');
+select rows_eq(
+    $$ select payment_provider_id, crypto_currency from orders where order_id = 'FFX000000001' $$,
+    $$ values ('p2', 'btc') $$, 'the order shows the newer one');
+select is((select payment_id from tests.begin('ann', 'FFX000000001')), 'p1', 'both stay open');
+select is((select payment_id from tests.begin('ann', 'FFX000000001', 'BTC')), 'p2',
+          'each by its currency');
+select is((select count(distinct invoice_id) from payment_attempts), 1::bigint, 'one invoice');
+
+-- failures
+select is((select outcome from tests.begin('ann', 'FFX000000002')), 'create', 'a second order');
+select id as attempt3 from payment_attempts where order_id = 'FFX000000002' \gset
+select is((select outcome from backend.fail_payment_attempt(:'attempt3', 'refused', 'no')), 'ok',
+          'refused');
+select is((select outcome from backend.fail_payment_attempt(:'attempt3', 'refused', 'no')), 'lost',
+          'fails once');
+select rows_eq(
+    $$ select state, detail from payment_attempts where order_id = 'FFX000000002' $$,
+    $$ values ('refused', 'no') $$, 'with its reason');
+select is((select outcome from tests.begin('ann', 'FFX000000002')), 'create', 'try again');
+select id as attempt4 from payment_attempts
+where order_id = 'FFX000000002' and state = 'claimed' \gset
+select is((select outcome from backend.fail_payment_attempt(:'attempt4', 'unknown', 'timeout')),
+          'ok', 'unknown outcome');
+select is((select outcome from tests.begin('ann', 'FFX000000002')), 'create',
+          'the lost invoice was never shown: a new one may be made');
+select id as attempt5 from payment_attempts
+where order_id = 'FFX000000002' and state = 'claimed' \gset
+select is((select outcome from backend.attach_invoice(:'attempt5', 'i5', 'https://pay/i5')), 'ok',
+          'invoice made');
+select is((select outcome from backend.fail_payment_attempt(:'attempt5', 'unsent', '')), 'ok',
+          'then the payment could not be sent');
+select rows_eq(
+    $$ select outcome, invoice_id from tests.begin('ann', 'FFX000000002') $$,
+    $$ values ('pay', 'i5') $$, 'the invoice is used again');
+
+-- a claim that ran out
+update payment_attempts set claim_until = now() - interval '1 s' where state = 'claimed';
+select id as dead from payment_attempts where state = 'claimed' \gset
+select is((select outcome from tests.begin('ann', 'FFX000000002')), 'pay',
+          'a dead claim is taken over');
+select is((select state from payment_attempts where id = :'dead'), 'abandoned', 'and recorded');
+select is((select outcome from backend.attach_invoice(:'dead', 'i6', 'x')), 'lost',
+          'who comes back late has lost');
+select is(attach(:'dead', 'p6'), 'lost', 'the payment too');
+select is((select order_id from payments where payment_id = 'p6'), 'FFX000000002',
+          'but it exists and is known');
+select is(state('FFX000000002'), 'pending/pending/pending', 'without effect');
+select is((select outcome from tests.begin('ann', 'FFX000000003')), 'create', 'a third order');
+select id as slow from payment_attempts
+where order_id = 'FFX000000003' and state = 'claimed' \gset
+update payment_attempts set claim_until = now() - interval '1 s' where id = :'slow';
+select is((select outcome from backend.attach_invoice(:'slow', 'i7', 'x')), 'ok',
+          'a slow claim nobody took over still holds');
+
+-- the callback is faster than the answer
+select is(event('FFX000000003', 'p7', 'confirming'), 'applied processing/pending/pending',
+          'callback first');
+select is(attach(:'slow', 'p7'), 'existing', 'then the answer');
+select rows_eq(
+    $$ select status, pay_amount, time_limit from payments where payment_id = 'p7' $$,
+    $$ values ('confirming', 349::numeric, '20') $$, 'the callback''s state stands');
+select is((select count(*) from payment_transactions where provider_transaction_id = 'p7'),
+          1::bigint, 'one transaction');
+
+-- a payment id that belongs to another order
+select is((select outcome from tests.begin('ann', 'FFX000000004')), 'create', 'a fourth order');
+select id as wrong from payment_attempts
+where order_id = 'FFX000000004' and state = 'claimed' \gset
+select is(attach(:'wrong', 'p1'), 'lost', 'a payment of another order is not taken');
+select is(reviews('FFX000000004'), 'payment_of_other_order', 'somebody has to look');
+
+-- what cannot be paid
+create function tests.begin_in(p_state text)
+returns text language plpgsql as $$
+begin
+    update orders
+       set order_status = split_part(p_state, '/', 1),
+           payment_status = split_part(p_state, '/', 2),
+           delivery_status = split_part(p_state, '/', 3)
+     where order_id = 'FFX000000005';
+    return (select outcome from tests.begin('ann', 'FFX000000005'));
+end
+$$;
+select is(begin_in(s), 'not_payable', s)
+from unnest(array['processing/pending/pending', 'completed/paid/delivered',
+                  'processing/paid/pending', 'failed/failed/pending',
+                  'cancelled/pending/pending', 'refunded/refunded/pending']) as s;
+update orders
+   set order_status = 'pending', payment_status = 'pending', delivery_status = 'pending',
+       discount_amount = amount, final_amount = 0
+ where order_id = 'FFX000000005';
+select is(begin_with(id('ann'), id('ann'), 'FFX000000005', p_final => 0), 'not_payable',
+          'nothing to pay');
+
+-- money under review is not asked for again
+select is(event('FFX000000001', 'p1', 'finished', 100), 'review processing/pending/pending',
+          'too little arrived');
+select is((select outcome from tests.begin('ann', 'FFX000000001')), 'not_payable',
+          'the order waits for a decision, not for another payment');
+select * from finish();
+rollback;

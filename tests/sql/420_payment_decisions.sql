@@ -1,0 +1,141 @@
+-- record_payment_event: what never delivers, and the evidence for a human.
+begin;
+select plan(65);
+select make_user('ann');
+select make_order('ann', n) from generate_series(1, 40) as n;
+select make_stock(n::text) from generate_series(1, 9) as n;
+
+create function tests.delivered()
+returns bigint language sql as $$ select count(*) from delivered_accounts $$;
+
+-- Too little
+select is(event('FFX000000001', 'a1', 'finished', 345.50), 'review processing/pending/pending',
+          'less than 99 percent');
+select is(reviews('FFX000000001'), 'underpaid', 'underpaid');
+select is((select detail ->> 'actually_paid' from reviews where order_id = 'FFX000000001'), '345.50',
+          'with the figures');
+select is(event('FFX000000001', 'a1', 'finished', 349), 'applied completed/paid/delivered',
+          'the rest arrives, the provider says finished again: paid');
+select is(event('FFX000000002', 'a2', 'finished', 345.51), 'applied completed/paid/delivered',
+          '99 percent are enough');
+select is(event('FFX000000003', 'a3', 'finished', 900), 'applied completed/paid/delivered',
+          'too much is enough');
+select is(event('FFX000000004', 'a4', 'finished', null), 'review processing/pending/pending',
+          'finished without actually_paid');
+select is(reviews('FFX000000004'), 'amount_unknown', 'amount unknown');
+select is(event('FFX000000005', 'a5', 'finished', 0), 'review processing/pending/pending',
+          'finished by hand with nothing paid');
+select is(event('FFX000000006', 'a6', 'finished', 'NaN'), 'review processing/pending/pending',
+          'not a number is not money');
+select is(event('FFX000000007', 'a7', 'finished', 349, p_amount => null),
+          'review processing/pending/pending', 'nobody knows how much was due');
+select is(event('FFX000000008', 'a8', 'finished', 349, p_amount => 0),
+          'review processing/pending/pending', 'nothing due is no measure');
+select is(event('FFX000000009', 'a9', 'finished', 0.00076967, p_amount => 0.00076967),
+          'applied completed/paid/delivered', 'small figures are exact');
+select is((select actually_paid::text from payments where payment_id = 'a9'), '0.00076967',
+          'and kept digit by digit');
+
+-- confirmed and sending are paid only when what arrived is enough
+select is(event('FFX000000010', 'b1', 'confirmed', 100), 'review processing/pending/pending',
+          'confirmed, too little');
+select is(event('FFX000000010', 'b1', 'sending', 100), 'review processing/pending/pending',
+          'sending, too little');
+select is(reviews('FFX000000010'), 'underpaid', 'one review while it is open');
+select is(event('FFX000000011', 'b2', 'confirmed', null), 'applied processing/paid/pending',
+          'confirmed without a figure counts');
+select is(event('FFX000000011', 'b2', 'finished', 100), 'review processing/paid/pending',
+          'but is not delivered when too little was settled');
+select is((select count(*) from waiting_deliveries), 0::bigint, 'nor does it wait for delivery');
+select is((select count(*) from backend.deliver_next_waiting()), 0::bigint, 'or get one');
+select is(event('FFX000000011', 'b2', 'partially_paid', 100), 'stale processing/paid/pending',
+          'after that nothing lower');
+
+-- Price
+select is(event('FFX000000012', 'c1', 'finished', p_price => 348.99),
+          'review processing/pending/pending', 'a price below the order''s');
+select is(reviews('FFX000000012'), 'price_amount', 'price_amount');
+select is(event('FFX000000013', 'c2', 'finished', p_currency => 'eur'),
+          'review processing/pending/pending', 'another price currency');
+select is(reviews('FFX000000013'), 'price_currency', 'price_currency');
+select is(event('FFX000000014', 'c3', 'finished', p_currency => 'USD'),
+          'applied completed/paid/delivered', 'USD in capitals is usd');
+select is(event('FFX000000015', 'c4', 'confirmed', p_price => 1), 'review processing/pending/pending',
+          'confirmed at a wrong price is not paid');
+select is(event('FFX000000016', 'c5', 'finished', p_price => null, p_currency => null),
+          'review processing/pending/pending', 'no price, no delivery');
+select is(event('FFX000000017', 'c6', 'finished', p_price => 500),
+          'applied completed/paid/delivered', 'a higher price is no harm');
+
+-- Child payments
+select is(event('FFX000000018', 'd1', 'waiting', 0), 'applied processing/pending/pending', 'parent');
+select is(event('FFX000000018', 'd2', 'finished', 349, p_parent => 'd1'),
+          'review processing/pending/pending', 'a child never delivers');
+select is(event('FFX000000018', 'd2', 'finished', 350), 'review processing/pending/pending',
+          'also when the parent is not named again');
+select is(reviews('FFX000000018'), 'child_payment', 'child_payment');
+select is((select count(*) from payment_transactions where order_id = 'FFX000000018'), 1::bigint,
+          'it is not booked as the order''s payment');
+select is(event('FFX000000018', 'd2', 'failed', 0, p_parent => 'd1'),
+          'review processing/pending/pending', 'a child does not end the order either');
+select is(event('FFX000000018', 'd1', 'finished', 349), 'applied completed/paid/delivered',
+          'the parent delivers');
+select is(event(null, 'd3', 'finished', 5, p_parent => 'd1'), 'review completed/paid/delivered',
+          'a child without order id is found by its parent');
+
+-- Unknown status
+select is(event('FFX000000019', 'e1', 'wrong_asset_confirmed'), 'review pending/pending/pending',
+          'an unknown status is stored and changes nothing');
+select is(reviews('FFX000000019'), 'unknown_status', 'unknown_status');
+select is(event('FFX000000019', 'e1', 'finished'), 'applied completed/paid/delivered',
+          'the life goes on');
+select is(event('FFX000000019', 'e1', 'cancelled'), 'review completed/paid/delivered',
+          'cancelled by the merchant: a human');
+select is((select status from payments where payment_id = 'e1'), 'finished', 'still finished');
+
+-- Paid twice
+select is(event('FFX000000020', 'f1', 'confirmed'), 'applied processing/paid/pending', 'first payment');
+select is(event('FFX000000020', 'f2', 'confirmed'), 'applied processing/paid/pending',
+          'a second one is confirmed meanwhile');
+select is(event('FFX000000020', 'f2', 'finished'), 'review processing/paid/pending',
+          'and finishes: not delivered for it');
+select is(reviews('FFX000000020'), 'paid_twice', 'paid_twice');
+select is(delivered(), 8::bigint, 'eight deliveries so far');
+select is(event('FFX000000020', 'f1', 'finished'), 'applied completed/paid/delivered',
+          'the first one delivers');
+select is((select string_agg(payment_id, ',') from payments
+           where order_id = 'FFX000000020' and counted), 'f1', 'one payment counts');
+select is((select sum(amount) from payment_transactions
+           where order_id = 'FFX000000020' and status = 'completed'), 349.00, 'and is booked');
+select is(event('FFX000000020', 'f2', 'refunded', 349), 'review completed/paid/delivered',
+          'refunding the second one does not undo the first');
+select is(event('FFX000000020', 'f1', 'finished', 355), 'applied completed/paid/delivered',
+          'a corrected amount delivers nothing again');
+select is((select count(*) from delivered_accounts where order_id = 'FFX000000020'), 1::bigint,
+          'one account');
+
+-- A payment of another order, and orders that are closed
+select is(event('FFX000000021', 'f1', 'finished', 12), 'review pending/pending/pending',
+          'a payment that belongs to another order');
+select is(reviews('FFX000000021'), 'payment_of_other_order', 'payment_of_other_order');
+update orders set order_status = 'cancelled' where order_id = 'FFX000000022';
+select is(event('FFX000000022', 'g1', 'finished'), 'review cancelled/pending/pending',
+          'money for a cancelled order');
+select is(reviews('FFX000000022'), 'order_closed', 'order_closed');
+
+-- No order
+select is(event('FFX999999999', 'h1', 'finished'), 'order_not_found', 'an unknown order');
+select is(event('FFX999999999', 'h1', 'finished'), 'order_not_found', 'stays unknown');
+select rows_eq(
+    $$ select count(*), min(order_id) from payment_events where payment_id = 'h1' $$,
+    $$ values (1::bigint, 'FFX999999999') $$, 'stored once');
+select is(reviews('FFX999999999'), 'order_not_found', 'money without an order needs a human');
+select is(event(null, 'h2', 'waiting', 0), 'order_not_found', 'no order id at all');
+insert into orders (order_id, user_id, account_type, account_size, platform_type)
+values ('FFX999999999', id('ann'), 'hft', 10000, 'mt5');
+select make_stock('z');
+select is(event('FFX999999999', 'h1', 'finished'), 'applied completed/paid/delivered',
+          'the order appears: the event takes effect');
+select throws_ok($$ delete from payment_events $$, '42501', null, 'events are kept for good');
+select * from finish();
+rollback;
