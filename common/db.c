@@ -304,6 +304,8 @@ connect_failed(struct conn *c)
     if (db_connections() == 0) {
         fail_queue(&db.reads, db.last_error);
         fail_queue(&db.writes, db.last_error);
+    } else {
+        loop_at_end_of_turn(&db.flush); /* what waited for this one takes another */
     }
 }
 
@@ -425,6 +427,16 @@ idle_conn(bool but_first)
     return NULL;
 }
 
+/* Whether one from `first` on is there or coming. */
+static bool
+any_conn(int first)
+{
+    for (int i = first; i < db.connection_max; i++)
+        if (db.conns[i].state != CONN_CLOSED)
+            return true;
+    return false;
+}
+
 /* Open a connection for work that waits, unless enough are being opened. */
 static void
 open_for(size_t waiting, int first)
@@ -460,12 +472,18 @@ send_reads(void)
             send_batch(shared, &db.reads, BATCH_MAX);
             continue;
         }
-        if (shared->state == CONN_CLOSED) {
+        if (shared->state == CONN_CLOSED)
             open_for(1, 0);
-            return;
-        }
         if (shared->state == CONN_CONNECTING)
             return;
+        if (shared->state == CONN_CLOSED) { /* the server takes no more: one of the writers' */
+            struct conn *other = idle_conn(true);
+
+            if (other == NULL)
+                return;
+            send_batch(other, &db.reads, BATCH_MAX);
+            continue;
+        }
 
         const int64_t patient_until = shared->since_ms + READ_PATIENCE_MS;
         if (clock_ms() < patient_until) {
@@ -487,10 +505,12 @@ flush(void)
     while (db.writes.count > 0) {
         struct conn *c = idle_conn(true);
 
-        if (c == NULL) {
+        if (c == NULL)
             open_for(db.writes.count, 1);
+        if (c == NULL && !any_conn(1)) /* the server takes no more: the readers' */
+            c = idle_conn(false);
+        if (c == NULL)
             break;
-        }
         send_batch(c, &db.writes, 1);
     }
     send_reads();

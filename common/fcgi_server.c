@@ -16,6 +16,7 @@
 #define DRAIN_BEYOND      (1024 * 1024) /* body bytes read and thrown away before we give up */
 #define ACCEPT_PER_EVENT  16
 #define ACCEPT_PAUSE_MS   100 /* when descriptors ran out */
+#define PARAMS_MAX        (64 * 1024) /* all parameters; nginx lets in 32 KiB of headers */
 #define RECORD_CONTENT    65528
 #define RECORDS_PER_WRITE 8
 
@@ -26,6 +27,7 @@ struct conn {
     int64_t read_deadline_ms; /* of the request being read */
     bool busy;                /* a coroutine serves this connection */
     bool input;               /* something arrived while busy */
+    bool hup;                 /* the peer sends nothing more; told once, so we keep it */
 };
 
 static struct fcgi_server server;
@@ -178,19 +180,25 @@ take_param(struct fn_req *req, struct header *headers, const char *param)
         memcpy(req->id, value, MIN(value_len, sizeof req->id - 1));
 }
 
-static void
+/* False when there are more than a request may have. */
+static bool
 take_params(struct fn_req *req, char **envp)
 {
     size_t count = 0;
+    size_t bytes = 0;
 
-    while (envp[count] != NULL)
-        count++;
+    for (; envp[count] != NULL; count++) {
+        bytes += strlen(envp[count]) + sizeof(struct header);
+        if (bytes > PARAMS_MAX)
+            return false;
+    }
 
     struct header *headers = ARENA_ARRAY(req->arena, struct header, count + 1);
 
     for (size_t i = 0; i < count; i++)
         take_param(req, headers, envp[i]);
     req->headers = headers;
+    return true;
 }
 
 enum body_state { BODY_COMPLETE, BODY_TOO_LARGE, BODY_BROKEN };
@@ -256,10 +264,8 @@ read_request(struct conn *c, struct fn_req *req, struct incoming *ret)
         return BODY_BROKEN;
     ret->request_id = fcgi.requestId;
     ret->keep = fcgi.keepConnection != 0;
-    if (fcgi.role == FCGI_RESPONDER) {
-        take_params(req, fcgi.envp);
+    if (fcgi.role == FCGI_RESPONDER && take_params(req, fcgi.envp))
         state = read_body(req, fcgi.in, announced_length(fcgi.envp));
-    }
     FCGX_Free(&fcgi, 0);
     return state;
 }
@@ -364,13 +370,13 @@ serve_one(struct conn *c)
     return again;
 }
 
-/* Something arrived while the connection was busy: is it still unread? */
-static bool
-more_input(struct conn *c)
+/* Bytes that wait: > 0; the peer's end: 0; neither: < 0. */
+static ssize_t
+peek(const struct conn *c)
 {
     char byte;
 
-    return c->input && recv(c->watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0;
+    return recv(c->watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 }
 
 static void
@@ -384,7 +390,7 @@ conn_main(void *arg)
             conn_close(c);
             return;
         }
-    } while (more_input(c));
+    } while ((c->input || c->hup) && peek(c) >= 0); /* unread input, or its end */
     c->busy = false;
 }
 
@@ -393,6 +399,7 @@ conn_ready(struct loop_watch *w, uint32_t events)
 {
     struct conn *c = CONTAINER_OF(w, struct conn, watch);
 
+    c->hup = c->hup || (events & (EPOLLRDHUP | EPOLLERR | EPOLLHUP)) != 0;
     if (c->writer != NULL && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0) {
         co_wake(c->writer);
         c->writer = NULL;
@@ -401,7 +408,7 @@ conn_ready(struct loop_watch *w, uint32_t events)
         c->reader = NULL;
     } else if (c->busy) {
         c->input = true;
-    } else if ((events & (EPOLLRDHUP | EPOLLERR | EPOLLHUP)) != 0) {
+    } else if (c->hup && peek(c) <= 0) {
         conn_close(c); /* nginx is done with a kept connection */
     } else {
         c->busy = true;

@@ -14,7 +14,7 @@
 #ifndef FFX_FCGI_SERVER_H
 #define FFX_FCGI_SERVER_H
 
-#include "fn.h"
+#include "request.h"
 
 struct fcgi_server {
     int listen_fd;

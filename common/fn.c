@@ -159,9 +159,10 @@ limit_rate(struct fn_req *req)
     if (ratelimit_take(key, spec->rate_calls, spec->rate_window_s, &retry_after_s))
         return ERR_OK;
     metrics_add(METRIC_RATE_LIMITED, 1);
-    req->fail.retry_after_s = retry_after_s;
-    return fail_set(&req->fail, ERR_RATE_LIMITED, "Too many requests. Try again in %d s.",
-                    retry_after_s);
+    const enum err e = fail_set(&req->fail, ERR_RATE_LIMITED,
+                                "Too many requests. Try again in %d s.", retry_after_s);
+    req->fail.retry_after_s = retry_after_s; /* fail_set cleared it */
+    return e;
 }
 
 static enum err

@@ -294,6 +294,7 @@ retire(int count, bool youngest)
             if (pick == NULL || (w->started_ms < pick->started_ms) != youngest)
                 pick = w;
         }
+        MUST(pick != NULL);
         pick->old = true;
         (void)kill(pick->pid, SIGTERM);
     }

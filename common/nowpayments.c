@@ -14,8 +14,12 @@ static const struct {
     const char *frontend;
     const char *code;
 } currencies[] = {
-    {"usdt_bsc", "usdtbsc"}, {"usdt_polygon", "usdtmatic"}, {"usdt_trc20", "usdttrc20"},
-    {"bnb", "bnbbsc"},       {"btc", "btc"},                {"trx", "trx"},
+    {"usdt_bsc", "usdtbsc"},
+    {"usdt_polygon", "usdtmatic"},
+    {"usdt_trc20", "usdttrc20"},
+    {"bnb", "bnbbsc"},
+    {"btc", "btc"},
+    {"trx", "trx"},
 };
 
 const char np_currency_list[] = "usdt_bsc, usdt_polygon, usdt_trc20, bnb, btc, trx";
@@ -109,8 +113,8 @@ decimal_read_cut(struct arena *a, const char *text, struct decimal *ret)
     const char *significant = digits + strspn(digits, "0");
     if (significant[0] == '\0')
         return decimal_read(STR("0"), ret);
-    return decimal_read(
-        str_of(arena_printf(a, "%s%se-18", sign_len > 0 ? "-" : "", significant)), ret);
+    return decimal_read(str_of(arena_printf(a, "%s%se-18", sign_len > 0 ? "-" : "", significant)),
+                        ret);
 }
 
 /* Decimal text with the provider's own digits; an exponent is written out. */
@@ -332,9 +336,9 @@ send_call(struct fn_req *req, const struct call *call, struct http_answer *ret)
     if (!breaker_lets_pass())
         return fail_detail(&req->fail, ERR_UPSTREAM, "circuit open after %d faults",
                            BREAKER_FAULTS);
-    const char *base = config_text(config_bool(CFG_NOWPAYMENTS_SANDBOX_MODE)
-                                       ? CFG_NOWPAYMENTS_SANDBOX_API_URL
-                                       : CFG_NOWPAYMENTS_API_URL);
+    const char *base =
+        config_text(config_bool(CFG_NOWPAYMENTS_SANDBOX_MODE) ? CFG_NOWPAYMENTS_SANDBOX_API_URL
+                                                              : CFG_NOWPAYMENTS_API_URL);
     const char *const headers[] = {
         arena_printf(req->arena, "x-api-key: %s", api_key()),
         "Accept: application/json",

@@ -180,7 +180,8 @@ by_javascript(const void *a, const void *b)
 static void
 print_string(struct buf *out, struct str s)
 {
-    static const char hex[] = "0123456789abcdef";
+    static const char escaped[7] = "\b\f\n\r\t\"\\";
+    static const char letters[7] = "bfnrt\"\\";
 
     buf_add_char(out, '"');
     size_t clean = 0; /* start of the run that needs no escape */
@@ -190,33 +191,11 @@ print_string(struct buf *out, struct str s)
             continue;
         buf_add(out, s.ptr + clean, i - clean);
         clean = i + 1;
-        buf_add_char(out, '\\');
-        switch (c) {
-        case '\b':
-            buf_add_char(out, 'b');
-            break;
-        case '\f':
-            buf_add_char(out, 'f');
-            break;
-        case '\n':
-            buf_add_char(out, 'n');
-            break;
-        case '\r':
-            buf_add_char(out, 'r');
-            break;
-        case '\t':
-            buf_add_char(out, 't');
-            break;
-        case '"':
-        case '\\':
-            buf_add_char(out, (char)c);
-            break;
-        default:
-            buf_add(out, "u00", 3);
-            buf_add_char(out, hex[c >> 4]);
-            buf_add_char(out, hex[c & 15]);
-            break;
-        }
+        const char *found = memchr(escaped, c, sizeof(escaped));
+        if (found != NULL)
+            buf_printf(out, "\\%c", letters[found - escaped]);
+        else
+            buf_printf(out, "\\u%04x", c);
     }
     if (s.len > clean)
         buf_add(out, s.ptr + clean, s.len - clean);

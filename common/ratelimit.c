@@ -12,6 +12,9 @@
 #define WAYS         8 /* places a key may be in */
 #define BOOT_ID_SIZE 40
 
+/* Clocks of two processors may differ a little. */
+#define CLOCK_SLACK_US 1000000
+
 /* A key (its keyed hash; 0: free) and its theoretical arrival time: until then it has used up
  * calls; at or before now it is as good as free. */
 struct slot {
@@ -227,13 +230,15 @@ ratelimit_take(struct str key, int calls, int window_s, int *ret_retry_after_s)
     MUST(calls > 0 && window_s > 0);
     const int64_t step_us = MAX((int64_t)window_s * 1000000 / calls, 1);
     const int64_t burst_us = step_us * calls;
-    const int64_t now_us = boot_us();
-    struct slot *s = find_slot(hash(key), now_us);
+    struct slot *s = find_slot(hash(key), boot_us());
     int64_t arrival_us = __atomic_load_n(&s->arrival_us, __ATOMIC_ACQUIRE);
 
     for (;;) {
-        /* Later than any accepted call can make it: left by another limit on the same key. */
-        const bool sane = arrival_us <= now_us + burst_us;
+        /* The clock is read after the arrival time.  The other way round, a process that was held
+         * up in between would compare a time that others have moved on with a clock of the past. */
+        const int64_t now_us = boot_us();
+        /* Later than any accepted call makes it: left by another limit on the same key. */
+        const bool sane = arrival_us <= now_us + burst_us + CLOCK_SLACK_US;
         const int64_t next_us = (sane ? MAX(arrival_us, now_us) : now_us) + step_us;
         const int64_t wait_us = next_us - burst_us - now_us;
 

@@ -216,6 +216,7 @@ static enum err
 reply(struct fn_req *req, struct fn_res *res, const struct db_row *row)
 {
     const char *qr = qr_data_url(req->arena, db_str(row, COL_PAY_ADDRESS));
+    const char *time_limit = db_text(row, COL_TIME_LIMIT); /* fixed-rate payments only */
     struct json_writer *w = fn_json(res, 200);
 
     jw_open(w);
@@ -228,7 +229,7 @@ reply(struct fn_req *req, struct fn_res *res, const struct db_row *row)
     jw_number_at(w, "pay_amount", db_text(row, COL_PAY_AMOUNT));
     jw_text_at(w, "pay_currency", db_text(row, COL_PAY_CURRENCY));
     jw_text_at(w, "qr_code", qr == NULL ? "" : qr);
-    jw_text_at(w, "time_limit", db_text(row, COL_TIME_LIMIT));
+    jw_text_at(w, "time_limit", time_limit != NULL ? time_limit : db_text(row, COL_EXPIRES_AT));
     jw_text_at(w, "expiration_date", db_text(row, COL_EXPIRES_AT));
     jw_close(w);
     jw_close(w);

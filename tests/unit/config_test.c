@@ -295,6 +295,31 @@ credential_file_is_read(void **state)
 }
 
 static void
+credential_of_one_character_is_read(void **state)
+{
+    (void)state;
+    put_credential("NOWPAYMENTS_API_KEY", "k", 1);
+    assert_true(load(CFG_NOWPAYMENTS_API_KEY));
+    assert_string_equal(config_text(CFG_NOWPAYMENTS_API_KEY), "k");
+}
+
+static void
+only_the_last_line_feed_is_cut(void **state)
+{
+    (void)state;
+    put_credential("NOWPAYMENTS_API_KEY", "k\n\n", 3);
+    assert_false(load(CFG_NOWPAYMENTS_API_KEY)); /* more than one line */
+}
+
+static void
+empty_credentials_folder_means_none(void **state)
+{
+    (void)state;
+    assert_int_equal(setenv("CREDENTIALS_DIRECTORY", "", 1), 0);
+    assert_true(load(CFG_RUN_DIR));
+}
+
+static void
 environment_goes_before_the_file(void **state)
 {
     (void)state;
@@ -403,6 +428,9 @@ main(void)
         TEST(secret_values_are_not_shown),
         TEST(other_values_are_shown),
         TEST(credential_file_is_read),
+        TEST(credential_of_one_character_is_read),
+        TEST(only_the_last_line_feed_is_cut),
+        TEST(empty_credentials_folder_means_none),
         TEST(environment_goes_before_the_file),
         TEST(empty_credential_file_is_missing),
         TEST(credential_file_with_nul_is_refused),

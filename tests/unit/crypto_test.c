@@ -200,14 +200,19 @@ hex_refuses_other_characters(void **state)
 static void
 base64_of_the_rfc(void **state)
 {
-    static const char *const pairs[][2] = {{"", ""},          {"f", "Zg=="},      {"fo", "Zm8="},
-                                           {"foo", "Zm9v"},   {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="},
+    static const char *const pairs[][2] = {{"", ""},
+                                           {"f", "Zg=="},
+                                           {"fo", "Zm8="},
+                                           {"foo", "Zm9v"},
+                                           {"foob", "Zm9vYg=="},
+                                           {"fooba", "Zm9vYmE="},
                                            {"foobar", "Zm9vYmFy"}};
     char text[32];
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
-        assert_int_equal(base64_encode(pairs[i][0], strlen(pairs[i][0]), text), strlen(pairs[i][1]));
+        assert_int_equal(base64_encode(pairs[i][0], strlen(pairs[i][0]), text),
+                         strlen(pairs[i][1]));
         assert_string_equal(text, pairs[i][1]);
     }
 }
@@ -257,8 +262,8 @@ base64url_reads_back_every_length(void **state)
 static void
 base64url_refuses_other_forms(void **state)
 {
-    static const char *const wrong[] = {"Zg==", "Zm8=", "Zm9v\n", " Zm9v", "Zm9+", "Zm9/",
-                                        "A",    "AAAAA", "Zm 9v", "Zm9v=", "===="};
+    static const char *const wrong[] = {"Zg==", "Zm8=",  "Zm9v\n", " Zm9v", "Zm9+", "Zm9/",
+                                        "A",    "AAAAA", "Zm 9v",  "Zm9v=", "===="};
     uint8_t bytes[16];
     size_t len = 99;
 

@@ -135,9 +135,20 @@ needs_no_nul_behind_the_text(void **state)
 static void
 numbers_keep_their_digits(void **state)
 {
-    static const char *const numbers[] = {"9007199254740993", "12345678901234567890", "1e15", "1e17",
-                                          "0.30000000000000004", "5000000000", "1e400", "-0", "13.0",
-                                          "2.7E3", "1.50", "0", "1E+2", "0.0000001"};
+    static const char *const numbers[] = {"9007199254740993",
+                                          "12345678901234567890",
+                                          "1e15",
+                                          "1e17",
+                                          "0.30000000000000004",
+                                          "5000000000",
+                                          "1e400",
+                                          "-0",
+                                          "13.0",
+                                          "2.7E3",
+                                          "1.50",
+                                          "0",
+                                          "1E+2",
+                                          "0.0000001"};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
@@ -170,6 +181,34 @@ utf8_is_kept(void **state)
     (void)state;
     check_str(json_text(parsed("\"\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80\x7F\"")),
               "\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80\x7F");
+}
+
+static void
+utf8_is_kept_at_its_bounds(void **state)
+{
+    /* U+0080 U+07FF U+0800 U+D7FF U+E000 U+FFFF U+10000 U+10FFFF */
+    static const char text[] = "\xC2\x80\xDF\xBF\xE0\xA0\x80\xED\x9F\xBF\xEE\x80\x80\xEF\xBF\xBF"
+                               "\xF0\x90\x80\x80\xF4\x8F\xBF\xBF";
+
+    (void)state;
+    check_str(json_text(parsed(arena_printf(a, "\"%s\"", text))), text);
+    check_str(json_text(parsed("\"\\u0080\\u07FF\\u0800\\uD7FF\\uE000\\uFFFF"
+                               "\\uD800\\uDC00\\uDBFF\\uDFFF\"")),
+              text);
+}
+
+static void
+hex_digits_of_escapes_have_both_cases(void **state)
+{
+    (void)state;
+    check_str(json_text(parsed("\"\\u00aA\\u00fF\\u00Aa\\u00Ff\"")),
+              "\xC2\xAA\xC3\xBF\xC2\xAA\xC3\xBF");
+    refused("\"\\u00g0\"", "invalid \\u escape");
+    refused("\"\\u00G0\"", "invalid \\u escape");
+    refused("\"\\u00`0\"", "invalid \\u escape");
+    refused("\"\\u00@0\"", "invalid \\u escape");
+    refused("\"\\u00/0\"", "invalid \\u escape");
+    refused("\"\\u00:0\"", "invalid \\u escape");
 }
 
 static void
@@ -306,7 +345,22 @@ refuses_duplicates_behind_escapes(void **state)
     refused("{\"a\":1,\"\\u0061\":2}", "duplicate key");
     refused("{\"\\u00e9\":1,\"\xC3\xA9\":2}", "duplicate key");
     refused("{\"\\/\":1,\"/\":2}", "duplicate key");
+    refused("{\"\\u20ac\":1,\"\xE2\x82\xAC\":2}", "duplicate key");
+    refused("{\"x\\u0061y\\tz\\u00e9\":1,\"xay\\u0009z\xC3\xA9\":2}", "duplicate key");
     refused("{\"\\ud83d\\ude00\":1,\"\xF0\x9F\x98\x80\":2}", "duplicate key");
+}
+
+/* More names than are compared pair by pair: they are sorted. */
+static void
+refuses_duplicates_among_many(void **state)
+{
+    static const char many[] = "\"n\":1,\"m\":1,\"l\":1,\"k\":1,\"j\":1,\"i\":1,\"h\":1,"
+                               "\"g\":1,\"f\":1,\"e\":1,\"d\":1,\"c\":1,\"b\":1";
+
+    (void)state;
+    assert_int_equal(json_count(parsed(arena_printf(a, "{%s}", many))), 13);
+    refused(arena_printf(a, "{%s,\"h\":2}", many), "byte 80: duplicate key");
+    refused(arena_printf(a, "{%s,\"\\u0062\":2,\"b\":3}", many), "byte 80: duplicate key");
 }
 
 static void
@@ -319,8 +373,8 @@ names_that_only_start_alike_differ(void **state)
 static void
 refuses_bad_numbers(void **state)
 {
-    static const char *const wrong[] = {"01",   "1.",  "1.e5", "-",    "-01",  "00",  "1e",  "1e+",
-                                        "-.5",  "0.",  "-a",   "1.e",  "0e",   "[01]"};
+    static const char *const wrong[] = {"01",  "1.",  "1.e5", "-",  "-01", "00", "1e",
+                                        "1e+", "-.5", "0.",   "-a", "1.e", "0e", "[01]"};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
@@ -368,11 +422,21 @@ refuses_nul_escapes(void **state)
 static void
 refuses_invalid_utf8(void **state)
 {
-    static const char *const wrong[] = {
-        "\"\x80\"",         "\"\xFF\"",         "\"\xC0\x80\"",     "\"\xC1\xBF\"",
-        "\"\xE0\x9F\xBF\"", "\"\xED\xA0\x80\"", "\"\xED\xBF\xBF\"", "\"\xF0\x8F\xBF\xBF\"",
-        "\"\xF4\x90\x80\x80\"", "\"\xF5\x80\x80\x80\"", "\"\xC3\"", "\"\xE2\x82\"",
-        "\"\xF0\x9F\x98\"", "\"\xC3(\"", "{\"\xFF\":1}"};
+    static const char *const wrong[] = {"\"\x80\"",
+                                        "\"\xFF\"",
+                                        "\"\xC0\x80\"",
+                                        "\"\xC1\xBF\"",
+                                        "\"\xE0\x9F\xBF\"",
+                                        "\"\xED\xA0\x80\"",
+                                        "\"\xED\xBF\xBF\"",
+                                        "\"\xF0\x8F\xBF\xBF\"",
+                                        "\"\xF4\x90\x80\x80\"",
+                                        "\"\xF5\x80\x80\x80\"",
+                                        "\"\xC3\"",
+                                        "\"\xE2\x82\"",
+                                        "\"\xF0\x9F\x98\"",
+                                        "\"\xC3(\"",
+                                        "{\"\xFF\":1}"};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
@@ -382,9 +446,10 @@ refuses_invalid_utf8(void **state)
 static void
 refuses_lone_surrogates(void **state)
 {
-    static const char *const wrong[] = {"\"\\ud800\"", "\"\\udc00\"", "\"\\ud800x\"",
-                                        "\"\\ud800\\u0041\"", "\"\\ud800\\ud800\"",
-                                        "\"\\udc00\\ud800\"", "\"\\ud83d\\\"\""};
+    static const char *const wrong[] = {
+        "\"\\ud800\"",        "\"\\udc00\"",        "\"\\ud800x\"",      "\"\\ud800\\u0041\"",
+        "\"\\ud800\\ud800\"", "\"\\udc00\\ud800\"", "\"\\ud83d\\\"\"",   "\"\\udc00\\udc00\"",
+        "\"\\ud83d\\ue000\"", "\"\\ud83d\\udbff\"", "\"\\ud83dxudc00\"", "\"\\ud83d\\ndc00\""};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
@@ -425,12 +490,15 @@ refuses_other_blanks(void **state)
 static void
 refuses_other_structures(void **state)
 {
-    static const char *const wrong[] = {"{",     "[",       "}",        "]",       "{]",     "[}",
-                                        "[1,]",  "{\"a\":1,}", "[,1]",  "{,}",     "{\"a\"}", "{\"a\":}",
-                                        "{1:2}", "{a:1}",   "{'a':1}",  "[1 2]",   "{\"a\" 1}", "[1",
-                                        "{\"a\":1", "\"abc", "\"abc\\", "\"abc\\\"", "tru",   "TRUE",
-                                        "nul",   "[1,,2]",  "// x\n1",  "/* */ 1", "'x'",    ":",
-                                        ",",     "{\"a\":1 \"b\":2}", "  ", "\\"};
+    static const char *const wrong[] = {"{",         "[",         "}",        "]",
+                                        "{]",        "[}",        "[1,]",     "{\"a\":1,}",
+                                        "[,1]",      "{,}",       "{\"a\"}",  "{\"a\":}",
+                                        "{1:2}",     "{a:1}",     "{'a':1}",  "[1 2]",
+                                        "{\"a\" 1}", "[1",        "{\"a\":1", "\"abc",
+                                        "\"abc\\",   "\"abc\\\"", "tru",      "TRUE",
+                                        "nul",       "[1,,2]",    "// x\n1",  "/* */ 1",
+                                        "'x'",       ":",         ",",        "{\"a\":1 \"b\":2}",
+                                        "  ",        "\\"};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
@@ -460,7 +528,8 @@ refuses_thousands_of_brackets(void **state)
 static void
 refuses_every_beginning(void **state)
 {
-    static const char text[] = "{\"a\\u00e9\":[1.5e-3,true,\"x\\ud83d\\ude00\xE2\x82\xAC\"],\"b\":{\"c\":null}}";
+    static const char text[] =
+        "{\"a\\u00e9\":[1.5e-3,true,\"x\\ud83d\\ude00\xE2\x82\xAC\"],\"b\":{\"c\":null}}";
 
     (void)state;
     for (size_t len = 1; len < sizeof(text) - 1; len++) {
@@ -757,16 +826,28 @@ static void
 too_deep(void)
 {
     begin();
-    for (int i = 0; i < JSON_WRITE_DEPTH_MAX + 1; i++)
+    for (int i = 0; i < JSON_WRITE_DEPTH_MAX; i++)
         jw_open_array(&w);
+}
+
+static void
+writes_up_to_its_depth(void **state)
+{
+    (void)state;
+    begin();
+    for (int i = 0; i < JSON_WRITE_DEPTH_MAX - 1; i++)
+        jw_open_array(&w);
+    for (int i = 0; i < JSON_WRITE_DEPTH_MAX - 1; i++)
+        jw_close_array(&w);
+    assert_int_equal(out.len, 2 * (JSON_WRITE_DEPTH_MAX - 1));
 }
 
 static void
 misuse_dies(void **state)
 {
-    void (*const misuses[])(void) = {two_keys,          value_without_key, key_in_array,
-                                     key_at_the_top,    key_without_value, wrong_close,
-                                     close_at_the_top,  two_values,        too_deep};
+    void (*const misuses[])(void) = {two_keys,         value_without_key, key_in_array,
+                                     key_at_the_top,   key_without_value, wrong_close,
+                                     close_at_the_top, two_values,        too_deep};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(misuses); i++)
@@ -787,6 +868,8 @@ main(void)
         TEST(numbers_get_their_own_digits),
         TEST(escapes_are_resolved),
         TEST(utf8_is_kept),
+        TEST(utf8_is_kept_at_its_bounds),
+        TEST(hex_digits_of_escapes_have_both_cases),
         TEST(names_are_case_sensitive),
         TEST(escaped_names_are_found),
         TEST(empty_name_is_a_name),
@@ -803,6 +886,7 @@ main(void)
         TEST(refuses_duplicate_names),
         TEST(refuses_duplicate_names_at_every_level),
         TEST(refuses_duplicates_behind_escapes),
+        TEST(refuses_duplicates_among_many),
         TEST(names_that_only_start_alike_differ),
         TEST(refuses_bad_numbers),
         TEST(number_length_has_a_bound),
@@ -830,6 +914,7 @@ main(void)
         TEST(replaces_invalid_utf8),
         TEST(printing_reads_back),
         TEST(overflow_of_the_buffer_is_sticky),
+        TEST(writes_up_to_its_depth),
         TEST(misuse_dies),
     };
 

@@ -159,8 +159,8 @@ invalid_utf8_is_replaced(void **state)
 #define FFFD "\xEF\xBF\xBD"
     (void)state;
     const struct json *data = json_get(line_of(write_bad_utf8), "data");
-    check_str(json_text(json_get(data, "t")),
-              "\xC3\xA9|" FFFD "|" FFFD FFFD "|" FFFD FFFD FFFD "|" FFFD FFFD FFFD FFFD "|" FFFD FFFD);
+    check_str(json_text(json_get(data, "t")), "\xC3\xA9|" FFFD "|" FFFD FFFD "|" FFFD FFFD FFFD
+                                              "|" FFFD FFFD FFFD FFFD "|" FFFD FFFD);
 }
 
 static void
@@ -196,8 +196,8 @@ write_long(void)
     for (size_t i = 0; i < fields_written; i++)
         fields[i] = LOG_TEXT("field", long_text + i);
     for (size_t i = 0; i < fields_written; i++)
-        fields[i].key = (const char *[]){"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l",
-                                         "m", "n", "o", "p"}[i % 16];
+        fields[i].key = (const char *[]){"a", "b", "c", "d", "e", "f", "g", "h",
+                                         "i", "j", "k", "l", "m", "n", "o", "p"}[i % 16];
     log_write(LOG_INFO, long_text, long_text, long_text, fields, fields_written);
 }
 
@@ -205,8 +205,8 @@ write_long(void)
 static void
 long_lines_stay_valid(void **state)
 {
-    static const char *const characters[] = {"x", "\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80",
-                                             "\"", "\x01", "\xFF"};
+    static const char *const characters[] = {"x",  "\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80",
+                                             "\"", "\x01",     "\xFF"};
 
     (void)state;
     for (size_t c = 0; c < ARRAY_LEN(characters); c++) {

@@ -163,7 +163,7 @@ histogram_is_cumulative(void **state)
     (void)state;
     assert_true(metrics_open(dir, "shop"));
     metrics_observe_us(0);
-    metrics_observe_us(500);      /* le means <= */
+    metrics_observe_us(500); /* le means <= */
     metrics_observe_us(501);
     metrics_observe_us(30000000);
     metrics_observe_us(40000000);
@@ -209,23 +209,32 @@ file_of_another_layout_is_replaced(void **state)
     rendered("ffx_scheduled_runs_total{function=\"shop\"} 1\n");
 }
 
-static void
-file_of_another_version_is_replaced(void **state)
+/* The bytes of a good file of the service `shop`. */
+static size_t
+good_bytes(char *ret, size_t size)
 {
-    static char bytes[64 * 1024];
     char path[256];
 
-    (void)state;
     assert_true(metrics_open(dir, "shop"));
     metrics_add(METRIC_RUNS, 5);
     path_of("shop.metrics", path);
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
     assert_true(fd >= 0);
-    const ssize_t len = read(fd, bytes, sizeof(bytes));
+    const ssize_t len = read(fd, ret, size);
     (void)close(fd);
-    assert_true(len > 16);
+    assert_true(len > 16 && (size_t)len < size);
+    return (size_t)len;
+}
+
+static void
+file_of_another_version_is_replaced(void **state)
+{
+    static char bytes[64 * 1024];
+
+    (void)state;
+    const size_t len = good_bytes(bytes, sizeof(bytes));
     bytes[8]++; /* the version */
-    put_file("other.metrics", bytes, (size_t)len);
+    put_file("other.metrics", bytes, len);
     assert_true(metrics_open(dir, "other"));
     rendered("ffx_scheduled_runs_total{function=\"other\"} 0\n");
 }
@@ -251,15 +260,54 @@ replacing_does_not_touch_the_old_file(void **state)
 }
 
 static void
-strange_files_are_not_rendered(void **state)
+broken_files_are_not_rendered(void **state)
 {
     (void)state;
     put_file("broken.metrics", "x", 1);
-    put_file(".metrics", "x", 1);
-    put_file("shop.metrics.1234", "x", 1);
-    put_file("bad\"name.metrics", "x", 1);
-    put_file("shop.limits", "x", 1);
     assert_string_equal(render(), "");
+}
+
+static void
+files_of_other_names_are_not_rendered(void **state)
+{
+    static const char *const names[] = {".metrics",    "shop.metrics.1234", "x\"y.metrics",
+                                        "x y.metrics", "X.metrics",         "shop.limits",
+                                        "metrics"};
+    static char bytes[64 * 1024];
+    char path[256];
+
+    (void)state;
+    const size_t len = good_bytes(bytes, sizeof(bytes));
+    path_of("shop.metrics", path);
+    assert_int_equal(unlink(path), 0);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        put_file(names[i], bytes, len);
+    assert_string_equal(render(), "");
+    put_file("az-09_.metrics", bytes, len);
+    rendered("ffx_scheduled_runs_total{function=\"az-09_\"} 5\n");
+}
+
+static void
+every_metric_has_help_and_type(void **state)
+{
+    static const char *const lines[] = {
+#define X(id, name, type, help) name "|" type "|" help,
+        METRICS_TABLE(X)
+#undef X
+    };
+
+    (void)state;
+    assert_true(metrics_open(dir, "shop"));
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+        const char *type = strchr(lines[i], '|') + 1;
+        const char *help = strchr(type, '|') + 1;
+        const int name_len = (int)strcspn(lines[i], "{");
+        char expected[256];
+
+        (void)snprintf(expected, sizeof(expected), "# HELP %.*s %s\n# TYPE %.*s %.*s\n", name_len,
+                       lines[i], help, name_len, lines[i], (int)(help - type - 1), type);
+        rendered(expected);
+    }
 }
 
 static void
@@ -354,7 +402,9 @@ main(void)
         TEST(file_of_another_layout_is_replaced),
         TEST(file_of_another_version_is_replaced),
         TEST(replacing_does_not_touch_the_old_file),
-        TEST(strange_files_are_not_rendered),
+        TEST(broken_files_are_not_rendered),
+        TEST(files_of_other_names_are_not_rendered),
+        TEST(every_metric_has_help_and_type),
         TEST(missing_folder_renders_nothing),
         TEST(without_a_file_counting_still_works),
         TEST(long_folder_is_refused),

@@ -66,8 +66,7 @@ member(const struct json *vector, const char *name)
 }
 
 static bool
-verify_with(const struct json *vector, struct str signature, struct str secret,
-            struct str previous)
+verify_with(const struct json *vector, struct str signature, struct str secret, struct str previous)
 {
     const struct str body = member(vector, "body");
     return np_ipn_verify(arena, body, parse(body), signature, secret, previous);
@@ -316,8 +315,7 @@ test_key_order(void **state)
                      NP_SORTED_JS,
                      "{\"0\":6,\"9\":3,\"10\":2,\"4294967294\":8,\"-1\":5,\"01\":4,"
                      "\"4294967295\":7,\"a\":1}");
-    expect_canonical("{\"a\":1,\"10\":2,\"9\":3}", NP_SORTED_TOKENS,
-                     "{\"10\":2,\"9\":3,\"a\":1}");
+    expect_canonical("{\"a\":1,\"10\":2,\"9\":3}", NP_SORTED_TOKENS, "{\"10\":2,\"9\":3,\"a\":1}");
     expect_canonical("[[2,{\"b\":1,\"a\":[]}],{}]", NP_SORTED_JS, "[[2,{\"a\":[],\"b\":1}],{}]");
     expect_canonical("[[2,{\"b\":1,\"a\":[]}],{}]", NP_SORTED_JS_ARRAYS_AS_OBJECTS,
                      "{\"0\":{\"0\":2,\"1\":{\"a\":{},\"b\":1}},\"1\":{}}");
@@ -346,8 +344,8 @@ test_escaped_tokens_are_kept(void **state)
     char hex[2 * SHA512_BYTES + 1];
     crypto_hmac_sha512(STR("s"), str_of(text), mac);
     hex_encode(mac, sizeof(mac), hex);
-    assert_true(np_ipn_verify(arena, str_of(body), parse(str_of(body)), str_of(hex), STR("s"),
-                              STR_NONE));
+    assert_true(
+        np_ipn_verify(arena, str_of(body), parse(str_of(body)), str_of(hex), STR("s"), STR_NONE));
 }
 
 static void

@@ -88,16 +88,15 @@ test_callback(void **state)
 {
     (void)state;
     struct np_payment p;
-    assert_int_equal(
-        read_payment("{\"actually_paid\":11,\"fee\":{\"depositFee\":0.133779},"
-                     "\"invoice_id\":5036726621,\"order_id\":\"FFX123456789\","
-                     "\"outcome_amount\":10.81189009,\"outcome_currency\":\"usdtbsc\","
-                     "\"parent_payment_id\":5592161154,\"pay_amount\":10.99726171,"
-                     "\"payment_id\":5699762270,\"payment_status\":\"finished\","
-                     "\"price_amount\":11,\"purchase_id\":\"4409335830\","
-                     "\"updated_at\":1752957872000}",
-                     &p),
-        ERR_OK);
+    assert_int_equal(read_payment("{\"actually_paid\":11,\"fee\":{\"depositFee\":0.133779},"
+                                  "\"invoice_id\":5036726621,\"order_id\":\"FFX123456789\","
+                                  "\"outcome_amount\":10.81189009,\"outcome_currency\":\"usdtbsc\","
+                                  "\"parent_payment_id\":5592161154,\"pay_amount\":10.99726171,"
+                                  "\"payment_id\":5699762270,\"payment_status\":\"finished\","
+                                  "\"price_amount\":11,\"purchase_id\":\"4409335830\","
+                                  "\"updated_at\":1752957872000}",
+                                  &p),
+                     ERR_OK);
     assert_string_equal(p.payment_id, "5699762270");
     assert_string_equal(p.invoice_id, "5036726621");
     assert_string_equal(p.parent_payment_id, "5592161154");
@@ -151,8 +150,7 @@ test_amount_spellings(void **state)
         {"0.0000001234567890123456", "0.000000123456789012"},
         {"1.2345678901234567e-7", "0.000000123456789012"},
         {"-1.2345678901234567e-7", "-0.000000123456789012"},
-        {"0.00778773999999999959331642429560815799050033092498779296875",
-         "0.007787739999999999"},
+        {"0.00778773999999999959331642429560815799050033092498779296875", "0.007787739999999999"},
         {"1e-19", "0"},
         {"12345678.1234567890123456789", "12345678.123456789012345678"},
     };
@@ -209,9 +207,8 @@ test_missing_and_empty(void **state)
     assert_int_equal(read_payment("{}", &p), ERR_OK);
     assert_null(p.payment_id);
     assert_null(p.status);
-    assert_int_equal(read_payment("{\"payment_id\":null,\"pay_address\":\"\",\"order_id\":\"\"}",
-                                  &p),
-                     ERR_OK);
+    assert_int_equal(
+        read_payment("{\"payment_id\":null,\"pay_address\":\"\",\"order_id\":\"\"}", &p), ERR_OK);
     assert_null(p.payment_id);
     assert_null(p.pay_address);
     assert_null(p.order_id);

@@ -54,10 +54,25 @@ i64_reads_negative(void **state)
 static void
 i64_refuses_other_forms(void **state)
 {
-    static const char *const wrong[] = {"",    "-",    "+1",  "01",  "-0",   "00",  " 1",
-                                        "1 ",  "1.0",  "1e3", "0x1", "--1",  "1-",  "a",
-                                        "-01", "1\t", "9223372036854775808",
-                                        "-9223372036854775809", "99999999999999999999"};
+    static const char *const wrong[] = {"",
+                                        "-",
+                                        "+1",
+                                        "01",
+                                        "-0",
+                                        "00",
+                                        " 1",
+                                        "1 ",
+                                        "1.0",
+                                        "1e3",
+                                        "0x1",
+                                        "--1",
+                                        "1-",
+                                        "a",
+                                        "-01",
+                                        "1\t",
+                                        "9223372036854775808",
+                                        "-9223372036854775809",
+                                        "99999999999999999999"};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
@@ -164,12 +179,60 @@ decimal_counts_only_significant_digits(void **state)
 }
 
 static void
+decimal_takes_long_exponents_that_fit(void **state)
+{
+    char text[2100];
+
+    (void)state;
+    (void)snprintf(text, sizeof(text), "1%02000de-2000", 0);
+    check_decimal(text, "1");
+}
+
+/* On the heap in exactly their size, so that AddressSanitizer sees a read too far. */
+static void
+nothing_is_read_behind_the_end(void **state)
+{
+    static const char *const texts[] = {"",
+                                        "-",
+                                        "0",
+                                        "1",
+                                        "12",
+                                        "1.",
+                                        "1.5",
+                                        "1e",
+                                        "1e-",
+                                        "1e5",
+                                        "1E+",
+                                        "-1.5e-3",
+                                        "FFX012345678",
+                                        "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        const size_t len = strlen(texts[i]);
+        char *copy = malloc(MAX(len, 1));
+        char order_id[ORDER_ID_SIZE];
+        char uuid[UUID_SIZE];
+        struct decimal d;
+        int64_t n;
+
+        assert_non_null(copy);
+        memcpy(copy, texts[i], len);
+        const struct str text = {copy, len};
+        const int kinds = num_i64(text, &n) + decimal_read(text, &d) +
+                          order_id_read(text, order_id) + uuid_read(text, uuid);
+        assert_in_range(kinds, 0, 2);
+        free(copy);
+    }
+}
+
+static void
 decimal_refuses_other_forms(void **state)
 {
-    static const char *const wrong[] = {"",     "-",    ".",    ".5",   "5.",   "01",   "-01",
-                                        "+1",   "1e",   "1e+",  "1e-",  "1.e5", " 1",   "1 ",
-                                        "1,5",  "1.5.", "0x10", "NaN",  "Infinity", "1e1.5",
-                                        "--1",  "1-",   "1e5e", "$1",   "1_000", "\xD9\xA1"};
+    static const char *const wrong[] = {"",    "-",    ".",    ".5",    "5.",       "01",    "-01",
+                                        "+1",  "1e",   "1e+",  "1e-",   "1.e5",     " 1",    "1 ",
+                                        "1,5", "1.5.", "0x10", "NaN",   "Infinity", "1e1.5", "--1",
+                                        "1-",  "1e5e", "$1",   "1_000", "\xD9\xA1"};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
@@ -225,10 +288,9 @@ decimal_canonical_text_reads_as_itself(void **state)
         struct decimal second;
         char text[64];
 
-        (void)snprintf(text, sizeof(text), "-%llu.%03llue%d",
-                       (unsigned long long)check_next(&random) % 100000,
-                       (unsigned long long)check_next(&random) % 1000,
-                       (int)(check_next(&random) % 20) - 10);
+        (void)snprintf(
+            text, sizeof(text), "-%llu.%03llue%d", (unsigned long long)check_next(&random) % 100000,
+            (unsigned long long)check_next(&random) % 1000, (int)(check_next(&random) % 20) - 10);
         assert_true(decimal_read(str_of(text), &first));
         assert_true(decimal_read(str_of(first.text), &second));
         assert_string_equal(first.text, second.text);
@@ -321,13 +383,29 @@ uuid_is_made_lower_case(void **state)
 }
 
 static void
+uuid_takes_every_digit(void **state)
+{
+    char id[UUID_SIZE];
+
+    (void)state;
+    assert_true(uuid_read(STR("01234567-89ab-cdef-0123-456789abcdef"), id));
+    assert_string_equal(id, "01234567-89ab-cdef-0123-456789abcdef");
+    assert_true(uuid_read(STR("01234567-89AB-CDEF-0123-456789ABCDEF"), id));
+    assert_string_equal(id, "01234567-89ab-cdef-0123-456789abcdef");
+}
+
+static void
 uuid_refuses_other_forms(void **state)
 {
-    static const char *const wrong[] = {
-        "", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a111",
-        "a0eebc999c0b4ef8bb6d6bb9bd380a11", "{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}",
-        "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1g", "a0eebc999-c0b-4ef8-bb6d-6bb9bd380a11",
-        "a0eebc99_9c0b_4ef8_bb6d_6bb9bd380a11", "------------------------------------"};
+    static const char *const wrong[] = {"",
+                                        "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1",
+                                        "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a111",
+                                        "a0eebc999c0b4ef8bb6d6bb9bd380a11",
+                                        "{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}",
+                                        "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1g",
+                                        "a0eebc999-c0b-4ef8-bb6d-6bb9bd380a11",
+                                        "a0eebc99_9c0b_4ef8_bb6d_6bb9bd380a11",
+                                        "------------------------------------"};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
@@ -351,9 +429,15 @@ order_id_is_ffx_and_nine_digits(void **state)
 static void
 order_id_refuses_other_forms(void **state)
 {
-    static const char *const wrong[] = {"",           "FFX",          "FFX12345678",
-                                        "FFX1234567890", "ffx012345678", "FFX01234567a",
-                                        "XFF012345678", " FFX01234567", "FFX-12345678"};
+    static const char *const wrong[] = {"",
+                                        "FFX",
+                                        "FFX12345678",
+                                        "FFX1234567890",
+                                        "ffx012345678",
+                                        "FFX01234567a",
+                                        "XFF012345678",
+                                        " FFX01234567",
+                                        "FFX-12345678"};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
@@ -380,6 +464,8 @@ main(void)
         cmocka_unit_test(decimal_takes_the_largest),
         cmocka_unit_test(decimal_refuses_what_does_not_fit),
         cmocka_unit_test(decimal_counts_only_significant_digits),
+        cmocka_unit_test(decimal_takes_long_exponents_that_fit),
+        cmocka_unit_test(nothing_is_read_behind_the_end),
         cmocka_unit_test(decimal_refuses_other_forms),
         cmocka_unit_test(decimal_refuses_a_nul_inside),
         cmocka_unit_test(decimal_spellings_agree),
@@ -390,6 +476,7 @@ main(void)
         cmocka_unit_test(cmp_agrees_with_integers),
         cmocka_unit_test(positive_is_above_zero),
         cmocka_unit_test(uuid_is_made_lower_case),
+        cmocka_unit_test(uuid_takes_every_digit),
         cmocka_unit_test(uuid_refuses_other_forms),
         cmocka_unit_test(order_id_is_ffx_and_nine_digits),
         cmocka_unit_test(order_id_refuses_other_forms),

@@ -224,12 +224,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(picture_shows_an_address),
-        TEST(picture_shows_one_character),
-        TEST(picture_shows_any_bytes),
-        TEST(picture_shows_texts_of_every_size),
-        TEST(empty_text_has_no_picture),
-        TEST(text_has_at_most_1000_bytes),
+        TEST(picture_shows_an_address),  TEST(picture_shows_one_character),
+        TEST(picture_shows_any_bytes),   TEST(picture_shows_texts_of_every_size),
+        TEST(empty_text_has_no_picture), TEST(text_has_at_most_1000_bytes),
     };
 
     return cmocka_run_group_tests_name("qr", tests, NULL, NULL);
