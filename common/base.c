@@ -103,3 +103,34 @@ die(const char *fmt, ...)
     }
     abort();
 }
+
+size_t
+utf8_length(const char *text, size_t left)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    unsigned char low = 0x80; /* bounds of the second byte */
+    unsigned char high = 0xBF;
+    size_t n = 0;
+
+    if (left == 0)
+        return 0;
+    if (p[0] < 0x80)
+        return 1;
+    if (p[0] >= 0xC2 && p[0] <= 0xDF) {
+        n = 2;
+    } else if (p[0] >= 0xE0 && p[0] <= 0xEF) {
+        n = 3;
+        low = p[0] == 0xE0 ? 0xA0 : 0x80;  /* overlong */
+        high = p[0] == 0xED ? 0x9F : 0xBF; /* surrogates */
+    } else if (p[0] >= 0xF0 && p[0] <= 0xF4) {
+        n = 4;
+        low = p[0] == 0xF0 ? 0x90 : 0x80;  /* overlong */
+        high = p[0] == 0xF4 ? 0x8F : 0xBF; /* beyond U+10FFFF */
+    }
+    if (n == 0 || n > left || p[1] < low || p[1] > high)
+        return 0;
+    for (size_t i = 2; i < n; i++)
+        if ((p[i] & 0xC0) != 0x80)
+            return 0;
+    return n;
+}

@@ -58,6 +58,10 @@ str_is(struct str a, const char *text)
 /* ASCII case-insensitive; for header names and currency codes. */
 bool str_ieq(struct str a, struct str b);
 
+/* Length of the well-formed UTF-8 character at the start of `left` bytes (no overlong forms, no
+ * surrogates, up to U+10FFFF), or 0. */
+size_t utf8_length(const char *p, size_t left);
+
 /* Monotonic time in ms and us: for deadlines and durations. */
 int64_t clock_ms(void);
 int64_t clock_us(void);

@@ -117,29 +117,14 @@ header_value_ok(struct str value)
 bool
 utf8_ok(struct str text)
 {
-    const unsigned char *p = (const unsigned char *)text.ptr;
-    int missing = 0; /* continuation bytes of the current character */
-    unsigned char low = 0x80;
-    unsigned char high = 0xBF; /* bounds of the next one */
+    size_t n;
 
-    for (size_t i = 0; i < text.len; i++) {
-        const unsigned char c = p[i];
-
-        if (missing > 0) {
-            if (c < low || c > high)
-                return false;
-            missing--;
-            low = 0x80;
-            high = 0xBF;
-        } else if (c >= 0x80) {
-            if (c < 0xC2 || c > 0xF4)
-                return false;
-            missing = c >= 0xF0 ? 3 : c >= 0xE0 ? 2 : 1;
-            low = c == 0xE0 ? 0xA0 : c == 0xF0 ? 0x90 : 0x80;  /* overlong */
-            high = c == 0xED ? 0x9F : c == 0xF4 ? 0x8F : 0xBF; /* surrogates, > U+10FFFF */
-        }
+    for (size_t i = 0; i < text.len; i += n) {
+        n = utf8_length(text.ptr + i, text.len - i);
+        if (n == 0)
+            return false;
     }
-    return missing == 0;
+    return true;
 }
 
 const char *

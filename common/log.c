@@ -58,36 +58,13 @@ put(struct line *l, const char *data, size_t len)
     }
 }
 
-/* Length of the well-formed UTF-8 character at p, or 0.  `p` is NUL-terminated, and a NUL is no
- * continuation byte, so nothing behind it is read. */
-static size_t
-utf8_length(const unsigned char *p)
-{
-    if (p[0] < 0x80)
-        return 1;
-    if (p[0] >= 0xC2 && p[0] <= 0xDF)
-        return (p[1] & 0xC0) == 0x80 ? 2 : 0;
-    if (p[0] >= 0xE0 && p[0] <= 0xEF) {
-        const unsigned char low = p[0] == 0xE0 ? 0xA0 : 0x80;
-        const unsigned char high = p[0] == 0xED ? 0x9F : 0xBF; /* no surrogates */
-        return p[1] >= low && p[1] <= high && (p[2] & 0xC0) == 0x80 ? 3 : 0;
-    }
-    if (p[0] >= 0xF0 && p[0] <= 0xF4) {
-        const unsigned char low = p[0] == 0xF0 ? 0x90 : 0x80;
-        const unsigned char high = p[0] == 0xF4 ? 0x8F : 0xBF; /* up to U+10FFFF */
-        return p[1] >= low && p[1] <= high && (p[2] & 0xC0) == 0x80 && (p[3] & 0xC0) == 0x80 ? 4
-                                                                                             : 0;
-    }
-    return 0;
-}
-
 /* The piece of a JSON string for the character at p; returns its length in *ret_taken and in
  * `ret` (up to 6 bytes). */
 static size_t
 escape(const unsigned char *p, char ret[8], size_t *ret_taken)
 {
     static const char hex[] = "0123456789abcdef";
-    const size_t n = utf8_length(p);
+    const size_t n = utf8_length((const char *)p, 4); /* a NUL ends it before that */
 
     *ret_taken = MAX(n, 1);
     if (n == 0) {

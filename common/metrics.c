@@ -1,18 +1,14 @@
 #include "metrics.h"
+#include "shared.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <sys/file.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define SUFFIX       ".metrics"
 #define NAME_MAX_LEN 64 /* of a service */
 #define FILES_MAX    64 /* rendered at once */
 #define PATH_SIZE    512
-#define TRIES        16
 
 /* Bounds of the duration histogram; le is the bound's text in seconds. */
 static const struct {
@@ -35,119 +31,41 @@ static const struct {
 #undef X
 };
 
-/* The layout of a file.  One with another head is replaced, never read: add 1 to VERSION when
- * the meaning of a place changes; a change of size is seen by itself. */
-#define VERSION 1
-struct head {
-    char magic[8];
-    uint32_t version;
-    uint32_t size;
-};
+#define VERSION 2
 
 struct file {
-    struct head head;
+    struct shared_head head;
     int64_t values[METRIC_MAX];
     int64_t bucket[ARRAY_LEN(buckets)]; /* not cumulative */
     int64_t duration_us;
 };
 
-static const struct head right_head = {"ffxmetr", VERSION, sizeof(struct file)};
-
 /* Until a file is mapped, and when none can be, the process counts for itself. */
 static struct file private_file;
 static struct file *file = &private_file;
 
-/* ---- the file ---- */
-
-static bool
-head_ok(int fd)
+static struct shared_head
+right_head(void)
 {
-    struct head head;
-    struct stat st;
+    struct shared_head head;
 
-    return fstat(fd, &st) == 0 && st.st_size == (off_t)sizeof(struct file) &&
-           pread(fd, &head, sizeof(head), 0) == (ssize_t)sizeof(head) &&
-           memcmp(&head, &right_head, sizeof(head)) == 0;
-}
-
-/* Is `path` still the file behind fd? */
-static bool
-is_current(int fd, const char *path)
-{
-    struct stat of_fd;
-    struct stat of_path;
-
-    return fstat(fd, &of_fd) == 0 && stat(path, &of_path) == 0 && of_fd.st_ino == of_path.st_ino &&
-           of_fd.st_dev == of_path.st_dev;
-}
-
-/* Put a fresh file in the place of `path`.  Made aside and renamed: processes of the previous
- * version still have the old one mapped, and would get SIGBUS if it shrank. */
-static bool
-replace(const char *path)
-{
-    const struct file fresh = {.head = right_head};
-    char aside[PATH_SIZE + 16];
-    const int n = snprintf(aside, sizeof(aside), "%s.%ld", path, (long)getpid());
-
-    if (n < 0 || (size_t)n >= sizeof(aside))
-        return false;
-    (void)unlink(aside); /* a process of the same id may have died here */
-    const int fd = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0660);
-    if (fd < 0)
-        return false;
-    const bool written = fchmod(fd, 0660) == 0 && /* whatever the umask */
-                         write(fd, &fresh, sizeof(fresh)) == (ssize_t)sizeof(fresh);
-    const bool closed = close(fd) == 0;
-    if (written && closed && rename(aside, path) == 0)
-        return true;
-    (void)unlink(aside);
-    return false;
-}
-
-/* An open file with the right head, or -1.  Whoever replaces the file holds the lock of the one
- * it replaces, so that two workers that start together end up on the same file. */
-static int
-open_shared(const char *path)
-{
-    for (int i = 0; i < TRIES; i++) {
-        const int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0660);
-
-        if (fd < 0 || flock(fd, LOCK_EX) != 0) {
-            if (fd >= 0)
-                (void)close(fd);
-            return -1;
-        }
-        const bool current = is_current(fd, path);
-        if (current && head_ok(fd)) {
-            (void)flock(fd, LOCK_UN);
-            return fd;
-        }
-        const bool go_on = !current || replace(path);
-        (void)close(fd);
-        if (!go_on)
-            return -1;
-    }
-    return -1;
+    shared_head_init(&head, "ffxmetr", VERSION, sizeof(struct file));
+    return head;
 }
 
 bool
 metrics_open(const char *run_dir, const char *service)
 {
+    const struct shared_head right = right_head();
     char path[PATH_SIZE];
-    const int n = snprintf(path, sizeof(path), "%s/%s" SUFFIX, run_dir, service);
 
-    if (n < 0 || (size_t)n >= sizeof(path))
+    if (snprintf(path, sizeof(path), "%s/%s" SUFFIX, run_dir, service) >= (int)sizeof(path))
         return false;
-    const int fd = open_shared(path);
-    if (fd < 0)
-        return false;
-    void *map = mmap(NULL, sizeof(struct file), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    (void)close(fd);
-    if (map == MAP_FAILED)
+    struct file *map = shared_map(path, &right, NULL);
+    if (map == NULL)
         return false;
     if (file != &private_file)
-        (void)munmap(file, sizeof(*file));
+        shared_unmap(file, &right);
     file = map;
     return true;
 }
@@ -221,6 +139,7 @@ by_name(const void *a, const void *b)
 static size_t
 read_services(const char *run_dir, struct service *ret)
 {
+    const struct shared_head right = right_head();
     DIR *dir = opendir(run_dir);
     size_t count = 0;
 
@@ -234,7 +153,8 @@ read_services(const char *run_dir, struct service *ret)
         const int fd = openat(dirfd(dir), e->d_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
         if (fd < 0)
             continue;
-        if (head_ok(fd) && pread(fd, &s->file, sizeof(s->file), 0) == (ssize_t)sizeof(s->file))
+        if (shared_head_ok(fd, &right) &&
+            pread(fd, &s->file, sizeof(s->file), 0) == (ssize_t)sizeof(s->file))
             count++;
         (void)close(fd);
     }

@@ -1,16 +1,9 @@
 #include "ratelimit.h"
 #include "crypto.h"
-
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include "shared.h"
 
 #define PATH_SIZE    512
-#define TRIES        16
 #define WAYS         8 /* places a key may be in */
-#define BOOT_ID_SIZE 40
 
 /* Clocks of two processors may differ a little. */
 #define CLOCK_SLACK_US 1000000
@@ -22,18 +15,10 @@ struct slot {
     int64_t arrival_us; /* CLOCK_BOOTTIME, the same clock in all processes */
 };
 
-/* The layout of a file.  One with another head is replaced, never read.  The boot id is part of
- * the head, because the clock starts again with the machine. */
-#define VERSION 1
-struct head {
-    char magic[8];
-    uint32_t version;
-    uint32_t size;
-    char boot_id[BOOT_ID_SIZE];
-};
+#define VERSION 2
 
 struct file {
-    struct head head;
+    struct shared_head head;
     uint64_t seed[2]; /* random: nobody can choose keys that share a place */
     struct slot slots[RATELIMIT_SLOTS];
 };
@@ -42,118 +27,29 @@ struct file {
 static struct file private_file;
 static struct file *file = &private_file;
 
-/* ---- the file ---- */
-
-static struct head
-right_head(void)
+static void
+choose_seed(void *fresh)
 {
-    struct head head = {"ffxrate", VERSION, sizeof(struct file), {0}};
-    const int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    struct file *f = fresh;
 
-    if (fd >= 0) {
-        if (read(fd, head.boot_id, BOOT_ID_SIZE - 1) < 0)
-            head.boot_id[0] = '\0'; /* then arrival times are only checked for being sane */
-        (void)close(fd);
-    }
-    return head;
-}
-
-static bool
-head_ok(int fd, const struct head *right)
-{
-    struct head head;
-    struct stat st;
-
-    return fstat(fd, &st) == 0 && st.st_size == (off_t)sizeof(struct file) &&
-           pread(fd, &head, sizeof(head), 0) == (ssize_t)sizeof(head) &&
-           memcmp(&head, right, sizeof(head)) == 0;
-}
-
-/* Is `path` still the file behind fd? */
-static bool
-is_current(int fd, const char *path)
-{
-    struct stat of_fd;
-    struct stat of_path;
-
-    return fstat(fd, &of_fd) == 0 && stat(path, &of_path) == 0 && of_fd.st_ino == of_path.st_ino &&
-           of_fd.st_dev == of_path.st_dev;
-}
-
-/* Put a fresh file in the place of `path`, made aside and renamed: other processes may have the
- * old one mapped. */
-static bool
-replace(const char *path, const struct head *head)
-{
-    char aside[PATH_SIZE + 16];
-    uint64_t seed[2];
-    const int n = snprintf(aside, sizeof(aside), "%s.%ld", path, (long)getpid());
-
-    if (n < 0 || (size_t)n >= sizeof(aside))
-        return false;
-    (void)unlink(aside); /* a process of the same id may have died here */
-    const int fd = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0660);
-    if (fd < 0)
-        return false;
-    crypto_random(seed, sizeof(seed));
-    /* posix_fallocate: a full disk shows here, and not as SIGBUS in the middle of a request */
-    const bool written =
-        fchmod(fd, 0660) == 0 && posix_fallocate(fd, 0, sizeof(struct file)) == 0 &&
-        pwrite(fd, head, sizeof(*head), 0) == (ssize_t)sizeof(*head) &&
-        pwrite(fd, seed, sizeof(seed), offsetof(struct file, seed)) == (ssize_t)sizeof(seed);
-    const bool closed = close(fd) == 0;
-    if (written && closed && rename(aside, path) == 0)
-        return true;
-    (void)unlink(aside);
-    return false;
-}
-
-/* An open file with the right head, or -1.  Whoever replaces the file holds the lock of the one
- * it replaces, so that two workers that start together end up on the same file. */
-static int
-open_shared(const char *path)
-{
-    const struct head right = right_head();
-
-    for (int i = 0; i < TRIES; i++) {
-        const int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0660);
-
-        if (fd < 0 || flock(fd, LOCK_EX) != 0) {
-            if (fd >= 0)
-                (void)close(fd);
-            return -1;
-        }
-        const bool current = is_current(fd, path);
-        if (current && head_ok(fd, &right)) {
-            (void)flock(fd, LOCK_UN);
-            return fd;
-        }
-        const bool go_on = !current || replace(path, &right);
-        (void)close(fd);
-        if (!go_on)
-            return -1;
-    }
-    return -1;
+    crypto_random(f->seed, sizeof(f->seed));
 }
 
 bool
 ratelimit_open(const char *run_dir, const char *service)
 {
+    struct shared_head right;
     char path[PATH_SIZE];
-    const int n = snprintf(path, sizeof(path), "%s/%s.limits", run_dir, service);
 
-    crypto_random(private_file.seed, sizeof(private_file.seed));
-    if (n < 0 || (size_t)n >= sizeof(path))
+    choose_seed(&private_file);
+    shared_head_init(&right, "ffxrate", VERSION, sizeof(struct file));
+    if (snprintf(path, sizeof(path), "%s/%s.limits", run_dir, service) >= (int)sizeof(path))
         return false;
-    const int fd = open_shared(path);
-    if (fd < 0)
-        return false;
-    void *map = mmap(NULL, sizeof(struct file), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    (void)close(fd);
-    if (map == MAP_FAILED)
+    struct file *map = shared_map(path, &right, choose_seed);
+    if (map == NULL)
         return false;
     if (file != &private_file)
-        (void)munmap(file, sizeof(*file));
+        shared_unmap(file, &right);
     file = map;
     return true;
 }
