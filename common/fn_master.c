@@ -48,6 +48,7 @@ static struct {
     int64_t restart_ms;
     int64_t generation;
     bool ending;
+    bool from_file; /* workers are started from the program file, not forked from this image */
     sigset_t inherited_mask;
 } m;
 
@@ -164,7 +165,7 @@ notify(const char *state)
 
 /* ---- workers ---- */
 
-static void
+static void NORETURN
 exec_worker(int ready_fd)
 {
     /* Both descriptors may sit where the other has to go. */
@@ -186,6 +187,17 @@ exec_worker(int ready_fd)
     _exit(127);
 }
 
+/* The life of a worker, in a process of its own.  Until the first SIGHUP it is a copy of this one,
+ * which saves loading the program again; later the program file is another one. */
+static void NORETURN
+be_worker(int ready_fd)
+{
+    if (m.from_file)
+        exec_worker(ready_fd);
+    (void)sigprocmask(SIG_SETMASK, &m.inherited_mask, NULL);
+    exit(fn_worker(m.spec, m.listen_fd, ready_fd));
+}
+
 /* Start one worker and wait until it serves; 0 when it did not come up. */
 static pid_t
 start_worker(void)
@@ -198,7 +210,7 @@ start_worker(void)
         return 0;
     const pid_t pid = fork();
     if (pid == 0)
-        exec_worker(ready[1]);
+        be_worker(ready[1]);
     (void)close(ready[1]);
     if (pid > 0) {
         struct pollfd p = {.fd = ready[0], .events = POLLIN};
@@ -308,6 +320,7 @@ replace_workers(void)
 
     if (m.ending)
         return;
+    m.from_file = true;
     while (started < m.wanted &&
            count_workers(true) + count_workers(false) < (int)ARRAY_LEN(m.workers) && add_worker())
         started++;
