@@ -15,7 +15,7 @@
 #define WRITE_TIMEOUT_MS  10000
 #define DRAIN_BEYOND      (1024 * 1024) /* body bytes read and thrown away before we give up */
 #define ACCEPT_PER_EVENT  16
-#define ACCEPT_PAUSE_MS   100 /* when descriptors ran out */
+#define ACCEPT_PAUSE_MS   100         /* when descriptors ran out */
 #define PARAMS_MAX        (64 * 1024) /* all parameters; nginx lets in 32 KiB of headers */
 #define RECORD_CONTENT    65528
 #define RECORDS_PER_WRITE 8

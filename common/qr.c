@@ -66,8 +66,7 @@ put_chunk(struct image *to, const char *type, const uint8_t *data, size_t len)
     put_u32(to, (uint32_t)len);
     const size_t start = to->len;
     put(to, type, 4);
-    if (len > 0)
-        put(to, data, len);
+    put(to, data, len);
     put_u32(to, crc32_of(to->bytes + start, len + 4));
 }
 
@@ -132,7 +131,7 @@ png(struct arena *a, const QRcode *code)
     put(&out, "\x89PNG\r\n\x1a\n", 8);
     put_chunk(&out, "IHDR", head.bytes, head.len);
     put_chunk(&out, "IDAT", data.bytes, data.len);
-    put_chunk(&out, "IEND", NULL, 0);
+    put_chunk(&out, "IEND", data.bytes, 0);
     return out;
 }
 
