@@ -5,6 +5,7 @@
 
 #include "config.h"
 #include "crypto.h"
+#include "db_resolve.h"
 #include "loop.h"
 #include "metrics.h"
 
@@ -60,12 +61,14 @@ struct conn {
     uint64_t prepared;
     int64_t since_ms; /* start of the present state */
     bool stale;       /* close when the batch is done */
+    uint64_t attempt; /* which connecting this is: a lookup may outlast it */
 };
 
 static struct {
     bool started;
     int connection_max;
     bool prepare;
+    bool look_up; /* DATABASE_URL has host names */
     int64_t idle_ms;
     struct conn conns[CONNECTIONS_MAX];
     struct queue reads, writes;
@@ -90,6 +93,7 @@ start(void)
     db.connection_max = (int)config_int(CFG_DB_CONNECTIONS);
     db.prepare = config_int(CFG_DB_PREPARE) != 0;
     db.idle_ms = config_int(CFG_DB_IDLE_S) * 1000;
+    db.look_up = db_resolve_needed(config_text(CFG_DATABASE_URL));
     db.reads.last = &db.reads.first;
     db.writes.last = &db.writes.first;
     db.flush.fn = flush;
@@ -278,12 +282,22 @@ db_connections(void)
     return n;
 }
 
+/* Whether one from `first` on is there or coming. */
+static bool
+any_conn(int first)
+{
+    for (int i = first; i < db.connection_max; i++)
+        if (db.conns[i].state != CONN_CLOSED)
+            return true;
+    return false;
+}
+
 /* Keep libpq's words, on one line: they are gone when the connection is closed. */
 static const char *
 note_error(const char *what, const PGconn *pg)
 {
     (void)snprintf(db.last_error, sizeof db.last_error, "%s: %s", what,
-                   pg == NULL ? "out of memory" : PQerrorMessage(pg));
+                   pg == NULL ? "the host name cannot be looked up" : PQerrorMessage(pg));
     for (char *p = db.last_error; *p != '\0'; p++)
         if (*p == '\n')
             *p = ' ';
@@ -301,7 +315,7 @@ connect_failed(struct conn *c)
     crypto_random(&jitter, sizeof jitter);
     db.no_connect_before_ms =
         clock_ms() + db.backoff_ms / 2 + (int64_t)(jitter % (uint32_t)db.backoff_ms);
-    if (db_connections() == 0) {
+    if (!any_conn(0)) {
         fail_queue(&db.reads, db.last_error);
         fail_queue(&db.writes, db.last_error);
     } else {
@@ -334,30 +348,31 @@ connected(struct conn *c)
 static void
 connect_step(struct conn *c)
 {
+    /* libpq may close this descriptor, go on to the next address and get the same number again. */
+    loop_watch(&c->watch, 0);
     const PostgresPollingStatusType step = PQconnectPoll(c->pg);
-    const int fd = PQsocket(c->pg);
 
     if (step == PGRES_POLLING_FAILED) {
         connect_failed(c);
         return;
     }
-    if (fd != c->watch.fd) { /* libpq went on to the next address */
-        c->watch.events = 0; /* the old descriptor is closed, and so unregistered */
-        c->watch.fd = fd;
-    }
+    c->watch.fd = PQsocket(c->pg);
     if (step == PGRES_POLLING_OK)
         connected(c);
     else
         loop_watch(&c->watch, step == PGRES_POLLING_READING ? EPOLLIN : EPOLLOUT);
 }
 
+/* `a` (or NULL) overrides what the connection string says of hosts. */
 static void
-connect_start(struct conn *c)
+connect_to(struct conn *c, const struct db_addresses *a)
 {
-    const char *const keys[] = {"dbname", "fallback_application_name", NULL};
-    const char *const values[] = {config_text(CFG_DATABASE_URL), "flashfundx", NULL};
+    const char *const keys[] = {
+        "dbname", "fallback_application_name", a == NULL ? NULL : "host", "hostaddr", "port", NULL};
+    const char *const values[] = {config_text(CFG_DATABASE_URL), "flashfundx",
+                                  a == NULL ? NULL : a->hosts, a == NULL ? NULL : a->addresses,
+                                  a == NULL ? NULL : a->ports, NULL};
 
-    set_state(c, CONN_CONNECTING);
     c->pg = PQconnectStartParams(keys, values, 1);
     if (c->pg == NULL || PQstatus(c->pg) == CONNECTION_BAD) {
         connect_failed(c);
@@ -365,8 +380,37 @@ connect_start(struct conn *c)
     }
     (void)PQsetNoticeProcessor(c->pg, ignore_notice, NULL);
     c->watch.fd = PQsocket(c->pg);
-    loop_timer_set(&c->timer, clock_ms() + CONNECT_TIMEOUT_MS);
     loop_watch(&c->watch, EPOLLOUT);
+}
+
+/* A coroutine of its own, because a lookup blocks whoever makes it. */
+static void
+look_up_and_connect(void *conn)
+{
+    struct conn *c = conn;
+    const uint64_t attempt = c->attempt;
+    struct db_addresses a = {.conninfo = config_text(CFG_DATABASE_URL)};
+
+    offload(db_resolve, &a);
+    if (c->state == CONN_CONNECTING && c->attempt == attempt) {
+        if (a.hosts == NULL)
+            connect_failed(c);
+        else
+            connect_to(c, &a);
+    }
+    db_resolve_release(&a);
+}
+
+static void
+connect_start(struct conn *c)
+{
+    set_state(c, CONN_CONNECTING);
+    c->attempt++;
+    loop_timer_set(&c->timer, clock_ms() + CONNECT_TIMEOUT_MS);
+    if (db.look_up)
+        co_start(look_up_and_connect, c);
+    else
+        connect_to(c, NULL);
 }
 
 /* ---- sending ---- */
@@ -425,16 +469,6 @@ idle_conn(bool but_first)
         if (db.conns[i].state == CONN_IDLE)
             return &db.conns[i];
     return NULL;
-}
-
-/* Whether one from `first` on is there or coming. */
-static bool
-any_conn(int first)
-{
-    for (int i = first; i < db.connection_max; i++)
-        if (db.conns[i].state != CONN_CLOSED)
-            return true;
-    return false;
 }
 
 /* Open a connection for work that waits, unless enough are being opened. */
@@ -676,6 +710,7 @@ give_up(struct op *op)
                 /* The server did not keep its own statement_timeout: it hangs, or the network
                  * does.  The op is freed with its batch. */
                 conn_close(c, "server did not answer in time");
+                loop_at_end_of_turn(&db.flush); /* for those who waited for this connection */
                 return;
             }
         }
@@ -706,6 +741,8 @@ db_query(struct fn_req *req, struct db_stmt *stmt, const char *const *params, si
     struct op *op;
 
     MUST(param_count <= DB_PARAMS_MAX);
+    if (clock_ms() >= req->deadline_ms)
+        return fail_detail(&req->fail, ERR_TIMEOUT, "no time left for a statement");
     if (!db.started)
         start();
     if (stmt->prepared_id == 0)

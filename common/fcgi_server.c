@@ -494,10 +494,8 @@ fcgi_server_start(const struct fcgi_server *config)
 void
 fcgi_server_drain(void (*done)(void))
 {
-    if (listener.events != 0) {
-        while (accept_some(ACCEPT_PER_EVENT))
-            ;
-    }
+    while (accept_some(ACCEPT_PER_EVENT))
+        ;
     loop_timer_clear(&accept_again);
     loop_watch(&listener, 0);
     (void)close(listener.fd);

@@ -181,7 +181,7 @@ read_json(struct fn_req *req)
 static enum err
 admit(struct fn_req *req, bool too_large)
 {
-    if ((method_bit(req->method) & spec->methods) == 0)
+    if (spec->methods != FN_ANY && (method_bit(req->method) & spec->methods) == 0)
         return ERR_METHOD;
     if (too_large)
         return ERR_TOO_LARGE;
@@ -355,7 +355,6 @@ serve(struct fn_req *req, bool too_large)
     req->spec = spec;
     req->started_us = clock_us();
     req->deadline_ms = req->started_us / 1000 + spec->timeout_ms;
-    metrics_add(METRIC_IN_FLIGHT, 1);
     in_flight++;
     if (setjmp(overflow) == 0) {
         arena_on_overflow(req->arena, unwind, &overflow);
@@ -367,7 +366,6 @@ serve(struct fn_req *req, bool too_large)
     }
     arena_on_overflow(req->arena, NULL, NULL);
     in_flight--;
-    metrics_add(METRIC_IN_FLIGHT, -1);
     return block;
 }
 

@@ -209,8 +209,10 @@ start_worker(void)
     if (pipe2(ready, O_CLOEXEC) != 0)
         return 0;
     const pid_t pid = fork();
-    if (pid == 0)
+    if (pid == 0) {
+        (void)close(ready[0]); /* or a worker could not see that its master is gone */
         be_worker(ready[1]);
+    }
     (void)close(ready[1]);
     if (pid > 0) {
         struct pollfd p = {.fd = ready[0], .events = POLLIN};

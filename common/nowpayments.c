@@ -268,9 +268,7 @@ static const char *
 api_key(void)
 {
     if (config_bool(CFG_NOWPAYMENTS_SANDBOX_MODE)) {
-        const char *key = config_text(CFG_NOWPAYMENTS_SANDBOX_API_KEY);
-        if (key[0] != '\0')
-            return key;
+        return config_text(CFG_NOWPAYMENTS_SANDBOX_API_KEY); /* the real key never goes there */
     }
     return config_text(CFG_NOWPAYMENTS_API_KEY);
 }
@@ -355,7 +353,9 @@ send_call(struct fn_req *req, const struct call *call, struct http_answer *ret)
         .idempotent = call->read_only,
     };
     const enum err e = http_call(req, &request, ret);
-    breaker_note(e == ERR_OK);
+    /* Without time to try, the lateness was ours. */
+    if (e == ERR_OK || clock_ms() < req->deadline_ms || e == ERR_UNKNOWN_OUTCOME)
+        breaker_note(e == ERR_OK);
     /* A read that got lost did no harm. */
     return e == ERR_UNKNOWN_OUTCOME && call->read_only ? ERR_UPSTREAM : e;
 }

@@ -10,6 +10,7 @@
 /* base.h forbids strtod, because money must never pass through a double.  Here a double is
  * right: the question is which digits a JavaScript engine prints for a number it read.  The
  * wrapper stands in front of base.h, where the name is still free. */
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +31,7 @@ double_of(const char *text)
  * received. */
 #define IPN_BODY_MAX   (64 * 1024)
 #define IPN_TEXT_MAX   (128 * 1024)
-#define IPN_NODES_MAX  2048
+#define IPN_NODES_MAX  256
 #define IPN_SECRET_MAX 1024
 
 /* Memory of np_canonical when the output is not in an arena. */
@@ -327,7 +328,9 @@ try_digits(double x, uint64_t digits, int exponent, struct shortest *ret)
 static void
 shortest_digits(double x, struct shortest *ret)
 {
-    for (int precision = 1; precision <= 17; precision++) {
+    /* A double with a spelling of up to 15 digits has exactly that one when printed with 15, and
+     * trailing zeros are cut; only the denormals, which hold fewer digits, need the search. */
+    for (int precision = x < DBL_MIN ? 1 : 15; precision <= 17; precision++) {
         char text[40];
         (void)snprintf(text, sizeof(text), "%.*e", precision - 1, x);
         uint64_t digits = 0;

@@ -58,7 +58,7 @@ write_fresh(int fd, const struct shared_head *right, void (*fill)(void *fresh))
     memcpy(fresh, right, sizeof(*right));
     if (fill != NULL)
         fill(fresh);
-    ok = fchmod(fd, 0660) == 0 && /* whatever the umask */
+    ok = fchmod(fd, 0640) == 0 && /* whatever the umask */
          write(fd, fresh, right->size) == (ssize_t)right->size;
     free(fresh);
     return ok;
@@ -75,7 +75,7 @@ replace(const char *path, const struct shared_head *right, void (*fill)(void *fr
     if (n < 0 || (size_t)n >= sizeof(aside))
         return false;
     (void)unlink(aside); /* a process of the same id may have died here */
-    const int fd = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0660);
+    const int fd = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
     if (fd < 0)
         return false;
     const bool written = write_fresh(fd, right, fill);
@@ -92,7 +92,7 @@ static int
 open_right(const char *path, const struct shared_head *right, void (*fill)(void *fresh))
 {
     for (int i = 0; i < TRIES; i++) {
-        const int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0660);
+        const int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
 
         if (fd < 0 || flock(fd, LOCK_EX) != 0) {
             if (fd >= 0)

@@ -14,6 +14,8 @@
 #include "log.h"
 #include "nowpayments.h"
 
+#define TIME_FOR_ANSWER_MS 3000 /* of the budget, kept for the database */
+
 /* Columns of backend.payment_status. */
 enum {
     COL_OUTCOME,
@@ -92,14 +94,19 @@ is_fresh(const struct db_row *state)
            (age_ms != NULL && strtoll(age_ms, NULL, 10) <= config_int(CFG_STATUS_FRESH_S) * 1000);
 }
 
-/* Ask the provider and apply its answer as an event; false when it cannot be had. */
+/* Ask the provider and apply its answer as an event; *ret_stale when it cannot be had, in time for
+ * the stored state to be answered instead. */
 static enum err
 refresh(struct fn_req *req, const char *payment_id, bool *ret_stale)
 {
+    const int64_t deadline_ms = req->deadline_ms;
     struct np_payment p;
     struct db_row row;
 
-    if (np_get_payment(req, payment_id, &p) != ERR_OK) {
+    req->deadline_ms -= TIME_FOR_ANSWER_MS;
+    const enum err e = np_get_payment(req, payment_id, &p);
+    req->deadline_ms = deadline_ms;
+    if (e != ERR_OK) {
         log_event(LOG_WARN, "provider_unreachable", req->id, req->fail.detail,
                   LOG_TEXT("payment_id", payment_id));
         *ret_stale = true;

@@ -149,8 +149,8 @@ give_up(struct fn_req *req, const char *attempt_id, enum err e)
     struct db_row row;
 
     /* Failing here is no loss: the claim's lease ends by itself. */
-    if (db_one(req, &fail_attempt, DB_PARAMS(attempt_id, reason, why.detail), &row) == ERR_OK)
-        req->fail = why;
+    (void)!db_one(req, &fail_attempt, DB_PARAMS(attempt_id, reason, why.detail), &row);
+    req->fail = why;
     return e;
 }
 

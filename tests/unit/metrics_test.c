@@ -73,7 +73,7 @@ file_is_for_owner_and_group(void **state)
     (void)umask(mask);
     path_of("shop.metrics", path);
     assert_int_equal(stat(path, &st), 0);
-    assert_int_equal(st.st_mode & 0777, 0660);
+    assert_int_equal(st.st_mode & 0777, 0640);
 }
 
 static void
@@ -115,9 +115,9 @@ gauge_goes_down_again(void **state)
 {
     (void)state;
     assert_true(metrics_open(dir, "shop"));
-    metrics_add(METRIC_IN_FLIGHT, 3);
-    metrics_add(METRIC_IN_FLIGHT, -2);
-    rendered("\nffx_requests_in_flight{function=\"shop\"} 1\n");
+    metrics_add(METRIC_STACK_HIGH_WATER, 3);
+    metrics_add(METRIC_STACK_HIGH_WATER, -2);
+    rendered("\nffx_coroutine_stack_high_water_bytes{function=\"shop\"} 1\n");
 }
 
 static void

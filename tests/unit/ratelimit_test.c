@@ -176,7 +176,7 @@ file_is_for_owner_and_group(void **state)
     (void)state;
     (void)snprintf(path, sizeof(path), "%s/shop.limits", dir);
     assert_int_equal(stat(path, &st), 0);
-    assert_int_equal(st.st_mode & 0777, 0660);
+    assert_int_equal(st.st_mode & 0777, 0640);
 }
 
 static void
