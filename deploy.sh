@@ -20,7 +20,7 @@ source "$clone/.deploy/services.sh"
 source "$clone/.deploy/demo.sh"
 
 # Set in the environment of a caller, these would reach into a system that is not theirs to steer.
-unset PGHOST PGPORT PGUSER PGPASSWORD PGDATABASE PGSERVICE PGOPTIONS CDPATH
+unset "${!PG@}" CDPATH
 
 FFX_HOME=$(realpath -m "${FFX_HOME:-$clone/.local}")
 preset=${FFX_PRESET:-release}
@@ -128,13 +128,15 @@ home_make() {
     [[ -w $FFX_HOME ]] || die "$FFX_HOME is not yours to write" "Choose another folder with FFX_HOME."
     mkdir -p "$FFX_HOME"/{log,bin,services}
     (umask 077 && mkdir -p "$FFX_HOME/functions")
+    # Statements that fail are logged, whatever they hold.  The daemons pass through to their own files.
+    chmod 711 "$FFX_HOME/log"
 }
 
 # Folders that the daemons write to; their accounts exist once the packages are there.
 home_give() {
     mkdir -p "$FFX_HOME"/run "$FFX_HOME"/nginx/temp
     mkdir -p "$(pg_sockets)"
-    touch "$(service_log nginx)" "$(service_log access)"
+    log_touch "$(service_log nginx)" "$(service_log access)"
     give www-data "$FFX_HOME/run" "$FFX_HOME/nginx/temp" "$(service_log nginx)" "$(service_log access)"
     give postgres "$(pg_sockets)"
 }
@@ -244,7 +246,8 @@ nginx_start() {
     touch "$loaded"
 }
 
-health_answer() { curl -s --max-time 5 -o "$FFX_HOME/log/health.json" -w '%{http_code}' "$base_url/functions/v1/health"; }
+# Never through a proxy of the caller's environment: the system is on this machine, and so is the token.
+health_answer() { curl -s --noproxy '*' --max-time 5 -o "$FFX_HOME/log/health.json" -w '%{http_code}' "$base_url/functions/v1/health"; }
 
 healthy() {
     local name

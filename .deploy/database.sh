@@ -3,7 +3,8 @@
 
 pg_bin=/usr/lib/postgresql/15/bin
 pg_data() { printf '%s' "$FFX_HOME/postgres"; }
-pg_sockets() { printf '%s' "$FFX_HOME/run/postgres"; }
+# Not below run/: that folder is www-data's, who could put another one in this one's place.
+pg_sockets() { printf '%s' "$FFX_HOME/pgrun"; }
 
 # A connection string without characters that a shell, a URL parser or an env file would mind.
 database_url() { # ROLE [PASSWORD]

@@ -28,7 +28,7 @@ ask() {
         out=(-H 'Content-Type: application/json' --data-binary "$body")
     fi
     # The token goes in by a file descriptor: command lines can be read by everybody.
-    answer=$(curl -sS --max-time 40 -X "$method" -w '\n%{http_code}' "${out[@]}" \
+    answer=$(curl -sS --noproxy '*' --max-time 40 -X "$method" -w '\n%{http_code}' "${out[@]}" \
         -H "apikey: ${settings[SUPABASE_ANON_KEY]}" -H @<(printf 'Authorization: Bearer %s\n' "$token") \
         "$base_url$path") || die "$base_url does not answer" "Is the system up? ./deploy.sh status"
     answer_status=${answer##*$'\n'}
@@ -98,7 +98,7 @@ demo_wait() {
     path="/functions/v1/check-payment-status?orderId=$demo_order_id&userId=$demo_user"
     deadline=$(($(now_ms) + 60000))
     while (($(now_ms) < deadline)); do
-        answer=$(curl -sS --max-time 20 -H @<(printf 'Authorization: Bearer %s\n' "$demo_token") "$base_url$path")
+        answer=$(curl -sS --noproxy '*' --max-time 20 -H @<(printf 'Authorization: Bearer %s\n' "$demo_token") "$base_url$path")
         state=$(jq -r '"order \(.order.order_status), payment \(.order.payment_status), delivery \(.order.delivery_status) (provider: \(.payment.payment_status))"' \
             <<<"$answer" 2>/dev/null) || state=$answer
         if [[ $state != "$seen" ]]; then

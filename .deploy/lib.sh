@@ -41,10 +41,17 @@ done_step() {
     step_open=
 }
 
+# log_touch FILE…: logs are their owner's to read.
+log_touch() {
+    (umask 077 && touch "$@")
+    chmod 600 "$@"
+}
+
 # quietly WHAT LOGFILE COMMAND…: the output goes to the log, and to the screen only when it fails.
 quietly() {
     local what=$1 log=$2 status=0
     shift 2
+    log_touch "$log"
     "$@" >"$log" 2>&1 </dev/null || status=$?
     ((status == 0)) && return 0
     step_failed
@@ -129,7 +136,7 @@ give() {
     ((EUID == 0)) || return 0
     local user=$1
     shift
-    chown "$user:$user" "$@"
+    chown -h "$user:$user" "$@" # never what a link of theirs points to
 }
 
 # Processes of this system: they work in its service or database folder, or run its binaries.

@@ -25,13 +25,14 @@ service_make() {
     local dir
     dir=$(service_dir "$1")
     mkdir -p "$dir"
+    log_touch "$(service_log "$1")"
     write_if_changed "$dir/run" <<-RUN
 		#!/bin/bash
 		# Made by deploy.sh.
 		log=$(printf %q "$(service_log "$1")")
 		rotate() {
 		    if ((\$(stat -c %s "\$1" 2>/dev/null || echo 0) > $log_limit)); then
-		        mv -f "\$1" "\$1.1" && touch "\$1" && chown --reference="\$1.1" "\$1"
+		        mv -f "\$1" "\$1.1" && (umask 077 && touch "\$1") && chown --reference="\$1.1" "\$1"
 		    fi
 		}
 		rotate "\$log"
@@ -104,6 +105,7 @@ supervisor_start() {
     local dir
     supervisor_pid >/dev/null && return 0
     for dir in "$FFX_HOME"/services/*/; do touch "$dir/down"; done
+    log_touch "$(service_log supervisor)"
     (
         # Nothing of the caller's stays open, or the caller would wait for the daemons' end.
         cd "$FFX_HOME/services"

@@ -15,6 +15,12 @@ upstream \(upstream_name) {
     keepalive_timeout 2s;
 }") | join("\n");
 
+# Lines of a map: addresses without a limit per client.  Signed callbacks of everybody's payments come
+# from a handful of addresses, and one that is refused is lost.  Only this exact spelling: $request_uri
+# is what the client wrote.
+def unlimited: "# Signed requests, whose sender is known by the signature\n"
+    + (routed | map(select(.auth == "signature") | "\"~^\(.route)(\\?|$)\" \"\";\n") | join(""));
+
 # body_max 0 becomes 1: to nginx, 0 means "no limit".  The body stays in memory up to 256 KiB.
 # nginx waits two seconds longer than the function's own budget.
 def location($conf_dir; $match; $path): ([.body_max, 1] | max) as $body | "

@@ -32,6 +32,32 @@ create trigger account_container_updated_at
     before update on public.account_container
     for each row execute function public.update_updated_at_column();
 
+create function public.refuse_recycling()
+returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+begin
+    if exists (
+        select from public.delivered_accounts as d where d.container_account_id = new.id)
+    then
+        raise exception using
+            errcode = '23514',
+            message = 'This account was handed to a customer and cannot be sold again';
+    end if;
+    return new;
+end
+$$;
+comment on function public.refuse_recycling() is
+    'Trigger: an account that a customer has does not come back into the stock.';
+revoke all on function public.refuse_recycling() from public, anon, authenticated, service_role;
+
+create trigger account_container_sold_once
+    before update of status on public.account_container
+    for each row
+    when (new.status in ('available', 'reserved') and old.status is distinct from new.status)
+    execute function public.refuse_recycling();
+
 create table public.delivered_accounts (
     id                     uuid primary key default gen_random_uuid(),
     user_id                uuid not null references public.user_profiles (id) on delete cascade,
@@ -84,11 +110,17 @@ create table public.waiting_deliveries (
     platform_type public.platform_type not null,
     paid_at       timestamptz not null,
     reason        text not null,
+    -- Set while the order stands aside: its delivery failed for another reason than empty stock.
+    -- It is tried again later and keeps nobody behind it waiting.
+    parked_at     timestamptz,
     created_at    timestamptz not null default now()
 );
 comment on table public.waiting_deliveries is
     'Orders whose payment is finished and sufficient, but which could not be delivered yet. '
-    'Served in the order of payment as soon as stock arrives.';
+    'Served in the order of payment as soon as stock arrives; see reason for what is missing.';
 
 create index waiting_deliveries_queue_idx
-    on public.waiting_deliveries (account_size, platform_type, paid_at, order_id);
+    on public.waiting_deliveries (account_size, platform_type, paid_at, order_id)
+    where parked_at is null;
+create index waiting_deliveries_parked_idx
+    on public.waiting_deliveries (parked_at) where parked_at is not null;

@@ -3,9 +3,10 @@
 
 create table public.payment_transactions (
     id                      uuid primary key default gen_random_uuid(),
-    order_id                public.order_number not null
-        references public.orders (order_id) on delete cascade,
-    user_id                 uuid not null references public.user_profiles (id) on delete cascade,
+    -- The books outlive the customer: they lose the names, not the money.
+    order_id                public.order_number
+        references public.orders (order_id) on delete set null,
+    user_id                 uuid references public.user_profiles (id) on delete set null,
     transaction_type        public.transaction_type not null,
     amount                  public.usd_amount not null,
     currency                text not null default 'USD',

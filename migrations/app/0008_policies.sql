@@ -45,6 +45,10 @@ begin
 end
 $$;
 
+-- Numbers are given out by the tables' own defaults; whoever could set a sequence back would make
+-- every later insert fail.
+revoke all on all sequences in schema public from public, anon, authenticated, service_role;
+
 -- Anyone -----------------------------------------------------------------------------------------
 
 create policy trading_rules_public on public.trading_rules

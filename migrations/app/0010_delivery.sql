@@ -22,9 +22,12 @@ begin
      where c.status = 'available'
        and c.account_size = p_account_size
        and c.platform_type = p_platform_type
+       -- Handed out by hand and still listed as available: it is somebody's already.
+       and not exists (
+            select from public.delivered_accounts as d where d.container_account_id = c.id)
      order by c.created_at, c.id
      limit 1
-       for update skip locked;
+       for update of c skip locked;
     if found then
         update public.account_container as c
            set status = 'delivered',
@@ -51,7 +54,9 @@ begin
     if p_order.payment_status <> 'paid' then
         return jsonb_build_object('success', false, 'error', 'Order not paid');
     end if;
-    if p_order.delivery_status = 'delivered' then
+    if p_order.delivery_status = 'delivered'
+       or exists (
+            select from public.delivered_accounts as d where d.order_id = p_order.order_id) then
         return jsonb_build_object('success', false, 'error', 'Order already delivered');
     end if;
 
@@ -130,6 +135,55 @@ comment on function backend.deliver_locked_order(public.orders) is
     'Hands the oldest matching account to a paid order. The caller holds the order''s row lock and '
     'passes the row; its payment columns are written with the delivery.';
 
+create function backend.try_delivery(p_order public.orders)
+returns jsonb
+language plpgsql
+as $$
+declare
+    v_detail text;
+begin
+    return backend.deliver_locked_order(p_order);
+exception
+    -- Something in the tables contradicts this delivery. What the caller has written, above all
+    -- the payment, must not be lost with it; lost locks and the like are the caller's to repeat.
+    when integrity_constraint_violation or data_exception or raise_exception then
+        get stacked diagnostics v_detail = pg_exception_detail;
+        perform backend.open_review('delivery_error', p_order.order_id,
+            p_order.payment_provider_id,
+            jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate, 'detail', v_detail));
+        return jsonb_build_object('success', false, 'error', 'Delivery failed: ' || sqlerrm);
+end
+$$;
+comment on function backend.try_delivery(public.orders) is
+    'deliver_locked_order for callers with more to keep than the delivery: a contradiction in the '
+    'tables becomes a review and an error in the result instead of an exception.';
+
+create function backend.set_aside(p_order public.orders, p_reason text)
+returns void
+language plpgsql
+as $$
+begin
+    if p_reason = 'Order already delivered' then
+        -- The order says pending, delivered_accounts says otherwise: half done by hand.
+        perform backend.open_review('delivered_by_hand', p_order.order_id,
+            p_order.payment_provider_id, '{}');
+        delete from public.waiting_deliveries as w where w.order_id = p_order.order_id;
+        return;
+    end if;
+    insert into public.waiting_deliveries as w
+        (order_id, account_type, account_size, platform_type, paid_at, reason, parked_at)
+    values
+        (p_order.order_id, p_order.account_type, p_order.account_size, p_order.platform_type,
+         coalesce(p_order.paid_at, now()), p_reason,
+         case when p_reason <> 'No available accounts' then now() end)
+    on conflict (order_id) do update
+       set reason = excluded.reason, parked_at = excluded.parked_at;
+end
+$$;
+comment on function backend.set_aside(public.orders, text) is
+    'Puts an order that could not be delivered into the queue: in line when only stock is missing, '
+    'beside it otherwise; not at all when the account was handed out by hand.';
+
 create function public.deliver_account_to_user(p_order_id text, p_user_id uuid)
 returns jsonb
 language plpgsql security definer
@@ -191,51 +245,129 @@ $$;
 comment on function backend.waits_for_stock(public.orders) is
     'Whether an order in the queue still has to be delivered.';
 
+create function backend.leave_queue()
+returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+begin
+    delete from public.waiting_deliveries as w where w.order_id = old.order_id;
+    return null;
+end
+$$;
+comment on function backend.leave_queue() is
+    'Trigger: an order that was delivered, refunded or cancelled, by whomever, waits no longer.';
+
+create trigger orders_leave_queue
+    after update on public.orders
+    for each row
+    when (old.payment_status = 'paid' and old.delivery_status = 'pending'
+          and old.order_status = 'processing'
+          and not (new.payment_status = 'paid' and new.delivery_status = 'pending'
+                   and new.order_status = 'processing'))
+    execute function backend.leave_queue();
+
+create function backend.stock_kinds()
+returns table (account_size numeric, platform_type text)
+language sql stable
+as $$
+    -- From one kind to the next along account_container_next_idx: a few index probes, however much
+    -- is in stock, and a single one when nothing is.
+    with recursive kind as (
+        (select c.account_size, c.platform_type
+         from public.account_container as c
+         where c.status = 'available'
+         order by c.account_size, c.platform_type
+         limit 1)
+        union all
+        select n.account_size, n.platform_type
+        from kind as k
+        cross join lateral (
+            select c.account_size, c.platform_type
+            from public.account_container as c
+            where c.status = 'available'
+              and (c.account_size, c.platform_type) > (k.account_size, k.platform_type)
+            order by c.account_size, c.platform_type
+            limit 1) as n)
+    select k.account_size, k.platform_type from kind as k
+$$;
+comment on function backend.stock_kinds() is 'The sizes and platforms that are in stock.';
+
 create function backend.deliver_next_waiting()
 returns table (order_id text)
 language plpgsql security definer
 set search_path = pg_catalog, public, backend, pg_temp
+-- Everything is walked along its index, whatever the statistics say: ten thousand orders may wait.
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off                           -- the few heads are sorted, which now seems dear
 as $$
 #variable_conflict use_column
 declare
+    v_kind record;
+    v_order_id text;
     v_order public.orders;
     v_result jsonb;
 begin
-    -- Locks the order, not the queue: what moves an order holds that lock too.
-    select o.*
-      into v_order
-      from public.waiting_deliveries as w
-      join public.orders as o on o.order_id = w.order_id
-     where backend.waits_for_stock(o)
-       and exists (
-            select
-            from public.account_container as c
-            where c.status = 'available'
-              and c.account_size = w.account_size
-              and c.platform_type = w.platform_type)
-       and exists (
-            select
-            from public.trading_rules as r
-            where r.account_type = w.account_type
-              and r.account_size = w.account_size)
-     order by w.paid_at, w.order_id
-     limit 1
-       for update of o skip locked;
-    if not found then
-        -- Time to tidy: who was delivered, refunded or cancelled by hand no longer waits.
-        delete from public.waiting_deliveries as w
-         using public.orders as o
-         where o.order_id = w.order_id and not backend.waits_for_stock(o);
-        return;
-    end if;
-    v_result := backend.deliver_locked_order(v_order);
-    if v_result ->> 'success' = 'true' then
-        delete from public.waiting_deliveries as w where w.order_id = v_order.order_id;
-        order_id := v_order.order_id;
-        return next;
-    end if;
+    -- Who stands aside is tried again, a few at a time.
+    update public.waiting_deliveries as w
+       set parked_at = null
+     where w.order_id = any (array(
+            select p.order_id
+            from public.waiting_deliveries as p
+            where p.parked_at < now() - interval '1 minute'
+            order by p.parked_at
+            limit 10
+              for update skip locked));
+
+    -- The heads of the queues that have stock, whoever paid first before the others.
+    for v_kind in
+        select s.account_size, s.platform_type
+        from backend.stock_kinds() as s
+        cross join lateral (
+            select w.paid_at, w.order_id
+            from public.waiting_deliveries as w
+            where w.account_size = s.account_size
+              and w.platform_type = s.platform_type
+              and w.parked_at is null
+            order by w.paid_at, w.order_id
+            limit 1) as h
+        order by h.paid_at, h.order_id
+    loop
+        for v_order_id in
+            select w.order_id
+            from public.waiting_deliveries as w
+            where w.account_size = v_kind.account_size
+              and w.platform_type = v_kind.platform_type
+              and w.parked_at is null
+            order by w.paid_at, w.order_id
+        loop
+            -- Locks the order, not the queue: what moves an order holds that lock too.
+            select *
+              into v_order
+              from public.orders as o
+             where o.order_id = v_order_id
+               for update skip locked;
+            continue when not found;
+            if not backend.waits_for_stock(v_order) then
+                delete from public.waiting_deliveries as w where w.order_id = v_order_id;
+                continue;
+            end if;
+            v_result := backend.try_delivery(v_order);
+            if v_result ->> 'success' = 'true' then
+                order_id := v_order_id;
+                return next;
+                return;
+            end if;
+            exit when v_result ->> 'error' = 'No available accounts';
+            perform backend.set_aside(v_order, v_result ->> 'error');
+        end loop;
+    end loop;
 end
 $$;
 comment on function backend.deliver_next_waiting() is
     'Delivers at most one waiting order, in the order of payment, and returns its id; no row when '
-    'none can be delivered now.';
+    'none can be delivered now. An order whose delivery fails is set aside for a minute.';

@@ -101,17 +101,24 @@ begin
         return;
     end if;
 
-    -- The invoice of the order, if one was ever attached: there is never a second one.
+    -- The invoice of the order at its present price, if one was ever attached: there is never a
+    -- second one.
     select a.invoice_id, a.invoice_url
       into invoice_id, invoice_url
       from public.payment_attempts as a
-     where a.order_id = p_order_id and a.invoice_id is not null
+     where a.order_id = p_order_id
+       and a.invoice_id is not null
+       and a.price_amount = v_order.final_amount
      order by a.created_at
      limit 1;
 
     -- An order in processing was opened by an invoice of ours; otherwise staff has it in hand.
     -- Money that arrived and waits for a decision is not asked for again.
-    if (v_order.order_status = 'processing' and invoice_id is null)
+    if (v_order.order_status = 'processing'
+        and not exists (
+            select
+            from public.payment_attempts as a
+            where a.order_id = p_order_id and a.invoice_id is not null))
        or exists (
             select
             from public.payments as p
@@ -154,10 +161,22 @@ begin
        and p.status in ('waiting', 'confirming', 'confirmed', 'sending', 'partially_paid')
        and p.pay_address is not null
        and p.pay_amount is not null
+       and p.price_amount = v_order.final_amount
        and coalesce(p.valid_until, p.created_at + interval '7 days') > clock_timestamp()
      order by p.created_at desc
      limit 1;
     if found and invoice_id is not null then
+        -- Known by a callback only, when the process that made it died before attaching it.
+        update public.orders as o
+           set order_status = 'processing',
+               payment_method = coalesce(o.payment_method, 'nowpayments'),
+               payment_provider = 'nowpayments',
+               payment_provider_id = v_payment.payment_id,
+               crypto_currency = p_crypto_currency,
+               crypto_amount = v_payment.pay_amount,
+               crypto_address = v_payment.pay_address
+         where o.id = v_order.id
+           and o.payment_provider_id is distinct from v_payment.payment_id;
         outcome := 'existing';
         attempt_id := v_payment.attempt_id::text;
         payment_id := v_payment.payment_id;
@@ -298,6 +317,14 @@ begin
         perform backend.open_review('payment_of_other_order', v_order.order_id, p_payment_id,
             jsonb_build_object('seen', 'when the payment was made'));
     end if;
+    if v_attempt.state = 'claimed' and v_attempt.price_amount <> v_order.final_amount then
+        -- Made for a price that changed meanwhile: nobody gets to see it, the next request makes
+        -- another.
+        update public.payment_attempts as a
+           set state = 'abandoned', detail = 'the price changed', updated_at = now()
+         where a.id = p_attempt_id;
+        v_attempt.state := 'abandoned';
+    end if;
     if v_attempt.state <> 'claimed' or v_payment.payment_id is null then
         outcome := 'lost';
         return next;
@@ -347,7 +374,8 @@ $$;
 comment on function backend.attach_payment(uuid, text, text, text, text, numeric, text, text,
         numeric, text, text, text, text, text, text) is
     'Third step: the provider made the payment. The order goes to processing, a transaction '
-    'payment/pending is written. lost: the claim was taken over; the payment is recorded anyway.';
+    'payment/pending is written. lost: the claim was taken over, or the order''s price changed '
+    'meanwhile; the payment is recorded anyway.';
 
 create function backend.fail_payment_attempt(
     p_attempt_id uuid,

@@ -6,13 +6,15 @@
 --   confirmed, sending  processing  paid      paid_at; only when what arrived is enough
 --   finished            completed   paid      delivery; without stock processing/paid and queued
 --   partially_paid      processing  pending   review
---   failed, expired     failed      failed    not after finished, not while another payment lives
+--   failed, expired     failed      failed    not after finished, not while another payment lives;
+--                                             when another one has paid, that one is counted
 --   refunded            refunded    refunded  transaction "refund"
 --
 -- Reviews (the order is not delivered by such an event): underpaid, amount_unknown,
 -- price_currency, price_amount, partially_paid, child_payment, unknown_status, paid_twice,
 -- order_closed, payment_of_other_order, refund_of_other_payment, refunded_after_delivery,
--- failed_after_delivery, order_not_found.
+-- failed_after_delivery, counted_payment_failed, order_not_found; from the delivery itself:
+-- delivery_error, delivered_by_hand.
 
 create function backend.payment_problem(
     p_status         text,
@@ -102,6 +104,8 @@ declare
     v_payment public.payments;
     v_old_order_status text;
     v_old_payment_status text;
+    v_again boolean;                -- known, under review, and the order may be payable by now
+    v_other public.payments;        -- takes the place of a counted payment that failed
     v_moves boolean := false;       -- the payment takes the status of the event
     v_deliver boolean := false;
     v_review text;
@@ -113,16 +117,21 @@ begin
     end if;
     v_rank := backend.payment_status_rank(v_status);
 
-    -- A repeat takes no lock and writes nothing, except that a poll has seen the payment.
-    select 'duplicate', o.order_id, o.order_status, o.payment_status, o.delivery_status
-      into outcome, order_id, order_status, payment_status, delivery_status
+    -- A repeat takes no lock and writes nothing, except that a poll has seen the payment. Money
+    -- that went to review is looked at again as long as nobody decided on it: the order may have
+    -- changed since.
+    select 'duplicate', o.order_id, o.order_status, o.payment_status, o.delivery_status,
+           e.outcome = 'review' and v_status = 'finished' and o.payment_status <> 'paid'
+           and o.order_status in ('pending', 'processing', 'failed')
+           and not backend.was_decided(o.order_id, p_payment_id)
+      into outcome, order_id, order_status, payment_status, delivery_status, v_again
       from public.payment_events as e
       left join public.orders as o on o.order_id = e.order_id
      where e.payment_id = p_payment_id
        and e.status = v_status
        and e.actually_paid is not distinct from v_paid
        and e.outcome <> 'order_not_found';
-    if found then
+    if found and v_again is not true then
         if p_source = 'poll' then
             update public.payments as p set last_seen_at = now() where p.payment_id = p_payment_id;
         end if;
@@ -233,10 +242,27 @@ begin
                   and (v_payment.counted
                        or (v_order.payment_status = 'pending'
                            and not backend.has_live_payment(v_order.order_id, p_payment_id))) then
-                v_order.order_status := 'failed';
-                v_order.payment_status := 'failed';
+                v_order.order_status := 'processing';
+                v_order.payment_status := 'pending';
                 v_order.paid_at := null;
-                v_payment.counted := false;
+                if v_payment.counted then
+                    v_payment.counted := false;
+                    v_other := backend.payment_that_pays(v_order, p_payment_id);
+                end if;
+                if v_other.payment_id is not null then
+                    v_order.payment_status := 'paid';
+                    v_order.paid_at := now();
+                    v_order.payment_provider_id := v_other.payment_id;
+                    v_order.crypto_currency := v_other.crypto_currency;
+                    v_order.crypto_amount := v_other.pay_amount;
+                    v_order.crypto_address := v_other.pay_address;
+                    v_deliver := v_order.delivery_status = 'pending';
+                elsif backend.has_live_payment(v_order.order_id, p_payment_id) then
+                    v_review := 'counted_payment_failed';
+                else
+                    v_order.order_status := 'failed';
+                    v_order.payment_status := 'failed';
+                end if;
             end if;
 
         when v_status = 'refunded' then
@@ -255,6 +281,15 @@ begin
         when v_moves then 'applied'
         else 'stale'
     end;
+    if v_again and outcome <> 'applied' then
+        outcome := 'duplicate';             -- under review as before
+        order_id := v_order.order_id;
+        order_status := v_old_order_status;
+        payment_status := v_old_payment_status;
+        delivery_status := v_order.delivery_status;
+        return next;
+        return;
+    end if;
 
     -- Store -------------------------------------------------------------------------------------
     insert into public.payment_events as e
@@ -266,6 +301,7 @@ begin
     on conflict on constraint payment_events_effect_key do update
        set order_id = excluded.order_id, outcome = excluded.outcome
      where e.outcome = 'order_not_found'
+        or (e.outcome = 'review' and excluded.outcome = 'applied')
     returning e.id into v_event_id;
     if v_event_id is null then
         -- Another session stored the same event while this one waited for the lock.
@@ -279,6 +315,12 @@ begin
     end if;
 
     -- Act ---------------------------------------------------------------------------------------
+    if v_payment.counted and v_old_payment_status <> 'paid' then
+        -- One payment counts. An order that staff opened again may still have its former one.
+        update public.payments as p
+           set counted = false
+         where p.order_id = v_order.order_id and p.counted and p.payment_id <> p_payment_id;
+    end if;
     if v_moves then
         update public.payments as p
            set status = v_status,
@@ -308,6 +350,10 @@ begin
                                      v_price_amount, v_price_currency);
     end if;
 
+    if v_other.payment_id is not null then
+        perform backend.count_instead(v_order, v_other, p_payment_id);
+    end if;
+
     if v_review is not null then
         perform backend.open_review(v_review, v_order.order_id, p_payment_id, jsonb_build_object(
             'event', v_event_id, 'status', v_status, 'actually_paid', v_paid,
@@ -328,8 +374,9 @@ begin
             v_order.delivery_status := 'delivered';
         end if;
     end if;
-    if (v_order.order_status, v_order.payment_status)
-           <> (v_old_order_status, v_old_payment_status)
+    if ((v_order.order_status, v_order.payment_status)
+            <> (v_old_order_status, v_old_payment_status)
+        or v_other.payment_id is not null)
        and v_order.order_status <> 'completed' then
         update public.orders as o
            set order_status = v_order.order_status,
@@ -341,9 +388,6 @@ begin
                crypto_amount = v_order.crypto_amount,
                crypto_address = v_order.crypto_address
          where o.id = v_order.id;
-        if v_order.payment_status in ('failed', 'refunded') then
-            delete from public.waiting_deliveries as w where w.order_id = v_order.order_id;
-        end if;
     end if;
 
     order_id := v_order.order_id;

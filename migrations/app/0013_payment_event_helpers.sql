@@ -35,6 +35,66 @@ $$;
 comment on function backend.has_live_payment(text, text) is
     'Whether another payment of the order may still pay it: then one that fails does not end it.';
 
+create function backend.was_decided(p_order_id text, p_payment_id text)
+returns boolean
+language sql stable
+as $$
+    select exists (
+        select
+        from public.reviews as r
+        where r.order_id = p_order_id and r.payment_id = p_payment_id and r.state = 'resolved')
+$$;
+comment on function backend.was_decided(text, text) is
+    'Whether a human has decided on a payment, for example paid it back: no program does after that.';
+
+create function backend.payment_that_pays(p_order public.orders, p_except_payment_id text)
+returns public.payments
+language sql stable
+as $$
+    select p.*
+    from public.payments as p
+    where p.order_id = p_order.order_id
+      and p.payment_id <> p_except_payment_id
+      and p.parent_payment_id is null
+      and p.status = 'finished'
+      and backend.payment_problem('finished', p_order, p, p.actually_paid, p.pay_amount,
+                                  p.price_amount, p.price_currency) is null
+      and not backend.was_decided(p.order_id, p.payment_id)
+    order by p.created_at
+    limit 1
+$$;
+comment on function backend.payment_that_pays(public.orders, text) is
+    'Another payment that finished and is enough for the order, whose row is passed as unpaid.';
+
+create function backend.count_instead(
+    p_order             public.orders,
+    p_payment           public.payments,
+    p_failed_payment_id text)
+returns void
+language plpgsql
+as $$
+begin
+    update public.payments as p
+       set counted = true, updated_at = now()
+     where p.payment_id = p_payment.payment_id
+    returning p.* into p_payment;
+    perform backend.book_payment(p_order, p_payment, 'finished', null, p_payment.actually_paid,
+                                 p_payment.pay_amount, p_payment.price_amount,
+                                 p_payment.price_currency);
+    update public.reviews as r
+       set state = 'resolved',
+           resolution = format('counted for the order, because payment %s failed',
+                               p_failed_payment_id),
+           resolved_at = now()
+     where r.order_id = p_order.order_id
+       and r.payment_id = p_payment.payment_id
+       and r.kind = 'paid_twice'
+       and r.state = 'open';
+end
+$$;
+comment on function backend.count_instead(public.orders, public.payments, text) is
+    'Counts a payment that had looked like a second one, after the first one failed.';
+
 create function backend.record_event_without_order(
     p_source              text,
     p_raw                 text,
@@ -97,15 +157,33 @@ declare
         when p_status in ('failed', 'expired') then 'failed'
         else 'processing'
     end;
+    v_counted boolean;
+    v_arrived constant numeric :=
+        p_price_amount * greatest(p_actually_paid, p_payment.actually_paid)
+        / nullif(p_pay_amount, 0);
 begin
     if p_status = 'refunded' then
+        -- What was counted for the order goes back whole. Of other money only what had arrived was
+        -- there to go back; when nobody knows how much, the row says 0 and waits for a human.
+        v_counted := p_payment.counted or exists (
+            select
+            from public.payment_transactions as t
+            where t.provider = 'nowpayments'
+              and t.provider_transaction_id = p_payment.payment_id
+              and t.transaction_type = 'payment'
+              and t.status = 'completed');
         insert into public.payment_transactions
             (order_id, user_id, transaction_type, amount, currency, provider,
              provider_transaction_id, provider_status, provider_response, status, processed_at)
         values
-            (p_order.order_id, p_order.user_id, 'refund', p_order.final_amount, p_order.currency,
-             'nowpayments', p_payment.payment_id, p_status, v_response,
-             case when p_payment.counted then 'completed' else 'processing' end, now())
+            (p_order.order_id, p_order.user_id, 'refund',
+             case
+                 when v_counted then p_order.final_amount
+                 when v_arrived is null then 0
+                 else least(v_arrived, 99999999.99)
+             end,
+             p_order.currency, 'nowpayments', p_payment.payment_id, p_status, v_response,
+             case when v_counted then 'completed' else 'processing' end, now())
         on conflict (provider, provider_transaction_id, transaction_type) do nothing;
         return;
     end if;
@@ -141,17 +219,13 @@ begin
         join public.orders as o on o.order_id = w.order_id
         where w.account_size = p_order.account_size
           and w.platform_type = p_order.platform_type
+          and w.parked_at is null
           and backend.waits_for_stock(o))
     then
-        v_result := backend.deliver_locked_order(p_order);
+        v_result := backend.try_delivery(p_order);
     end if;
     if v_result ->> 'success' <> 'true' then
-        insert into public.waiting_deliveries
-            (order_id, account_type, account_size, platform_type, paid_at, reason)
-        values
-            (p_order.order_id, p_order.account_type, p_order.account_size, p_order.platform_type,
-             coalesce(p_order.paid_at, now()), v_result ->> 'error')
-        on conflict (order_id) do nothing;
+        perform backend.set_aside(p_order, v_result ->> 'error');
     end if;
     return v_result;
 end

@@ -143,6 +143,8 @@ test('processes are killed in the middle of a run', async (t) => {
     const known = await rows('select order_id, payment_id from public.payments where order_id = any($1)', [ids]);
     for (const { order, shown } of carts) {
       const { payment_id } = shown.at(-1).payment;
+      assert.equal(await value('select payment_provider_id from public.orders where order_id = $1', [order.order_id]),
+        String(payment_id), `${order.order_id} names the payment that is shown`);
       assert.ok(known.some((p) => p.order_id === order.order_id && p.payment_id === String(payment_id)), `the payment of ${order.order_id} is known`);
     }
     assert.equal(await value(

@@ -1,6 +1,6 @@
 -- Who may run and touch what, from the catalog itself.
 begin;
-select plan(16);
+select plan(17);
 
 create temporary table granted (role text, fn text);
 insert into granted
@@ -131,6 +131,15 @@ select is_empty(
        cross join unnest(array['insert', 'update', 'delete']) as p (name)
        where has_table_privilege(r.name, 'public.' || c.relname, p.name) $$,
     'evidence is written by the database only');
+
+select is_empty(
+    $$ select c.relname, r.name, p.name
+       from pg_class as c
+       cross join unnest(array['anon', 'authenticated', 'service_role']) as r (name)
+       cross join unnest(array['usage', 'select', 'update']) as p (name)
+       where c.relnamespace = 'public'::regnamespace and c.relkind = 'S'
+         and has_sequence_privilege(r.name, c.oid, p.name) $$,
+    'nobody sets a sequence back');
 
 select is_empty(
     $$ select r.name, p.name

@@ -1,10 +1,10 @@
 -- begin_payment, attach_invoice, attach_payment, fail_payment_attempt.
 begin;
-select plan(62);
+select plan(82);
 select make_user('ann');
 select make_user('bob');
 select make_order('ann', 1), make_order('ann', 2), make_order('ann', 3), make_order('ann', 4),
-       make_order('ann', 5);
+       make_order('ann', 5), make_order('ann', 6), make_order('ann', 7), make_order('ann', 8);
 
 create function tests.begin_with(
     p_user uuid, p_body uuid, p_order text, p_type text default 'hft',
@@ -175,5 +175,61 @@ select is(event('FFX000000001', 'p1', 'finished', 100), 'review processing/pendi
           'too little arrived');
 select is((select outcome from tests.begin('ann', 'FFX000000001')), 'not_payable',
           'the order waits for a decision, not for another payment');
+
+-- the process that made the payment dies before attaching it; a callback makes it known
+select is((select outcome from tests.begin('ann', 'FFX000000006')), 'create', 'a claim');
+select id as orphan from payment_attempts where order_id = 'FFX000000006' \gset
+select is((select outcome from backend.attach_invoice(:'orphan', 'i60', 'x')), 'ok', 'an invoice');
+select is(event('FFX000000006', 'p60', 'waiting', 0), 'applied processing/pending/pending',
+          'the callback of a payment nobody attached');
+update payment_attempts set claim_until = now() - interval '1 s' where id = :'orphan';
+select is((select outcome || ' ' || payment_id from tests.begin('ann', 'FFX000000006')),
+          'existing p60', 'is what is shown to the customer');
+select rows_eq(
+    $$ select payment_method, payment_provider, payment_provider_id, crypto_currency,
+              crypto_amount, crypto_address
+       from orders where order_id = 'FFX000000006' $$,
+    $$ values ('nowpayments', 'nowpayments', 'p60', 'usdt_bsc', 349::numeric, '0xabc') $$,
+    'and the order names it');
+
+-- the price of the order changes after the invoice
+create function tests.reprice(p_order text, p_discount numeric)
+returns void language sql as $$
+    update orders set discount_amount = p_discount, final_amount = amount - p_discount
+    where order_id = p_order
+$$;
+create function tests.begin_at(p_order text, p_final numeric)
+returns text language sql as $$
+    select concat_ws(' ', outcome, price_amount, invoice_id, payment_id)
+    from backend.begin_payment(tests.id('ann'), tests.id('ann'), p_order, 'hft', 10000, 'mt5',
+                               'usdt_bsc', 'usdtbsc', 349, p_final)
+$$;
+select is(begin_at('FFX000000007', 349), 'create 349.00', 'an order of 349');
+select id as full from payment_attempts where order_id = 'FFX000000007' \gset
+select is((select outcome from backend.attach_invoice(:'full', 'i70', 'x')), 'ok', 'invoice');
+select is(attach(:'full', 'p70'), 'existing', 'payment');
+select reprice('FFX000000007', 299);
+select is(begin_at('FFX000000007', 349), 'mismatch', 'the old price is refused');
+select is(begin_at('FFX000000007', 50), 'create 50.00', 'a new price needs a new invoice');
+select id as cheap from payment_attempts
+where order_id = 'FFX000000007' and state = 'claimed' \gset
+select is((select outcome from backend.attach_invoice(:'cheap', 'i71', 'x')), 'ok', 'attached');
+select is((select outcome from backend.attach_payment(:'cheap', 'p71', 'waiting', '0xp71', null,
+    50, 'usdtbsc', 'usdt_bsc', 50, 'usd', null, null, null, null, '{}')), 'existing', 'paid for it');
+select is(begin_at('FFX000000007', 50), 'existing 50.00 i71 p71', 'which is given back');
+select reprice('FFX000000007', 0);
+select is(begin_at('FFX000000007', 349), 'existing 349.00 i70 p70',
+          'at the first price the first invoice');
+
+-- the price changes while the provider is called
+select is(begin_at('FFX000000008', 349), 'create 349.00', 'a claim at 349');
+select id as slower from payment_attempts where order_id = 'FFX000000008' \gset
+select is((select outcome from backend.attach_invoice(:'slower', 'i80', 'x')), 'ok', 'invoice');
+select reprice('FFX000000008', 299);
+select is(attach(:'slower', 'p80'), 'lost', 'a payment for the old price is not shown');
+select is((select detail from payment_attempts where id = :'slower'), 'the price changed',
+          'with the reason on record');
+select is((select order_id from payments where payment_id = 'p80'), 'FFX000000008', 'but is known');
+select is(begin_at('FFX000000008', 50), 'create 50.00', 'the next request makes another');
 select * from finish();
 rollback;

@@ -1,6 +1,6 @@
 -- record_payment_event: what never delivers, and the evidence for a human.
 begin;
-select plan(65);
+select plan(110);
 select make_user('ann');
 select make_order('ann', n) from generate_series(1, 40) as n;
 select make_stock(n::text) from generate_series(1, 9) as n;
@@ -136,6 +136,108 @@ values ('FFX999999999', id('ann'), 'hft', 10000, 'mt5');
 select make_stock('z');
 select is(event('FFX999999999', 'h1', 'finished'), 'applied completed/paid/delivered',
           'the order appears: the event takes effect');
+
+-- The counted payment fails while another one has paid
+create function tests.counted(p_order text)
+returns text language sql as $$
+    select string_agg(payment_id, ',') from payments where order_id = p_order and counted
+$$;
+create function tests.open_reviews(p_order text)
+returns text language sql as $$
+    select string_agg(kind, ',' order by kind) from reviews
+    where order_id = p_order and state = 'open'
+$$;
+create function tests.tx(p_payment text)
+returns text language sql as $$
+    select string_agg(transaction_type || '/' || status || '/' || amount, ' '
+                      order by transaction_type)
+    from payment_transactions where provider_transaction_id = p_payment
+$$;
+select make_stock('k' || n) from generate_series(1, 9) as n;
+select is(event('FFX000000023', 'k1', 'confirmed'), 'applied processing/paid/pending', 'confirmed');
+select is(event('FFX000000023', 'k2', 'finished'), 'review processing/paid/pending', 'paid twice');
+select is(event('FFX000000023', 'k1', 'failed'), 'applied completed/paid/delivered',
+          'the first one fails: the second one pays and delivers');
+select is(counted('FFX000000023'), 'k2', 'it counts');
+select is(open_reviews('FFX000000023'), null, 'nothing is left to decide');
+select is(tx('k1') || ' ' || tx('k2'), 'payment/failed/349.00 payment/completed/349.00',
+          'the books say so');
+select rows_eq(
+    $$ select payment_provider_id, paid_at = now() from orders where order_id = 'FFX000000023' $$,
+    $$ values ('k2', true) $$, 'and the order');
+update account_container set status = 'disabled' where status = 'available';
+select is(event('FFX000000024', 'k3', 'confirmed'), 'applied processing/paid/pending', 'confirmed');
+select is(event('FFX000000024', 'k4', 'finished'), 'review processing/paid/pending', 'paid twice');
+select is(event('FFX000000024', 'k3', 'failed'), 'applied processing/paid/pending',
+          'the same without stock');
+select is((select payment_provider_id from orders where order_id = 'FFX000000024'), 'k4',
+          'the order names the payment that paid');
+select is((select count(*) from waiting_deliveries where order_id = 'FFX000000024'), 1::bigint,
+          'and waits');
+delete from waiting_deliveries;
+select is(event('FFX000000025', 'k5', 'confirmed'), 'applied processing/paid/pending', 'confirmed');
+select is(event('FFX000000025', 'k6', 'finished', 100), 'review processing/paid/pending',
+          'another one, too little');
+select is(event('FFX000000025', 'k5', 'failed'), 'review processing/pending/pending',
+          'the first one fails: the order does not end with money in it');
+select is(open_reviews('FFX000000025'), 'counted_payment_failed,paid_twice', 'somebody has to look');
+select is(counted('FFX000000025'), null, 'nothing counts');
+select is((select paid_at from orders where order_id = 'FFX000000025'), null, 'it was not paid');
+select is(event('FFX000000026', 'k7', 'confirmed'), 'applied processing/paid/pending', 'confirmed');
+select is(event('FFX000000026', 'k8', 'waiting', 0), 'applied processing/paid/pending',
+          'another one is open');
+select is(event('FFX000000026', 'k7', 'failed'), 'review processing/pending/pending',
+          'the first one fails: the other may still pay');
+select make_stock('k20');
+select is(event('FFX000000026', 'k8', 'finished'), 'applied completed/paid/delivered', 'and does');
+select is(event('FFX000000027', 'k9', 'confirmed'), 'applied processing/paid/pending', 'confirmed');
+select is(event('FFX000000027', 'k10', 'finished'), 'review processing/paid/pending', 'paid twice');
+update reviews set state = 'resolved', resolution = 'paid back by hand' where payment_id = 'k10';
+select is(event('FFX000000027', 'k9', 'failed'), 'review processing/pending/pending',
+          'money that a human paid back is not counted');
+
+-- A repeat cannot hide money that went to review
+select make_stock('k' || n) from generate_series(30, 33) as n;
+update orders set order_status = 'cancelled' where order_id = 'FFX000000028';
+select is(event('FFX000000028', 'm1', 'finished'), 'review cancelled/pending/pending',
+          'money for a cancelled order');
+select is(event('FFX000000028', 'm1', 'finished'), 'duplicate cancelled/pending/pending',
+          'again');
+update orders set order_status = 'pending' where order_id = 'FFX000000028';
+select is(event('FFX000000028', 'm1', 'finished'), 'applied completed/paid/delivered',
+          'opened again by staff: the repeat pays it');
+select is(event('FFX000000028', 'm1', 'finished'), 'duplicate completed/paid/delivered', 'once');
+select rows_eq($$ select count(*), min(outcome) from payment_events where payment_id = 'm1' $$,
+               $$ values (1::bigint, 'applied') $$, 'one event, applied');
+select is(event('FFX000000029', 'm2', 'finished', 100), 'review processing/pending/pending',
+          'too little');
+select is(event('FFX000000029', 'm2', 'finished', 100), 'duplicate processing/pending/pending',
+          'stays too little');
+select is(state('FFX000000029'), 'processing/pending/pending', 'and changes nothing');
+update orders set order_status = 'cancelled' where order_id = 'FFX000000030';
+select is(event('FFX000000030', 'm3', 'finished'), 'review cancelled/pending/pending', 'cancelled');
+update reviews set state = 'resolved', resolution = 'paid back by hand' where payment_id = 'm3';
+update orders set order_status = 'pending' where order_id = 'FFX000000030';
+select is(event('FFX000000030', 'm3', 'finished'), 'duplicate pending/pending/pending',
+          'what a human decided is not undone by a repeat');
+select is(open_reviews('FFX000000030'), null, 'nor asked again');
+
+-- Refunds
+select is(event('FFX000000031', 'n1', 'partially_paid', 34.9), 'review processing/pending/pending',
+          'a tenth arrives');
+select is(event('FFX000000031', 'n1', 'refunded', 34.9), 'applied refunded/refunded/pending',
+          'and is refunded');
+select is(tx('n1'), 'payment/processing/349.00 refund/processing/34.90',
+          'the refund has the amount that had arrived');
+select is(event('FFX000000032', 'n2', 'refunded', null), 'applied refunded/refunded/pending',
+          'refunded, nobody knows how much');
+select is(tx('n2'), 'refund/processing/0.00', 'no amount is invented');
+select is(event('FFX000000033', 'n3', 'refunded', 1e29, 1e29, p_amount => 1e-20),
+          'applied refunded/refunded/pending', 'absurd figures stop nothing');
+select is(event('FFX000000034', 'n4', 'finished'), 'applied completed/paid/delivered', 'paid');
+select is(event('FFX000000034', 'n4', 'refunded', 0), 'applied refunded/refunded/delivered',
+          'what was counted');
+select is(tx('n4'), 'payment/completed/349.00 refund/completed/349.00', 'is refunded whole');
 select throws_ok($$ delete from payment_events $$, '42501', null, 'events are kept for good');
 select * from finish();
 rollback;

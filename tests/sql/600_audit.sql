@@ -1,6 +1,6 @@
 -- The audit: every administrative change, nobody else's, no secrets.
 begin;
-select plan(24);
+select plan(39);
 select make_user('ann');
 select make_user('boss');
 insert into administrators (email) values ('boss@example.com');
@@ -73,6 +73,57 @@ update trading_rules set profit_share_percentage = 81 where account_size = 1000 
 select is(audit(), session_user || ' UPDATE trading_rules', 'a change by hand too');
 select is(as_user('boss', 'update orders set order_status = order_status'), '3', 'a change of nothing');
 select is(audit(), null, 'is none');
+
+-- Nobody removes the traces of having been an administrator.
+insert into administrators (email) values ('second@example.com');
+select is(audit(), session_user || ' INSERT administrators', 'a second administrator');
+select is(as_user('boss', $$ update administrators set is_active = false
+                             where email = 'boss@example.com' $$), '1',
+          'an administrator steps down');
+select is(audit(), 'boss@example.com UPDATE administrators', 'which is on record');
+update administrators set is_active = true;
+select is(audit(), session_user || ' UPDATE administrators', 'back again');
+select is(as_user('boss', $$ delete from administrators where email like '%@example.com' $$), '2',
+          'an administrator removes them all, himself included');
+select is(audit(), 'boss@example.com DELETE administrators; boss@example.com DELETE administrators',
+          'which is on record too');
+select is(as_user('boss', 'delete from administrators'), '0', 'and no more');
+
+-- A user of a hosted database is deleted: the login role of its authentication server.
+do $$ begin
+    if not exists (select from pg_roles where rolname = 'supabase_auth_admin') then
+        create role supabase_auth_admin;
+    end if;
+end $$;
+grant usage on schema auth to supabase_auth_admin;
+grant all on auth.users to supabase_auth_admin;
+create policy tests on auth.users to supabase_auth_admin using (true);
+insert into payment_transactions (order_id, user_id, transaction_type, amount, provider,
+                                  provider_transaction_id)
+values ('FFX000000002', id('ann'), 'payment', 349, 'nowpayments', 'gone');
+select event('FFX000000002', 'live', 'waiting', 0);
+select id('ann') as ann, session_user as me \gset
+select ok(audit() is not null, 'so far');
+set session authorization supabase_auth_admin;
+update auth.users set last_sign_in_at = now() where id = :'ann';
+set session authorization :"me";
+select is(audit(), null, 'a sign-in is not administrative');
+set session authorization supabase_auth_admin;
+delete from auth.users where id = :'ann';
+set session authorization :"me";
+select is((select count(*) from orders where user_id = :'ann'), 0::bigint, 'a user is deleted');
+select is((select count(*) from admin_audit_log where action_type = 'DELETE'
+           and admin_email = 'supabase_auth_admin' and table_name = 'orders'), 3::bigint,
+          'the orders that went along are on record');
+select is((select count(*) from admin_audit_log where action_type = 'DELETE'
+           and table_name = 'user_profiles'), 1::bigint, 'and the profile');
+select rows_eq(
+    $$ select order_id, user_id, amount from payment_transactions
+       where provider_transaction_id = 'gone' $$,
+    $$ values (null::order_number, null::uuid, 349.00) $$, 'the books keep the money');
+select is(event(null, 'live', 'finished'), 'order_not_found', 'a payment that arrives afterwards');
+select is((select kind from reviews where payment_id = 'live'), 'order_not_found',
+          'is kept and seen');
 
 select is_empty(
     $$ select c.relname

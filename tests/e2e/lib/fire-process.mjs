@@ -22,7 +22,7 @@ export async function sv(command, name, seconds = 30) {
 }
 
 export const postgresReady = async () =>
-  (await run('/usr/lib/postgresql/15/bin/pg_isready', ['-q', '-h', join(home, 'run', 'postgres'), '-U', 'postgres', '-d', 'postgres'])).status === 0;
+  (await run('/usr/lib/postgresql/15/bin/pg_isready', ['-q', '-h', join(home, 'pgrun'), '-U', 'postgres', '-d', 'postgres'])).status === 0;
 
 /** Stop PostgreSQL as deploy.sh does (fast: connections are ended, the state is written). */
 export const postgresStop = () => sv('down', 'postgres');
