@@ -7,7 +7,7 @@ select set_eq(
     array['user_profiles', 'administrators', 'prices', 'trading_rules', 'crypto_addresses',
           'email_templates', 'orders', 'account_container', 'delivered_accounts',
           'waiting_deliveries', 'payment_transactions', 'payment_attempts', 'payments',
-          'payment_events', 'reviews', 'webhook_debug_calls', 'schedules', 'admin_audit_log'],
+          'payment_events', 'reviews', 'webhook_debug_calls', 'schedules', 'admin_audit_log', 'outbox'],
     'the tables of the application');
 
 select is_empty(
@@ -60,8 +60,9 @@ select is((select count(*) from crypto_addresses where not is_active), 7::bigint
 select throws_ok($$ update crypto_addresses set is_active = true $$, '23514', null,
                  'a wallet without address cannot be activated');
 select set_eq($$ select template_type from email_templates $$,
-    array['account_delivery', 'welcome', 'phase_completion', 'account_breach'],
-    'four mail templates');
+    array['account_delivery', 'welcome', 'phase_completion', 'account_breach', 'payment_received',
+          'payment_failed', 'review_needed'],
+    'seven mail templates');
 select is_empty(
     $$ select t.template_name, v.name
        from email_templates as t

@@ -15,6 +15,12 @@ values
     ('fn_test_delivery', 'test_delivery'),
     ('fn_webhook_debug', 'log_webhook_call'),
     ('fn_deliver_waiting', 'deliver_next_waiting'),
+    ('fn_send_outbox', 'outbox_claim'),
+    ('fn_send_outbox', 'outbox_sent'),
+    ('fn_send_outbox', 'outbox_failed'),
+    ('fn_send_email', 'send_email'),
+    ('fn_send_email', 'outbox_sent'),
+    ('fn_send_email', 'outbox_failed'),
     ('fn_health', 'health');
 insert into granted
 select rolname, 'claim_schedule' from pg_roles where rolname like 'fn\_%' or rolname = 'ffx_function';
@@ -33,7 +39,7 @@ select set_eq(
     $$ select rolname::text from pg_roles where rolname like 'fn\_%' $$,
     array['fn_create_crypto_payment', 'fn_payment_webhook', 'fn_check_payment_status',
           'fn_test_delivery', 'fn_webhook_debug', 'fn_health', 'fn_deliver_waiting',
-          'fn_sandbox'],
+          'fn_sandbox', 'fn_send_outbox', 'fn_send_email'],
     'a role per program');
 
 select is_empty(
@@ -111,7 +117,8 @@ select set_eq(
         ('authenticated', 'generate_order_id'), ('service_role', 'generate_order_id'),
         ('authenticated', 'deliver_account_to_user'), ('service_role', 'deliver_account_to_user'),
         ('authenticated', 'get_available_accounts_count'),
-        ('service_role', 'get_available_accounts_count') $$,
+        ('service_role', 'get_available_accounts_count'),
+        ('authenticated', 'replay_outbox'), ('service_role', 'replay_outbox') $$,
     'what the data API may run in public');
 
 select is_empty(
@@ -126,7 +133,8 @@ select is_empty(
 select is_empty(
     $$ select c.relname, r.name, p.name
        from unnest(array['payments', 'payment_events', 'payment_attempts', 'waiting_deliveries',
-                         'webhook_debug_calls', 'schedules', 'admin_audit_log']) as c (relname)
+                         'webhook_debug_calls', 'schedules', 'admin_audit_log', 'outbox']) as c
+            (relname)
        cross join unnest(array['anon', 'authenticated', 'service_role']) as r (name)
        cross join unnest(array['insert', 'update', 'delete']) as p (name)
        where has_table_privilege(r.name, 'public.' || c.relname, p.name) $$,

@@ -1,0 +1,171 @@
+-- Outbox: every mail is written in the transaction that causes it, once per cause, and sent later
+-- by send-outbox. A cause that is rolled back leaves no mail; one that is committed cannot lose it.
+
+create domain public.outbox_kind as text
+    check (value in ('account_delivery', 'payment_received', 'payment_failed', 'review_needed',
+                     'direct'));
+create domain public.outbox_state as text
+    check (value in ('pending', 'sending', 'sent', 'dead'));
+
+create table public.outbox (
+    id                   uuid primary key default gen_random_uuid(),
+    kind                 public.outbox_kind not null,
+    -- What it is about, once: a repeated cause finds the row already there.
+    cause                text not null unique,
+    -- No foreign key: it would lock an order for no gain. Who deletes the customer or the account
+    -- deletes their mails.
+    order_id             text,
+    user_id              uuid references public.user_profiles (id) on delete cascade,
+    delivered_account_id uuid references public.delivered_accounts (id) on delete cascade,
+    recipient            text not null check (recipient <> ''),
+    template_name        text,
+    -- Of the template; credentials are never stored here but read when the mail is sent.
+    variables            jsonb not null default '{}' check (jsonb_typeof(variables) = 'object'),
+    -- Kind "direct" brings its own words instead of a template.
+    subject              text,
+    html                 text,
+    plain                text,
+    -- Given at the first claim, before anything is sent, and kept: whoever sends again because a
+    -- process died in between sends the same message.
+    message_id           text unique,
+    replays              integer not null default 0,
+    state                public.outbox_state not null default 'pending',
+    tries                integer not null default 0,
+    next_try_at          timestamptz not null default now(),
+    lease_until          timestamptz,
+    last_error           text,
+    provider_id          text,
+    sent_at              timestamptz,
+    created_at           timestamptz not null default now(),
+    constraint outbox_words check (
+        case when kind = 'direct' then subject is not null and html is not null
+             else template_name is not null end),
+    constraint outbox_lease check ((state = 'sending') = (lease_until is not null))
+) with (fillfactor = 80);
+comment on table public.outbox is
+    'Mails to send, being sent, sent and given up, one row per cause. No credentials.';
+comment on column public.outbox.tries is 'Tries begun since it was written or replayed.';
+comment on column public.outbox.provider_id is
+    'What the mail service calls it; dev-… when it was only put into the log.';
+
+create index outbox_due_idx on public.outbox (coalesce(lease_until, next_try_at))
+    where state in ('pending', 'sending');
+create index outbox_dead_idx on public.outbox (created_at) where state = 'dead';
+create index outbox_order_idx on public.outbox (order_id, created_at) where order_id is not null;
+create index outbox_user_idx on public.outbox (user_id) where user_id is not null;
+create index outbox_account_idx on public.outbox (delivered_account_id)
+    where delivered_account_id is not null;
+
+alter table public.outbox enable row level security;
+revoke all on public.outbox from public, anon, authenticated, service_role;
+grant select on public.outbox to authenticated, service_role;
+create policy outbox_admin on public.outbox
+    for select to authenticated using ((select public.is_admin()));
+
+-- Causes -----------------------------------------------------------------------------------------
+
+create function backend.order_words(p_order public.orders)
+returns jsonb
+language sql stable
+as $$
+    -- How a mail names what was bought.
+    select jsonb_build_object(
+        'order_id', p_order.order_id,
+        'account_type', case p_order.account_type
+                            when 'instant' then 'Instant'
+                            when 'hft' then 'HFT'
+                            when 'one_step' then '1-Step'
+                            else '2-Step' end,
+        'account_size', to_char(p_order.account_size, 'FM999,999,999,999,990'),
+        'platform_type', upper(p_order.platform_type),
+        'amount', to_char(p_order.final_amount, 'FM999,999,990.00'),
+        'currency', p_order.currency)
+$$;
+comment on function backend.order_words(public.orders) is
+    'The variables of an order in mails.';
+
+create function backend.mail_customer(
+    p_kind                 text,
+    p_cause                text,
+    p_order                public.orders,
+    p_delivered_account_id uuid)
+returns void
+language sql
+as $$
+    insert into public.outbox
+        (kind, cause, order_id, user_id, delivered_account_id, recipient, template_name, variables)
+    select p_kind, p_cause, p_order.order_id, u.id, p_delivered_account_id, u.email, p_kind,
+           backend.order_words(p_order)
+           || jsonb_build_object('first_name', coalesce(u.first_name, ''))
+    from public.user_profiles as u
+    where u.id = p_order.user_id and u.email <> ''
+    on conflict (cause) do nothing
+$$;
+comment on function backend.mail_customer(text, text, public.orders, uuid) is
+    'Writes a mail to the customer of an order, once per cause.';
+
+create function backend.mail_delivery()
+returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, backend, pg_temp
+as $$
+declare
+    v_order public.orders;
+begin
+    select * into v_order from public.orders as o where o.order_id = new.order_id;
+    perform backend.mail_customer('account_delivery', 'account_delivery ' || new.id, v_order,
+                                  new.id);
+    return null;
+end
+$$;
+comment on function backend.mail_delivery() is 'Trigger: a delivered account causes a mail.';
+
+create function backend.mail_payment()
+returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, backend, pg_temp
+as $$
+declare
+    v_kind text := case new.payment_status when 'paid' then 'payment_received'
+                                           else 'payment_failed' end;
+begin
+    perform backend.mail_customer(v_kind, v_kind || ' ' || new.order_id, new, null);
+    return null;
+end
+$$;
+comment on function backend.mail_payment() is
+    'Trigger: an order that becomes paid or failed causes a mail.';
+
+create function backend.mail_review()
+returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, backend, pg_temp
+as $$
+begin
+    insert into public.outbox (kind, cause, order_id, recipient, template_name, variables)
+    select 'review_needed', 'review_needed ' || new.id || ' ' || a.email, new.order_id, a.email,
+           'review_needed',
+           jsonb_build_object('review_kind', replace(new.kind, '_', ' '),
+                              'order_id', coalesce(new.order_id, ''),
+                              'payment_id', coalesce(new.payment_id, ''))
+    from public.administrators as a
+    where a.is_active
+    on conflict (cause) do nothing;
+    return null;
+end
+$$;
+comment on function backend.mail_review() is
+    'Trigger: a review item causes a mail to every active administrator.';
+
+create trigger delivered_accounts_mail
+    after insert on public.delivered_accounts
+    for each row execute function backend.mail_delivery();
+create trigger orders_mail
+    after update of payment_status on public.orders
+    for each row
+    when (old.payment_status is distinct from new.payment_status
+          and new.payment_status in ('paid', 'failed'))
+    execute function backend.mail_payment();
+create trigger reviews_mail
+    after insert on public.reviews
+    for each row execute function backend.mail_review();
