@@ -30,6 +30,7 @@ static const struct {
     {CFG_DB_CONNECTIONS, 2, 64},
     {CFG_DB_PREPARE, 0, 1},
     {CFG_WORKERS, 1, 64},
+    {CFG_SMTP_PORT, 1, 65535},
     {CFG_NOWPAYMENTS_TIMEOUT_MS, 1, INT32_MAX},
 };
 

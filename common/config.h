@@ -37,6 +37,14 @@
     X(CFG_SANDBOX_TICK_MS,  "SANDBOX_TICK_MS",  CFG_INT,    "1000", false, "sandbox: time between two steps of a payment") \
     X(CFG_SANDBOX_RETRY_MS, "SANDBOX_RETRY_MS", CFG_INT,    "2000", false, "sandbox: time between two tries of a callback") \
     X(CFG_SANDBOX_RETRIES,  "SANDBOX_RETRIES",  CFG_INT,    "10",  false, "sandbox: tries of a callback after the first") \
+    X(CFG_MAIL_DOMAIN,      "MAIL_DOMAIN",      CFG_TEXT,   "",   false, "domain in Message-IDs and in the default sender; default: the host of SUPABASE_URL") \
+    X(CFG_SMTP_HOST,        "SMTP_HOST",        CFG_TEXT,   "",   false, "mail server, also as smtp://… or smtps://…; empty (and no RESEND_API_KEY): mails only go to the log") \
+    X(CFG_SMTP_PORT,        "SMTP_PORT",        CFG_INT,    "587", false, "port of the mail server; 465 means TLS from the start, others STARTTLS") \
+    X(CFG_SMTP_USER,        "SMTP_USER",        CFG_TEXT,   "",   false, "login at the mail server; empty: none")     \
+    X(CFG_SMTP_PASS,        "SMTP_PASS",        CFG_TEXT,   "",   true,  "password at the mail server")              \
+    X(CFG_SMTP_FROM,        "SMTP_FROM",        CFG_TEXT,   "",   false, "sender of all mails: address, or Name <address>; default no-reply@MAIL_DOMAIN") \
+    X(CFG_RESEND_API_KEY,   "RESEND_API_KEY",   CFG_TEXT,   "",   true,  "key of resend.com; when set, mails go there and not to SMTP_HOST") \
+    X(CFG_RESEND_API_URL,   "RESEND_API_URL",   CFG_URL,    "https://api.resend.com", false, "base URL of Resend's API") \
     X(CFG_WORKERS,          "WORKERS",          CFG_INT,    "1",  false, "worker processes of this function, 1 to 64") \
     X(CFG_RUN_DIR,          "RUN_DIR",          CFG_TEXT,   "/run/flashfundx", false, "folder of sockets, metrics and rate-limit tables") \
     X(CFG_RATE_LIMIT,       "RATE_LIMIT",       CFG_BOOL,   "true", false, "false: no rate limits (load tests)") \

@@ -129,7 +129,7 @@ bearer_token(const struct fn_req *req)
 static enum err
 authenticate(struct fn_req *req)
 {
-    if (spec->auth != FN_AUTH_USER && spec->auth != FN_AUTH_SERVICE)
+    if (!fn_takes_token(spec))
         return ERR_OK;
 
     const struct str token = bearer_token(req);
@@ -141,6 +141,8 @@ authenticate(struct fn_req *req)
         return fail_set(&req->fail, ERR_FORBIDDEN, "Service role key required");
     if (spec->auth == FN_AUTH_USER && strcmp(req->caller.role, "authenticated") != 0)
         return fail_set(&req->fail, ERR_UNAUTHENTICATED, "User token required");
+    if (strcmp(req->caller.role, "anon") == 0)
+        return fail_set(&req->fail, ERR_UNAUTHENTICATED, "User token or service key required");
     return ERR_OK;
 }
 

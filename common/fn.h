@@ -32,12 +32,14 @@ enum fn_auth {
     FN_AUTH_SIGNATURE, /* open for the runtime; the handler checks a signature over the body */
     FN_AUTH_USER,      /* a user's token (role authenticated, with sub) */
     FN_AUTH_SERVICE,   /* the service-role key */
+    FN_AUTH_ANY_TOKEN, /* either of the two; the handler looks at req->caller.role */
 };
 
 enum fn_need {
     FN_NEED_DB = 1,          /* DATABASE_URL … */
     FN_NEED_NOWPAYMENTS = 2, /* API key, mode, URLs */
     FN_NEED_IPN = 4,         /* callback secrets */
+    FN_NEED_MAIL = 8,        /* what mail.h sends with */
 };
 
 struct fn_res {

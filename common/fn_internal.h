@@ -16,6 +16,14 @@ void fn_settings_of(const struct fn_spec *spec, struct fn_settings *ret);
 /* "GET, POST" */
 void fn_methods_text(unsigned methods, const char *separator, struct buf *out);
 const char *fn_auth_name(enum fn_auth auth);
+
+static inline bool
+fn_takes_token(const struct fn_spec *spec)
+{
+    return spec->auth == FN_AUTH_USER || spec->auth == FN_AUTH_SERVICE ||
+           spec->auth == FN_AUTH_ANY_TOKEN;
+}
+
 /* "fn_payment_webhook"; NULL without a database. */
 const char *fn_db_role(const struct fn_spec *spec, char ret[64]);
 

@@ -34,6 +34,7 @@ fn_auth_name(enum fn_auth auth)
         [FN_AUTH_SIGNATURE] = "signature",
         [FN_AUTH_USER] = "user",
         [FN_AUTH_SERVICE] = "service",
+        [FN_AUTH_ANY_TOKEN] = "any_token",
     };
 
     return names[auth];
@@ -65,7 +66,7 @@ fn_settings_of(const struct fn_spec *spec, struct fn_settings *ret)
 {
     static const struct {
         unsigned need;
-        enum config_id ids[8];
+        enum config_id ids[10];
         size_t count;
     } table[] = {
         {FN_NEED_DB, {CFG_DATABASE_URL, CFG_DB_CONNECTIONS, CFG_DB_PREPARE, CFG_DB_IDLE_S}, 4},
@@ -74,12 +75,16 @@ fn_settings_of(const struct fn_spec *spec, struct fn_settings *ret)
           CFG_NOWPAYMENTS_API_URL, CFG_NOWPAYMENTS_SANDBOX_API_URL, CFG_NOWPAYMENTS_TIMEOUT_MS},
          6},
         {FN_NEED_IPN, {CFG_NOWPAYMENTS_IPN_SECRET, CFG_NOWPAYMENTS_IPN_SECRET_PREVIOUS}, 2},
+        {FN_NEED_MAIL,
+         {CFG_RESEND_API_KEY, CFG_RESEND_API_URL, CFG_SMTP_HOST, CFG_SMTP_PORT, CFG_SMTP_USER,
+          CFG_SMTP_PASS, CFG_SMTP_FROM, CFG_MAIL_DOMAIN, CFG_SUPABASE_URL},
+         9},
     };
     static const enum config_id always[] = {CFG_WORKERS, CFG_RUN_DIR, CFG_RATE_LIMIT, CFG_LOG_LEVEL};
     const unsigned needs = spec->needs | (spec->run != NULL ? (unsigned)FN_NEED_DB : 0U);
 
     ret->count = 0;
-    if (spec->auth == FN_AUTH_USER || spec->auth == FN_AUTH_SERVICE)
+    if (fn_takes_token(spec))
         add_setting(ret, CFG_JWT_SECRET);
     for (size_t i = 0; i < ARRAY_LEN(table); i++)
         for (size_t k = 0; (needs & table[i].need) != 0 && k < table[i].count; k++)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "crypto.h"
+#include "httpc_internal.h"
 #include "log.h"
 #include "loop.h"
 #include "metrics.h"
@@ -109,9 +110,11 @@ set_timer(CURLM *m UNUSED, long timeout_ms, void *unused UNUSED)
     return 0;
 }
 
-static void
-start(void)
+void
+httpc_start(void)
 {
+    if (multi != NULL)
+        return;
     MUST(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
     multi = curl_multi_init();
     MUST(multi != NULL);
@@ -290,8 +293,7 @@ http_call(struct fn_req *req, const struct http_request *call, struct http_answe
 {
     const int64_t budget_end_ms = MIN(clock_ms() + call->timeout_ms, req->deadline_ms);
 
-    if (multi == NULL)
-        start();
+    httpc_start();
     if (!url_allowed(call->url))
         return fail_detail(&req->fail, ERR_INTERNAL, "refused URL %s", call->url);
     for (int attempt = 0;; attempt++) {

@@ -14,6 +14,7 @@
  * Errors: ERR_UPSTREAM   nothing was sent (resolve, connect, TLS failed): safe to repeat
  *         ERR_UNKNOWN_OUTCOME  it was sent and no complete answer came: it may have happened
  *         ERR_OK         an answer came, whatever its status
+ * smtp_send: the same for a mail.
  * Thread rule: inside a coroutine.
  */
 #ifndef FFX_HTTPC_H
@@ -39,5 +40,28 @@ struct http_answer {
 
 NODISCARD enum err http_call(struct fn_req *req, const struct http_request *call,
                              struct http_answer *ret);
+
+/* One mail by SMTP, on a connection of its own, never repeated here.  Suspends the coroutine like
+ * http_call; the transfer itself runs in an offload thread, because libcurl waits in place for
+ * the answers to the end of the message and to QUIT.
+ * Errors: ERR_UPSTREAM         refused, or not handed over completely: it was not accepted
+ *         ERR_UNKNOWN_OUTCOME  handed over completely and no answer came: it may be accepted */
+struct smtp_request {
+    const char *url; /* smtp://host:port/name-for-EHLO, or smtps:// */
+    const char *user; /* NULL: no login */
+    const char *password;
+    const char *from; /* addresses alone */
+    const char *to;
+    struct str message; /* lines end in CR LF; dots are stuffed on the way */
+    bool plain_allowed; /* without it a server that offers no STARTTLS gets nothing */
+    int timeout_ms;
+};
+
+struct smtp_answer {
+    char reply[256]; /* the server's last line, "250 2.0.0 Ok: queued as 4F3", controls removed */
+};
+
+NODISCARD enum err smtp_send(struct fn_req *req, const struct smtp_request *mail,
+                             struct smtp_answer *ret);
 
 #endif

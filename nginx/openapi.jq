@@ -7,7 +7,8 @@ def type_schema:
     else {type: "string"} end;
 
 def security:
-    {user: [{userToken: []}], service: [{serviceKey: []}], signature: [{ipnSignature: []}]}[.auth] // [];
+    {user: [{userToken: []}], service: [{serviceKey: []}], signature: [{ipnSignature: []}],
+     any_token: [{userToken: []}, {serviceKey: []}]}[.auth] // [];
 
 def input_in($where): {name, in: $where, required, description: .text, schema: (.type | type_schema)};
 
