@@ -37,6 +37,7 @@ Usage: ./deploy.sh COMMAND [ARGUMENTS]
   demo             sell one account, step by step, and show it
   deploy [NAME…]   rebuild functions (default: all) and replace them under load
   migrate          apply new migrations
+  replay [ID…]     send mails again: by id, or --dead for all that were given up
   psql [ARGS…]     psql as the owner of the database
   test [LEVEL…]    lint unit sql fuzz e2e e2e-asan (default: all)
   help [COMMAND]   this text, or the text of one command
@@ -91,6 +92,12 @@ TEXT
     migrate) cat <<'TEXT' ;;
 Usage: ./deploy.sh migrate
 Applies the migrations that this database has not seen.  A changed applied file is refused by name.
+TEXT
+    replay) cat <<'TEXT' ;;
+Usage: ./deploy.sh replay [ID…|--dead]
+Puts mails of the table outbox back to be sent: sent or dead ones by id, or with --dead all that
+were given up.  Without arguments it lists the dead ones.  A dead mail is sent as the same message,
+for it may have arrived; one that was sent goes out as a new message.
 TEXT
     psql) cat <<'TEXT' ;;
 Usage: ./deploy.sh psql [ARGUMENTS]
@@ -414,6 +421,33 @@ cmd_migrate() {
     database_migrate
 }
 
+cmd_replay() {
+    settings_load
+    local id ids='' all=false answer ids_done=()
+    if (($# == 0)); then
+        psql -Xq -d "${settings[DATABASE_URL]}" -c "
+            select id, kind, recipient, created_at::timestamptz(0) as created, last_error
+              from public.outbox where state = 'dead' order by created_at"
+        return
+    fi
+    for id in "$@"; do
+        if [[ $id == --dead ]]; then
+            all=true
+        elif [[ $id =~ ^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$ ]]; then
+            ids+=${ids:+,}$id
+        else
+            die "'$id' is no id of a mail" "List the dead ones: ./deploy.sh replay"
+        fi
+    done
+    answer=$(owner_psql -c "select id from backend.outbox_replay('{$ids}', $all)")
+    [[ ! $answer ]] || mapfile -t ids_done <<<"$answer"
+    for id in "${ids_done[@]}"; do say "$id"; done
+    say "${#ids_done[@]} put back to be sent"
+    for id in ${ids//,/ }; do
+        [[ " ${ids_done[*]} " == *" ${id,,} "* ]] || die "$id is no sent or dead mail"
+    done
+}
+
 cmd_psql() {
     settings_load
     exec psql -d "${settings[DATABASE_URL]}" "$@"
@@ -454,7 +488,7 @@ main() {
     local command=${1:-help}
     (($# == 0)) || shift
     case $command in
-    up | down | status | logs | demo | migrate | psql | deploy | test)
+    up | down | status | logs | demo | migrate | replay | psql | deploy | test)
         if [[ ${1:-} == --help ]]; then usage_of "$command" && return 0; fi
         "cmd_$command" "$@"
         ;;
