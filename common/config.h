@@ -29,11 +29,14 @@
     X(CFG_NOWPAYMENTS_API_URL, "NOWPAYMENTS_API_URL", CFG_URL, "https://api.nowpayments.io/v1", false, "base URL of the provider's API") \
     X(CFG_NOWPAYMENTS_SANDBOX_API_URL, "NOWPAYMENTS_SANDBOX_API_URL", CFG_URL, "https://api-sandbox.nowpayments.io/v1", false, "base URL in sandbox mode") \
     X(CFG_NOWPAYMENTS_TIMEOUT_MS, "NOWPAYMENTS_TIMEOUT_MS", CFG_INT, "10000", false, "longest wait for one call to the provider") \
+    X(CFG_NOWPAYMENTS_EMAIL, "NOWPAYMENTS_EMAIL", CFG_TEXT, "", false, "login of the NOWPayments account; with it the reconciliation also finds payments the books never heard of") \
+    X(CFG_NOWPAYMENTS_PASSWORD, "NOWPAYMENTS_PASSWORD", CFG_TEXT, "", true, "password of that login") \
     X(CFG_NOWPAYMENTS_IPN_SECRET, "NOWPAYMENTS_IPN_SECRET", CFG_TEXT, NULL, true, "secret that signs callbacks") \
     X(CFG_NOWPAYMENTS_IPN_SECRET_PREVIOUS, "NOWPAYMENTS_IPN_SECRET_PREVIOUS", CFG_TEXT, "", true, "secret before the last change, still accepted") \
     X(CFG_PAYMENT_SUCCESS_URL, "PAYMENT_SUCCESS_URL", CFG_TEXT, "", false, "where the checkout sends a paying customer; default FRONTEND_URL/dashboard/payment/success?order=<id>") \
     X(CFG_PAYMENT_CANCEL_URL, "PAYMENT_CANCEL_URL", CFG_TEXT, "", false, "where the checkout sends a customer who gives up; default FRONTEND_URL/dashboard/payment/cancelled?order=<id>") \
     X(CFG_STATUS_FRESH_S,   "STATUS_FRESH_S",   CFG_INT,    "5",  false, "seconds for which a provider's answer is reused") \
+    X(CFG_RECONCILE_AFTER_S, "RECONCILE_AFTER_S", CFG_INT, "60", false, "seconds an open payment may be silent before the provider is asked about it") \
     X(CFG_SANDBOX_TICK_MS,  "SANDBOX_TICK_MS",  CFG_INT,    "1000", false, "sandbox: time between two steps of a payment") \
     X(CFG_SANDBOX_RETRY_MS, "SANDBOX_RETRY_MS", CFG_INT,    "2000", false, "sandbox: time between two tries of a callback") \
     X(CFG_SANDBOX_RETRIES,  "SANDBOX_RETRIES",  CFG_INT,    "10",  false, "sandbox: tries of a callback after the first") \

@@ -4,6 +4,7 @@
 #include "http.h"
 #include "httpc.h"
 #include "json.h"
+#include "nowpayments_internal.h"
 
 #define ANSWER_MAX (64 * 1024)
 #define BODY_MAX   (16 * 1024)
@@ -62,8 +63,8 @@ read_scalar(struct fn_req *req, const struct json *object, const char *field, si
 }
 
 /* A positive whole number of up to 20 digits, however it is spelled. */
-static enum err
-read_id(struct fn_req *req, const struct json *object, const char *field, const char **ret)
+enum err
+np_read_id(struct fn_req *req, const struct json *object, const char *field, const char **ret)
 {
     const char *text;
     struct decimal id;
@@ -181,10 +182,10 @@ np_payment_read(struct fn_req *req, const struct json *object, struct np_payment
 
     if (object == NULL || json_type(object) != JSON_OBJECT)
         return wrong_form(req, "(whole)");
-    TRY(read_id(req, object, "payment_id", &p.payment_id));
-    TRY(read_id(req, object, "parent_payment_id", &p.parent_payment_id));
-    TRY(read_id(req, object, "invoice_id", &p.invoice_id));
-    TRY(read_id(req, object, "purchase_id", &p.purchase_id));
+    TRY(np_read_id(req, object, "payment_id", &p.payment_id));
+    TRY(np_read_id(req, object, "parent_payment_id", &p.parent_payment_id));
+    TRY(np_read_id(req, object, "invoice_id", &p.invoice_id));
+    TRY(np_read_id(req, object, "purchase_id", &p.purchase_id));
     TRY(read_amount(req, object, "pay_amount", &p.pay_amount));
     TRY(read_amount(req, object, "actually_paid", &p.actually_paid));
     TRY(read_amount(req, object, "price_amount", &p.price_amount));
@@ -241,8 +242,8 @@ breaker_note(bool answered)
 /* The provider allows 10 reads of payments a second and address. */
 #define READS_PER_S 10
 
-static bool
-read_allowed(void)
+bool
+np_read_allowed(void)
 {
     static int64_t last[READS_PER_S]; /* ring of the last reads */
     static size_t oldest;
@@ -256,13 +257,6 @@ read_allowed(void)
 }
 
 /* ---- calls ---- */
-
-struct call {
-    const char *method;
-    const char *path;
-    struct str body;
-    bool read_only; /* may be repeated */
-};
 
 static const char *
 api_key(void)
@@ -299,7 +293,7 @@ envelope_message(struct fn_req *req, const struct json *body)
  * from something in between and says nothing about what happened behind it.  Reads fail with
  * ERR_UPSTREAM for every passing fault, so that callers can fall back to what they know. */
 static enum err
-refused(struct fn_req *req, const struct call *call, const struct http_answer *answer,
+refused(struct fn_req *req, const struct np_call *call, const struct http_answer *answer,
         const struct json *body)
 {
     const char *message = envelope_message(req, body);
@@ -311,6 +305,9 @@ refused(struct fn_req *req, const struct call *call, const struct http_answer *a
         req->fail.retry_after_s = answer->retry_after_s;
         return ERR_UPSTREAM;
     }
+    if (call->read_only && answer->status == 404)
+        return fail_detail(&req->fail, ERR_NOT_FOUND, "%s %s answered 404", call->method,
+                           call->path);
     if (message == NULL && answer->status >= 500)
         return fail_detail(&req->fail, ERR_UNKNOWN_OUTCOME, "%s %s answered %d without envelope",
                            call->method, call->path, answer->status);
@@ -321,15 +318,15 @@ refused(struct fn_req *req, const struct call *call, const struct http_answer *a
 }
 
 /* The answer is there but makes no sense: after a create call the thing may exist. */
-static enum err
-unreadable(struct fn_req *req, const struct call *call, const char *why)
+enum err
+np_unreadable(struct fn_req *req, const struct np_call *call, const char *why)
 {
     return fail_detail(&req->fail, call->read_only ? ERR_UPSTREAM : ERR_UNKNOWN_OUTCOME,
                        "%s %s: unreadable answer: %s", call->method, call->path, why);
 }
 
 static enum err
-send_call(struct fn_req *req, const struct call *call, struct http_answer *ret)
+send_call(struct fn_req *req, const struct np_call *call, struct http_answer *ret)
 {
     if (!breaker_lets_pass())
         return fail_detail(&req->fail, ERR_UPSTREAM, "circuit open after %d faults",
@@ -337,12 +334,13 @@ send_call(struct fn_req *req, const struct call *call, struct http_answer *ret)
     const char *base =
         config_text(config_bool(CFG_NOWPAYMENTS_SANDBOX_MODE) ? CFG_NOWPAYMENTS_SANDBOX_API_URL
                                                               : CFG_NOWPAYMENTS_API_URL);
-    const char *const headers[] = {
-        arena_printf(req->arena, "x-api-key: %s", api_key()),
-        "Accept: application/json",
-        call->body.len > 0 ? "Content-Type: application/json" : NULL,
-        NULL,
-    };
+    const char *headers[5] = {arena_printf(req->arena, "x-api-key: %s", api_key()),
+                              "Accept: application/json"};
+    size_t count = 2;
+    if (call->body.len > 0)
+        headers[count++] = "Content-Type: application/json";
+    if (call->token != NULL)
+        headers[count++] = arena_printf(req->arena, "Authorization: Bearer %s", call->token);
     const struct http_request request = {
         .method = call->method,
         .url = arena_printf(req->arena, "%s%s", base, call->path),
@@ -360,9 +358,9 @@ send_call(struct fn_req *req, const struct call *call, struct http_answer *ret)
     return e == ERR_UNKNOWN_OUTCOME && call->read_only ? ERR_UPSTREAM : e;
 }
 
-/* Send and get the parsed body of a 2xx answer. */
-static enum err
-do_call(struct fn_req *req, const struct call *call, struct str *ret_raw, const struct json **ret)
+enum err
+np_do_call(struct fn_req *req, const struct np_call *call, struct str *ret_raw,
+           const struct json **ret)
 {
     struct http_answer answer = {0};
     struct fail parse = {0}; /* its text is about their body, not about our client's */
@@ -373,9 +371,9 @@ do_call(struct fn_req *req, const struct call *call, struct str *ret_raw, const 
     if (answer.status < 200 || answer.status > 299)
         return refused(req, call, &answer, parsed ? body : NULL);
     if (!parsed)
-        return unreadable(req, call, fail_text(&parse, ERR_INVALID));
+        return np_unreadable(req, call, fail_text(&parse, ERR_INVALID));
     if (json_type(body) != JSON_OBJECT)
-        return unreadable(req, call, "not an object");
+        return np_unreadable(req, call, "not an object");
     *ret_raw = answer.body;
     *ret = body;
     return ERR_OK;
@@ -400,15 +398,15 @@ np_create_invoice(struct fn_req *req, const struct np_invoice_order *order, stru
     if (out.overflow)
         return fail_detail(&req->fail, ERR_INTERNAL, "invoice request over %d bytes", BODY_MAX);
 
-    const struct call call = {"POST", "/invoice", buf_str(&out), false};
+    const struct np_call call = {"POST", "/invoice", buf_str(&out), false, NULL};
     struct str raw;
     const struct json *answer;
     struct np_invoice invoice;
-    TRY(do_call(req, &call, &raw, &answer));
-    if (read_id(req, answer, "id", &invoice.id) != ERR_OK ||
+    TRY(np_do_call(req, &call, &raw, &answer));
+    if (np_read_id(req, answer, "id", &invoice.id) != ERR_OK ||
         read_scalar(req, answer, "invoice_url", 2048, &invoice.invoice_url) != ERR_OK ||
         invoice.id == NULL || invoice.invoice_url == NULL)
-        return unreadable(req, &call, "no id or invoice_url");
+        return np_unreadable(req, &call, "no id or invoice_url");
     *ret = invoice;
     return ERR_OK;
 }
@@ -429,14 +427,14 @@ np_create_invoice_payment(struct fn_req *req, const char *invoice_id, const char
     if (out.overflow)
         return fail_detail(&req->fail, ERR_INTERNAL, "payment request over %d bytes", BODY_MAX);
 
-    const struct call call = {"POST", "/invoice-payment", buf_str(&out), false};
+    const struct np_call call = {"POST", "/invoice-payment", buf_str(&out), false, NULL};
     struct str raw;
     const struct json *answer;
     struct np_payment payment;
-    TRY(do_call(req, &call, &raw, &answer));
+    TRY(np_do_call(req, &call, &raw, &answer));
     if (np_payment_read(req, answer, &payment) != ERR_OK || payment.payment_id == NULL ||
         payment.pay_address == NULL || payment.pay_amount == NULL || payment.pay_currency == NULL)
-        return unreadable(req, &call, "a payment without id, address, amount or currency");
+        return np_unreadable(req, &call, "a payment without id, address, amount or currency");
     payment.raw = raw;
     *ret = payment;
     return ERR_OK;
@@ -445,7 +443,7 @@ np_create_invoice_payment(struct fn_req *req, const char *invoice_id, const char
 enum err
 np_get_payment(struct fn_req *req, const char *payment_id, struct np_payment *ret)
 {
-    if (!read_allowed())
+    if (!np_read_allowed())
         return fail_detail(&req->fail, ERR_UPSTREAM, "local rate limit");
 
     struct buf path;
@@ -455,14 +453,14 @@ np_get_payment(struct fn_req *req, const char *payment_id, struct np_payment *re
     if (path.overflow)
         return fail_detail(&req->fail, ERR_INTERNAL, "payment id too long");
 
-    const struct call call = {"GET", path.ptr, STR_NONE, true};
+    const struct np_call call = {"GET", path.ptr, STR_NONE, true, NULL};
     struct str raw;
     const struct json *answer;
     struct np_payment payment;
-    TRY(do_call(req, &call, &raw, &answer));
+    TRY(np_do_call(req, &call, &raw, &answer));
     if (np_payment_read(req, answer, &payment) != ERR_OK || payment.payment_id == NULL ||
         payment.status == NULL || strcmp(payment.payment_id, payment_id) != 0)
-        return unreadable(req, &call, "not the payment asked for");
+        return np_unreadable(req, &call, "not the payment asked for");
     payment.raw = raw;
     *ret = payment;
     return ERR_OK;
@@ -471,12 +469,12 @@ np_get_payment(struct fn_req *req, const char *payment_id, struct np_payment *re
 enum err
 np_status(struct fn_req *req)
 {
-    const struct call call = {"GET", "/status", STR_NONE, true};
+    const struct np_call call = {"GET", "/status", STR_NONE, true, NULL};
     struct str raw;
     const struct json *answer;
 
-    TRY(do_call(req, &call, &raw, &answer));
+    TRY(np_do_call(req, &call, &raw, &answer));
     if (!str_is(json_text(json_get(answer, "message")), "OK"))
-        return unreadable(req, &call, "message is not OK");
+        return np_unreadable(req, &call, "message is not OK");
     return ERR_OK;
 }

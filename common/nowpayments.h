@@ -66,9 +66,21 @@ NODISCARD enum err np_create_invoice_payment(struct fn_req *req, const char *inv
                                              const char *order_description,
                                              struct np_payment *ret);
 
-/* GET /payment/{id}; retried inside its budget. */
+/* GET /payment/{id}; retried inside its budget.  ERR_NOT_FOUND when the provider does not know it;
+ * ERR_UPSTREAM for every passing fault, a rate limit included. */
 NODISCARD enum err np_get_payment(struct fn_req *req, const char *payment_id,
                                   struct np_payment *ret);
+
+/* The list of all payments needs the account's login beside the key (NOWPAYMENTS_EMAIL,
+ * NOWPAYMENTS_PASSWORD).  A token is good for five minutes. */
+bool np_has_login(void);
+NODISCARD enum err np_login(struct fn_req *req, const char **ret_token);
+
+/* GET /payment/: a page (from 0) of the payments made since `date_from` (ISO), oldest first.
+ * *ret_ids is a JSON array of their ids; fewer than NP_PAGE_SIZE: the last page. */
+#define NP_PAGE_SIZE 25
+NODISCARD enum err np_list_payments(struct fn_req *req, const char *token, const char *date_from,
+                                    int page, const char **ret_ids, size_t *ret_count);
 
 /* GET /status: ERR_OK when it answers {"message":"OK"}. */
 NODISCARD enum err np_status(struct fn_req *req);

@@ -1,0 +1,185 @@
+-- Asking the provider on our own account: which payments are due, what came of it, and the end of
+-- attempts whose caller died or never learned the outcome.
+
+create table public.payment_checks (
+    payment_id  text primary key references public.payments (payment_id) on delete cascade,
+    -- A lease while somebody asks; a back-off after an answer that was none.
+    not_before  timestamptz,
+    failures    integer not null default 0,
+    -- A finished payment was looked at once more, a day later: no late refund.
+    settled     boolean not null default false,
+    last_result text check (last_result in ('seen', 'not_found', 'unreachable', 'refused')),
+    last_detail text,
+    checked_at  timestamptz
+);
+comment on table public.payment_checks is
+    'When the provider was asked about a payment because it was open or silent, and what came of '
+    'it.';
+
+-- created_at never changes, so this index costs updates nothing.
+create index payments_created_idx on public.payments (created_at);
+create index payments_invoice_idx on public.payments (invoice_id) where invoice_id is not null;
+create index payment_attempts_unsettled_idx
+    on public.payment_attempts (updated_at) where state in ('claimed', 'unknown');
+
+alter table public.payment_checks enable row level security;
+revoke all on public.payment_checks from public, anon, authenticated, service_role;
+grant select on public.payment_checks to authenticated, service_role;
+create policy payment_checks_admin on public.payment_checks
+    for select to authenticated using ((select public.is_admin()));
+
+create function backend.check_due_at(
+    p_payment public.payments,
+    p_settled boolean,
+    p_after   interval)
+returns timestamptz
+language sql stable
+as $$
+    select case
+        when (p_payment).status = 'refunded' then null
+        when (p_payment).status = 'finished' then
+            case when not coalesce(p_settled, false)
+                 then (p_payment).updated_at + interval '24 hours' end
+        when (p_payment).status in ('failed', 'expired') then
+            case when (p_payment).created_at > now() - interval '14 days'
+                 then (p_payment).last_seen_at + greatest(p_after, interval '1 day') end
+        when (p_payment).created_at > now() - interval '1 hour' then
+            (p_payment).last_seen_at + p_after
+        when (p_payment).created_at > now() - interval '1 day' then
+            (p_payment).last_seen_at + greatest(p_after, interval '5 minutes')
+        else (p_payment).last_seen_at + greatest(p_after, interval '30 minutes')
+    end
+$$;
+comment on function backend.check_due_at(public.payments, boolean, interval) is
+    'When the provider has to be asked about a payment that stays silent; null: not any more. Open '
+    'ones after p_after, 5 or 30 minutes by age, failed and expired ones daily for two weeks (they '
+    'may be paid late), finished ones once after a day (they may be refunded).';
+
+create function backend.payments_to_check(p_limit integer, p_after_s integer default 60)
+returns table (payment_id text)
+language sql volatile security definer
+set search_path = pg_catalog, public, backend, pg_temp
+as $$
+    -- Who loses a race for a payment finds the winner's lease and does not get it.
+    insert into public.payment_checks as c (payment_id, not_before)
+    select p.payment_id, clock_timestamp() + interval '2 minutes'
+    from public.payments as p
+    left join public.payment_checks as k on k.payment_id = p.payment_id
+    where p.created_at > now() - interval '30 days'
+      and backend.check_due_at(p, k.settled, p_after_s * interval '1 second') <= clock_timestamp()
+      and (k.not_before is null or k.not_before <= clock_timestamp())
+    order by p.last_seen_at, p.payment_id
+    limit p_limit
+    on conflict on constraint payment_checks_pkey do update
+       set not_before = excluded.not_before
+     where c.not_before is null or c.not_before <= clock_timestamp()
+    returning c.payment_id
+$$;
+comment on function backend.payments_to_check(integer, integer) is
+    'Claims payments the provider has to be asked about, longest silent first, for two minutes.';
+
+create function backend.record_payment_check(
+    p_payment_id text,
+    p_result     text,
+    p_detail     text)
+returns table (failures integer)
+language sql volatile security definer
+set search_path = pg_catalog, public, backend, pg_temp
+as $$
+    update public.payment_checks as c
+       set failures = case when p_result = 'seen' then 0 else c.failures + 1 end,
+           not_before = case p_result
+               when 'seen' then null
+               when 'not_found' then clock_timestamp()
+                   + least(interval '1 day', interval '5 minutes' * 2 ^ least(c.failures, 10))
+               -- Not the payment's fault: soon again.
+               else clock_timestamp()
+                   + least(interval '10 minutes', interval '15 seconds' * 2 ^ least(c.failures, 10))
+           end,
+           settled = c.settled or (
+               p_result = 'seen' and exists (
+                   select
+                   from public.payments as p
+                   where p.payment_id = c.payment_id
+                     and p.status = 'finished'
+                     and p.updated_at <= now() - interval '24 hours')),
+           last_result = p_result,
+           last_detail = left(p_detail, 500),
+           checked_at = clock_timestamp()
+     where c.payment_id = p_payment_id
+    returning c.failures
+$$;
+comment on function backend.record_payment_check(text, text, text) is
+    'What came of asking about a payment: seen (its state is applied already), not_found, '
+    'unreachable, refused. The lease ends; after a failure the next try waits longer each time.';
+
+create function backend.settle_attempts(p_limit integer)
+returns table (attempt_id text, order_id text, state text)
+language plpgsql security definer
+set search_path = pg_catalog, public, backend, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    v_attempt public.payment_attempts;
+    v_state text;
+    v_reason text;
+    v_payment_id text;
+begin
+    -- Orders are locked before anything of theirs is decided; a busy one has its next turn.
+    for v_attempt in
+        select a.*
+          from public.payment_attempts as a
+          join public.orders as o on o.order_id = a.order_id
+         where (a.state = 'unknown'
+                or (a.state = 'claimed'
+                    and a.claim_until < clock_timestamp() - interval '1 minute'))
+           and (a.updated_at < now() - interval '24 hours'
+                or exists (
+                    select
+                    from public.payments as p
+                    where p.attempt_id = a.id
+                       or (p.attempt_id is null and p.invoice_id = a.invoice_id
+                           and p.order_id = a.order_id))
+                or (a.invoice_id is not null and a.updated_at < now() - interval '1 hour'))
+         order by a.updated_at
+         limit p_limit
+           for update of o skip locked
+    loop
+        select p.payment_id
+          into v_payment_id
+          from public.payments as p
+         where p.attempt_id = v_attempt.id
+            or (p.attempt_id is null and p.invoice_id = v_attempt.invoice_id
+                and p.order_id = v_attempt.order_id)
+         order by p.created_at
+         limit 1;
+        if v_payment_id is not null then
+            v_state := 'open';
+            v_reason := format('found: the provider told of payment %s', v_payment_id);
+        elsif v_attempt.invoice_id is not null then
+            v_state := 'abandoned';
+            v_reason := format('closed: no payment behind invoice %s was ever heard of; its page '
+                               'was not shown by this attempt', v_attempt.invoice_id);
+        else
+            v_state := 'abandoned';
+            v_reason := 'closed after 24 hours: whether an invoice was made is not known; its page '
+                        'was never shown';
+        end if;
+        update public.payment_attempts as a
+           set state = v_state,
+               detail = concat_ws('; ', nullif(a.detail, ''), v_reason),
+               updated_at = now()
+         where a.id = v_attempt.id and a.state = v_attempt.state;
+        if found then
+            attempt_id := v_attempt.id::text;
+            order_id := v_attempt.order_id;
+            state := v_state;
+            return next;
+        end if;
+    end loop;
+end
+$$;
+comment on function backend.settle_attempts(integer) is
+    'Ends attempts to open a payment whose claim ran out or whose outcome is unknown: open when a '
+    'payment of theirs came to light, else abandoned: with an invoice after an hour, without after '
+    'a day.';
