@@ -7,7 +7,8 @@ select set_eq(
     array['user_profiles', 'administrators', 'prices', 'trading_rules', 'crypto_addresses',
           'email_templates', 'orders', 'account_container', 'delivered_accounts',
           'waiting_deliveries', 'payment_transactions', 'payment_attempts', 'payments',
-          'payment_events', 'reviews', 'webhook_debug_calls', 'schedules', 'admin_audit_log', 'outbox'],
+          'payment_events', 'reviews', 'webhook_debug_calls', 'schedules', 'admin_audit_log',
+          'outbox', 'payment_checks', 'reconciliation_runs', 'reconciliation_differences'],
     'the tables of the application');
 
 select is_empty(

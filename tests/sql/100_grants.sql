@@ -21,7 +21,18 @@ values
     ('fn_send_email', 'send_email'),
     ('fn_send_email', 'outbox_sent'),
     ('fn_send_email', 'outbox_failed'),
-    ('fn_health', 'health');
+    ('fn_health', 'health'),
+    ('fn_reconcile', 'payments_to_check'),
+    ('fn_reconcile', 'record_payment_check'),
+    ('fn_reconcile', 'record_payment_event'),
+    ('fn_reconcile', 'settle_attempts'),
+    ('fn_reconcile', 'claim_reconciliation'),
+    ('fn_reconcile', 'payments_to_compare'),
+    ('fn_reconcile', 'compare_payment'),
+    ('fn_reconcile', 'unknown_payments'),
+    ('fn_reconcile', 'finish_reconciliation'),
+    ('fn_reconcile', 'pause_reconciliation'),
+    ('fn_payment_history', 'payment_history');
 insert into granted
 select rolname, 'claim_schedule' from pg_roles where rolname like 'fn\_%' or rolname = 'ffx_function';
 
@@ -39,7 +50,7 @@ select set_eq(
     $$ select rolname::text from pg_roles where rolname like 'fn\_%' $$,
     array['fn_create_crypto_payment', 'fn_payment_webhook', 'fn_check_payment_status',
           'fn_test_delivery', 'fn_webhook_debug', 'fn_health', 'fn_deliver_waiting',
-          'fn_sandbox', 'fn_send_outbox', 'fn_send_email'],
+          'fn_sandbox', 'fn_send_outbox', 'fn_send_email', 'fn_reconcile', 'fn_payment_history'],
     'a role per program');
 
 select is_empty(
@@ -118,7 +129,9 @@ select set_eq(
         ('authenticated', 'deliver_account_to_user'), ('service_role', 'deliver_account_to_user'),
         ('authenticated', 'get_available_accounts_count'),
         ('service_role', 'get_available_accounts_count'),
-        ('authenticated', 'replay_outbox'), ('service_role', 'replay_outbox') $$,
+        ('authenticated', 'replay_outbox'), ('service_role', 'replay_outbox'),
+        ('authenticated', 'reconciliation_report'), ('service_role', 'reconciliation_report'),
+        ('authenticated', 'accept_difference'), ('service_role', 'accept_difference') $$,
     'what the data API may run in public');
 
 select is_empty(
@@ -133,8 +146,9 @@ select is_empty(
 select is_empty(
     $$ select c.relname, r.name, p.name
        from unnest(array['payments', 'payment_events', 'payment_attempts', 'waiting_deliveries',
-                         'webhook_debug_calls', 'schedules', 'admin_audit_log', 'outbox']) as c
-            (relname)
+                         'webhook_debug_calls', 'schedules', 'admin_audit_log', 'outbox',
+                         'payment_checks', 'reconciliation_runs', 'reconciliation_differences'])
+            as c (relname)
        cross join unnest(array['anon', 'authenticated', 'service_role']) as r (name)
        cross join unnest(array['insert', 'update', 'delete']) as p (name)
        where has_table_privilege(r.name, 'public.' || c.relname, p.name) $$,
