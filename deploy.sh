@@ -18,6 +18,8 @@ source "$clone/.deploy/database.sh"
 source "$clone/.deploy/services.sh"
 # shellcheck source=.deploy/demo.sh
 source "$clone/.deploy/demo.sh"
+# shellcheck source=.deploy/payments.sh
+source "$clone/.deploy/payments.sh"
 
 # Set in the environment of a caller, these would reach into a system that is not theirs to steer.
 unset "${!PG@}" CDPATH
@@ -35,6 +37,8 @@ Usage: ./deploy.sh COMMAND [ARGUMENTS]
   status           one line per part: running, pid, workers, memory
   logs [NAME] [-f] last log lines of all parts or of one; -f follows
   demo             sell one account, step by step, and show it
+  payment ID       one payment's whole history, as text or --json
+  reconcile [DAYS] compare provider and books now, print what differs
   deploy [NAME…]   rebuild functions (default: all) and replace them under load
   migrate          apply new migrations
   replay [ID…]     send mails again: by id, or --dead for all that were given up
@@ -83,6 +87,18 @@ the payment in the NOWPayments sandbox, the delivered credentials.  May be repea
   FFX_DEMO_TYPE      instant, hft, one_step, two_step  (default: two_step)
   FFX_DEMO_SIZE      1000 … 500000                     (default: 10000)
   FFX_DEMO_PLATFORM  mt4, mt5                          (default: mt5)
+TEXT
+    payment) cat <<'TEXT' ;;
+Usage: ./deploy.sh payment ID [--json]
+Everything that is known about a payment, in order: attempts, events with their raw bodies,
+transitions, bookings, delivery (credentials masked), reviews, mails, what staff did.
+ID is an order id (FFX…), a payment id or an invoice id.
+TEXT
+    reconcile) cat <<'TEXT' ;;
+Usage: ./deploy.sh reconcile [DAYS]
+Has the function `reconcile` compare provider and books now, for everything that changed in the last
+DAYS (default 7; 0.5 is twelve hours), waits until it is through and prints what was healed and what
+differs.  Ends with status 1 while differences are open.
 TEXT
     deploy) cat <<'TEXT' ;;
 Usage: ./deploy.sh deploy [NAME…]
@@ -488,7 +504,7 @@ main() {
     local command=${1:-help}
     (($# == 0)) || shift
     case $command in
-    up | down | status | logs | demo | migrate | replay | psql | deploy | test)
+    up | down | status | logs | demo | payment | reconcile | migrate | replay | psql | deploy | test)
         if [[ ${1:-} == --help ]]; then usage_of "$command" && return 0; fi
         "cmd_$command" "$@"
         ;;

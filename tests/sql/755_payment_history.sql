@@ -19,7 +19,8 @@ update payments set invoice_id = 'i1';
 select event('FFX000000001', '11', 'confirming', 0), event('FFX000000001', '11', 'finished'),
        event('FFX000000001', '11', 'waiting', 0, p_source => 'poll');
 select is((select string_agg(w, ' ' order by w) from (
-               select distinct unnest(string_to_array(whats('FFX000000001'), ' ')) as w) as x),
+               select distinct unnest(string_to_array(whats('FFX000000001'), ' ')) as w) as x
+           where w !~ '^mail'),
     'attempt attempt_open delivery event order order_paid payment staff transaction '
     'transaction_completed transition', 'everything that happened');
 select is(whats('11'), whats('FFX000000001'), 'by payment');
@@ -55,7 +56,7 @@ select is(backend.event_evidence(jsonb_build_object('source', 'ipn', 'raw', 'a',
 select is(backend.event_evidence(jsonb_build_object('source', 'ipn', 'raw', 'b', 'raw_sha256',
               encode(sha256('a'), 'hex'))) ->> 'raw_unchanged', 'false', 'and tells of a change');
 
--- Reviews, staff, mails
+-- Reviews, staff
 select event('FFX000000002', '12', 'finished', 1);
 select as_user('boss', 'update reviews set state = ''resolved'', resolution = ''refund noted'', resolved_at = now()');
 select alike(whats('12'), '%review%review_resolved%', 'reviews and their end');
@@ -63,6 +64,11 @@ select ok(exists (
     select from jsonb_array_elements(backend.payment_history('12') -> 'entries') as e
     where e ->> 'what' = 'staff' and e -> 'detail' ->> 'admin_email' = 'boss@example.com'),
     'and who decided');
+select event('FFX999999999', '13', 'finished');
+select alike(whats('13'), 'event review%', 'a payment without an order');
+select is(backend.payment_history('FFX000000000'), null, 'nothing is known');
+
+-- Mails; nothing happens behind this, for the table is not the real one.
 set local client_min_messages = warning;
 drop table if exists public.outbox cascade;
 select unalike(whats('FFX000000001'), '%mail%', 'without an outbox there are no mails');
@@ -73,8 +79,5 @@ insert into outbox values (1, 'account_delivery', 'FFX000000001', 'ann@example.c
 select alike(whats('FFX000000001'), '%mail mail_sent%', 'with one there are');
 select unalike(backend.payment_history('FFX000000001')::text, '%secret%', 'but not what they say');
 
-select event('FFX999999999', '13', 'finished');
-select alike(whats('13'), 'event review%', 'a payment without an order');
-select is(backend.payment_history('FFX000000000'), null, 'nothing is known');
 select * from finish();
 rollback;
