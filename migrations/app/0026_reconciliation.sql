@@ -654,6 +654,9 @@ comment on function public.accept_difference(bigint, text) is
     'An administrator has looked at a difference and leaves it as it is; it is not listed again '
     'while its figures stay the same. For administrators and service_role.';
 
+-- The numbers of the new tables too are given out by their own defaults only.
+revoke all on all sequences in schema public from public, anon, authenticated, service_role;
+
 revoke all on function public.reconciliation_report(), public.accept_difference(bigint, text)
     from public, anon;
 grant execute on function public.reconciliation_report(), public.accept_difference(bigint, text)
