@@ -416,7 +416,7 @@ test("each function's role may do its own work only", async () => {
   );
   assert.deepEqual(
     payers.map((r) => r.rolname),
-    ['fn_check_payment_status', 'fn_payment_webhook'],
+    ['fn_check_payment_status', 'fn_payment_webhook', 'fn_reconcile'],
   );
 });
 
