@@ -2,18 +2,29 @@
  * payment-webhook: signed callbacks (IPN) of NOWPayments.
  *
  * The signature decides whether it is genuine; one SQL function stores the event and applies it,
- * durably, before we answer.  Anything that could not be committed answers 5xx, so that
- * NOWPayments sends it again.
+ * durably, before we answer.  When that fails, say because somebody holds the order for long, the
+ * event is only stored, and process-events applies it later: NOWPayments waits 3 s for its answer.
+ * Only what could not even be stored answers 503, so that NOWPayments sends it again.
  */
+#include "base.h"
 #include "config.h"
 #include "db.h"
 #include "fn.h"
 #include "log.h"
 #include "nowpayments.h"
 
+/* Together below the provider's 3 s; the role's limits (lock 1 s, statement 1.5 s) are inside. */
+#define APPLY_MS 1700
+#define STORE_MS 2800
+
 static struct db_stmt record_event = {
     .sql = "SELECT outcome, order_id FROM backend.record_payment_event('ipn', $1, $2, $3, $4, $5, "
            "$6, $7, $8, $9, $10::numeric, $11::numeric, $12::numeric, $13, $14::numeric, $15, $16)",
+    .kind = DB_WRITE};
+
+static struct db_stmt store_event = {
+    .sql = "SELECT outcome FROM backend.store_payment_event('ipn', $1, $2, $3, $4, $5, $6, $7, $8, "
+           "$9, $10::numeric, $11::numeric, $12::numeric, $13, $14::numeric, $15, $16, $17)",
     .kind = DB_WRITE};
 
 static enum err
@@ -41,19 +52,69 @@ reply(struct fn_res *res)
     return ERR_OK;
 }
 
+/* `failed`: why the event was not applied; NULL: apply it. */
 static enum err
-record(struct fn_req *req, const struct np_payment *p, struct db_row *ret)
+record(struct fn_req *req, const struct np_payment *p, const char *failed, struct db_row *ret)
 {
-    const enum err e =
-        db_one(req, &record_event,
-               DB_PARAMS(req->body.ptr, p->payment_id, p->parent_payment_id, p->invoice_id,
-                         p->purchase_id, p->order_id, p->status, p->pay_address, p->pay_currency,
-                         p->pay_amount, p->actually_paid, p->price_amount, p->price_currency,
-                         p->outcome_amount, p->outcome_currency, p->updated_at),
-               ret);
+    const char *const params[] = {req->body.ptr,
+                                  p->payment_id,
+                                  p->parent_payment_id,
+                                  p->invoice_id,
+                                  p->purchase_id,
+                                  p->order_id,
+                                  p->status,
+                                  p->pay_address,
+                                  p->pay_currency,
+                                  p->pay_amount,
+                                  p->actually_paid,
+                                  p->price_amount,
+                                  p->price_currency,
+                                  p->outcome_amount,
+                                  p->outcome_currency,
+                                  p->updated_at,
+                                  failed};
 
-    /* A deadlock or a failed serialization: nothing is stored, and a 4xx might be taken as final. */
-    return e == ERR_CONFLICT ? ERR_UNAVAILABLE : e;
+    if (failed == NULL)
+        return db_one(req, &record_event, params, ARRAY_LEN(params) - 1, ret);
+    return db_one(req, &store_event, params, ARRAY_LEN(params), ret);
+}
+
+/* Not applied: keep it for process-events.  Without a connection this fails at once. */
+static enum err
+store(struct fn_req *req, const struct np_payment *p, enum err why, int64_t deadline_ms,
+      struct fn_res *res)
+{
+    struct db_row row;
+    const char *reason = req->fail.detail[0] != '\0'
+                             ? arena_printf(req->arena, "%s", req->fail.detail)
+                             : err_info(why)->name;
+
+    req->deadline_ms = deadline_ms;
+    if (record(req, p, reason, &row) != ERR_OK)
+        return fail_set(&req->fail, ERR_UNAVAILABLE, "%s", err_info(ERR_UNAVAILABLE)->text);
+    log_event(LOG_WARN, "payment_event_stored", req->id, reason,
+              LOG_TEXT("payment_id", p->payment_id), LOG_TEXT("payment_status", p->status),
+              LOG_TEXT("order_id", p->order_id), LOG_TEXT("outcome", db_text(&row, 0)));
+    return reply(res);
+}
+
+static enum err
+apply(struct fn_req *req, const struct np_payment *p, struct fn_res *res)
+{
+    const int64_t now_ms = clock_ms();
+    const int64_t deadline_ms = MIN(req->deadline_ms, now_ms + STORE_MS);
+    struct db_row row;
+
+    req->deadline_ms = MIN(req->deadline_ms, now_ms + APPLY_MS);
+    const enum err e = record(req, p, NULL, &row);
+    if (e != ERR_OK)
+        return store(req, p, e, deadline_ms, res);
+    log_event(LOG_INFO, "payment_event", req->id, NULL, LOG_TEXT("payment_id", p->payment_id),
+              LOG_TEXT("payment_status", p->status), LOG_TEXT("order_id", db_text(&row, 1)),
+              LOG_TEXT("outcome", db_text(&row, 0)));
+    if (strcmp(db_text(&row, 0), "order_not_found") == 0)
+        return fail_set(&req->fail, ERR_NOT_FOUND, "Order not found");
+    return reply(res);
 }
 
 static enum err
@@ -61,7 +122,6 @@ payment_webhook(struct fn_req *req, struct fn_res *res)
 {
     const struct json *doc;
     struct np_payment p;
-    struct db_row row;
 
     TRY(verify(req, &doc));
     if (json_get(doc, "payment_id") == NULL)
@@ -69,13 +129,7 @@ payment_webhook(struct fn_req *req, struct fn_res *res)
     TRY(np_payment_read(req, doc, &p));
     if (p.payment_id == NULL || p.status == NULL)
         return fail_set(&req->fail, ERR_INVALID, "Invalid payload");
-    TRY(record(req, &p, &row));
-    log_event(LOG_INFO, "payment_event", req->id, NULL, LOG_TEXT("payment_id", p.payment_id),
-              LOG_TEXT("payment_status", p.status), LOG_TEXT("order_id", db_text(&row, 1)),
-              LOG_TEXT("outcome", db_text(&row, 0)));
-    if (strcmp(db_text(&row, 0), "order_not_found") == 0)
-        return fail_set(&req->fail, ERR_NOT_FOUND, "Order not found");
-    return reply(res);
+    return apply(req, &p, res);
 }
 
 static const struct fn_input_doc inputs[] = {
@@ -91,7 +145,8 @@ static const struct fn_input_doc inputs[] = {
 };
 
 static const struct fn_answer_doc answers[] = {
-    {200, "Webhook processed successfully; also for a repeat, which changes nothing"},
+    {200,
+     "Webhook processed successfully, or stored to be; also for a repeat, which changes nothing"},
     {400, "Invalid payload"},
     {401, "Invalid signature"},
     {404, "Order not found"},

@@ -615,10 +615,10 @@ test('sandbox, paid: every status arrives signed, in order, at the first try', a
 
 for (const [action, state, kinds, stock] of [
   ['underpay', 'processing/pending/pending', ['partially_paid', 'underpaid']],
-  ['overpay', 'completed/paid/delivered', []],
+  ['overpay', 'completed/paid/delivered', ['overpaid']],
   ['expire', 'failed/failed/pending', []],
   ['fail', 'failed/failed/pending', []],
-  ['late', 'completed/paid/delivered', []],
+  ['late', 'completed/paid/delivered', ['paid_late']],
   ['pay_twice', 'completed/paid/delivered', ['child_payment'], 2],
   ['wrong_asset', 'processing/pending/pending', ['child_payment']],
   ['finish_by_hand', 'processing/pending/pending', ['underpaid']],
@@ -684,18 +684,14 @@ for (const name of ['duplicate', 'reorder']) {
 
 // ---- durability ----
 
-test("an event that cannot be committed answers 5xx, and the provider's retry completes it", async () => {
+test('callbacks that cannot be applied are kept, and complete the order by themselves', async () => {
   const { order, paymentId: id } = await openedSale();
   await settled(id);
   // Somebody holds the order's row for a while: the callbacks cannot get it.
   await as({ role: 'service_role' }, async (query) => {
     await query('select 1 from public.orders where order_id = $1 for update', [order.order_id]);
     await control(id, 'pay');
-    const body = ipnBody(order, 'confirming', { payment_id: Number(id) });
-    const answer = await postIpn(body);
-    assert.ok(answer.status >= 500, `${answer.status} ${answer.text}`);
-    assert.ok(Number(answer.headers['retry-after']) >= 1);
-    assert.equal(answer.json.success, false);
+    answered(await postIpn(ipnBody(order, 'confirming', { payment_id: Number(id) })), 200);
   });
   await untilState(order, 'completed/paid/delivered', { timeout: 30_000 });
 });

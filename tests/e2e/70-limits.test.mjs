@@ -196,7 +196,7 @@ const waitsForLock = (dbRole) =>
   until(async () => await value(`select count(*)::int from pg_stat_activity where usename = $1 and wait_event_type = 'Lock'`, [dbRole]) > 0,
     'a statement waits for the lock');
 
-test('a statement over its time limit: 504, its neighbours are served, and the repeat succeeds', () => {
+test('a statement over its time limit: the event is kept, its neighbours are served, and the repeat applies it', () => {
   const { DATABASE_URL } = settingsOf('payment-webhook');
   return withPrivate('payment-webhook', { DATABASE_URL: `${DATABASE_URL}?options=-c%20statement_timeout%3D500` }, (fn) =>
     withLockedOrder(async (order, release) => {
@@ -206,25 +206,25 @@ test('a statement over its time limit: 504, its neighbours are served, and the r
       const other = await makeSale();
       assert.equal((await fn.ask('POST', ipn(callbacksOf(other.order, ['waiting'])[0]))).status, 200, 'others are served meanwhile');
       const [answer, ms] = await slow;
-      assert.equal(answer.status, 504, answer.text);
-      assert.ok(Number(answer.headers['retry-after']) >= 1);
+      assert.equal(answer.status, 200, answer.text);
       assert.ok(ms >= 400 && ms < 2500, `answered after ${ms} ms`);
-      assert.equal(await value('select count(*)::int from public.payment_events where order_id = $1', [order.order_id]), 0);
+      assert.match(await value('select last_error from public.payment_events where order_id = $1', [order.order_id]), /57014/);
       await release();
       assert.equal((await fn.ask('POST', ipn(finished))).status, 200);
       assert.equal(await orderState(order), 'completed/paid/delivered');
     }));
 });
 
-test('a row that stays locked: 503 after the lock limit', () =>
+test('a row that stays locked: the event is kept after the lock limit', () =>
   withPrivate('payment-webhook', {}, (fn) =>
     withLockedOrder(async (order, release) => {
       const [finished] = callbacksOf(order, ['finished']);
       const [answer, ms] = await timed(() => fn.ask('POST', ipn(finished)));
-      unavailable(answer);
-      assert.ok(ms < 4500, `answered after ${ms} ms`);
+      assert.equal(answer.status, 200, answer.text);
+      assert.ok(ms < 3000, `answered after ${ms} ms`);
       await release();
       assert.equal((await fn.ask('POST', ipn(finished))).status, 200);
+      assert.equal(await orderState(order), 'completed/paid/delivered');
     })));
 
 test('SIGTERM', async (t) => {
@@ -253,7 +253,7 @@ test('SIGTERM', async (t) => {
       const [how, ms] = await timed(() => fn.exit);
       assert.deepEqual(how, { code: 0, signal: null });
       assert.ok(ms < 3000, `took ${ms} ms`);
-      assert.equal(await orderState(order), 'completed/paid/delivered');
+      await untilState(order, 'completed/paid/delivered');
     });
     await fn.stop();
   });

@@ -1,6 +1,6 @@
 -- Who may run and touch what, from the catalog itself.
 begin;
-select plan(17);
+select plan(18);
 
 create temporary table granted (role text, fn text);
 insert into granted
@@ -10,6 +10,8 @@ values
     ('fn_create_crypto_payment', 'attach_payment'),
     ('fn_create_crypto_payment', 'fail_payment_attempt'),
     ('fn_payment_webhook', 'record_payment_event'),
+    ('fn_payment_webhook', 'store_payment_event'),
+    ('fn_process_events', 'process_next_event'),
     ('fn_check_payment_status', 'record_payment_event'),
     ('fn_check_payment_status', 'payment_status'),
     ('fn_test_delivery', 'test_delivery'),
@@ -50,7 +52,8 @@ select set_eq(
     $$ select rolname::text from pg_roles where rolname like 'fn\_%' $$,
     array['fn_create_crypto_payment', 'fn_payment_webhook', 'fn_check_payment_status',
           'fn_test_delivery', 'fn_webhook_debug', 'fn_health', 'fn_deliver_waiting',
-          'fn_sandbox', 'fn_send_outbox', 'fn_send_email', 'fn_reconcile', 'fn_payment_history'],
+          'fn_sandbox', 'fn_send_outbox', 'fn_send_email', 'fn_reconcile', 'fn_payment_history',
+          'fn_process_events'],
     'a role per program');
 
 select is_empty(
@@ -88,8 +91,12 @@ select is_empty(
        cross join unnest(array['statement_timeout=5s', 'lock_timeout=3s',
                                'idle_in_transaction_session_timeout=10s']) as s (setting)
        where r.rolname like 'fn\_%'
+         and not (r.rolname = 'fn_payment_webhook' and s.setting ~ '^(statement|lock)_timeout')
          and not s.setting = any (coalesce(r.rolconfig, '{}')) $$,
     'every program has its time limits');
+select ok((select rolconfig @> array['statement_timeout=1500ms', 'lock_timeout=1s'] from pg_roles
+           where rolname = 'fn_payment_webhook'),
+          'the webhook''s are shorter: the provider waits three seconds');
 
 select is_empty(
     $$ select oid::regprocedure from pg_proc

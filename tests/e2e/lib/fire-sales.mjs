@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { rows, value } from './db.mjs';
 import { canonical, hmac, ipnBody, paymentId } from './ipn.mjs';
 import { makeUser } from './shop.mjs';
+import { until } from './wait.mjs';
 
 export const STATUSES = ['waiting', 'confirming', 'confirmed', 'sending', 'finished'];
 
@@ -73,6 +74,11 @@ export const PAID_AND_WAITING = 'processing/paid/pending';
  * each, all others are paid and wait; nothing is counted twice and nothing is missing.
  */
 export async function assertBooks(sales, product, delivered) {
+  const ids = sales.map((sale) => sale.order.order_id);
+  // What was acknowledged may still be in the inbox.
+  await until(async () => await value(
+    `select count(*)::int from public.payment_events where order_id = any($1) and state <> 'done'`, [ids]) === 0,
+    'every stored event is done', { timeout: 30_000 });
   const b = await books(sales);
   const money = (order) => Number(order.final_amount);
 

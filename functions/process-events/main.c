@@ -1,0 +1,54 @@
+/*
+ * process-events: finishes events that were stored but could not be applied when they came.
+ * One event per transaction, the oldest first; what fails is put off, and is dead after its last
+ * try.  No route, only a schedule.
+ */
+#include "db.h"
+#include "fn.h"
+#include "log.h"
+
+#define MOST_PER_RUN 500
+
+static struct db_stmt process_next = {
+    .sql = "SELECT event_id, payment_id, status, result, error FROM backend.process_next_event()",
+    .kind = DB_WRITE};
+
+static void
+log_processed(const struct fn_req *req, const struct db_row *row)
+{
+    const char *error = db_text(row, 4);
+
+    log_event(error == NULL ? LOG_INFO : LOG_WARN, "event_processed", req->id, error,
+              LOG_TEXT("event", db_text(row, 0)), LOG_TEXT("payment_id", db_text(row, 1)),
+              LOG_TEXT("payment_status", db_text(row, 2)), LOG_TEXT("outcome", db_text(row, 3)));
+}
+
+static enum err
+process_events(struct fn_req *req)
+{
+    for (int i = 0; i < MOST_PER_RUN; i++) {
+        struct db_result *result;
+
+        TRY(db_query(req, &process_next, DB_NO_PARAMS, &result));
+        if (db_rows(result) == 0)
+            return ERR_OK;
+
+        const struct db_row row = db_row(result, 0);
+        log_processed(req, &row);
+    }
+    return ERR_OK;
+}
+
+static const struct fn_spec spec = {
+    .name = "process-events",
+    .summary = "Finish payment events that could not be applied when they came",
+    .timeout_ms = 30000,
+    .every_ms = 1000,
+    .run = process_events,
+};
+
+int
+main(int argc, char **argv)
+{
+    return fn_main(&spec, argc, argv);
+}

@@ -1,0 +1,369 @@
+-- The inbox: "seen" and "done" are two states of an event.
+--
+-- A callback is normally stored and applied in one transaction (record_payment_event). When that
+-- fails although the database is there, the callback stores its event only, in state received, and
+-- is acknowledged; process_next_event applies it later, with back-off, and gives up after twelve
+-- tries: the event is dead then, and a review says so.
+--
+-- Nobody locks an event to own it: who holds the order's row lock does. Whatever applies an event
+-- asks again under that lock whether it is done.
+
+alter table public.payment_events
+    alter column outcome drop not null,
+    add column state text not null default 'done'
+        constraint payment_events_state check (state in ('done', 'received', 'dead')),
+    add column tries integer not null default 1,
+    add column next_try_at timestamptz,
+    add column last_error text,
+    add column done_at timestamptz default now(),
+    -- What record_payment_event was given and has no column here; amounts are text, digit by digit.
+    add column arguments jsonb,
+    add constraint payment_events_done_has_outcome check (state <> 'done' or outcome is not null);
+update public.payment_events set done_at = received_at;
+comment on column public.payment_events.state is
+    'done: its effect has happened; received: it has not yet; dead: it could not, tries times.';
+
+alter table public.reviews add column resolved_by text;
+comment on column public.reviews.resolved_by is
+    'Who decided; "events" when later events answered the review, which is nobody''s decision.';
+
+create index payment_events_received_idx
+    on public.payment_events (id) where state = 'received';
+create index payment_events_dead_idx
+    on public.payment_events (id) where state = 'dead';
+
+create function backend.event_status(p_status text)
+returns text
+language sql immutable
+as $$
+    select case lower(p_status) when 'spending' then 'sending' else lower(p_status) end
+$$;
+comment on function backend.event_status(text) is
+    'A provider''s payment status as it is stored: lower case, and one word for sending.';
+
+create function backend.retry_delay(p_tries integer)
+returns interval
+language sql volatile
+as $$
+    -- 1, 2, 4 … seconds, at most 5 minutes; a quarter more or less, so that events which failed
+    -- together do not come back together.
+    select least(300, power(2, greatest(p_tries, 1) - 1)) * (0.75 + 0.5 * random())
+           * interval '1 second'
+$$;
+comment on function backend.retry_delay(integer) is
+    'How long to wait after so many tries: exponential, with jitter, at most about five minutes.';
+
+create function backend.resolve_reviews(p_order_id text, p_kinds text[], p_note text)
+returns void
+language sql
+as $$
+    update public.reviews as r
+       set state = 'resolved', resolution = p_note, resolved_by = 'events', resolved_at = now()
+     where r.order_id = p_order_id and r.kind = any (p_kinds) and r.state = 'open'
+$$;
+comment on function backend.resolve_reviews(text, text[], text) is
+    'Closes the open reviews of an order that events have answered.';
+
+create or replace function backend.was_decided(p_order_id text, p_payment_id text)
+returns boolean
+language sql stable
+as $$
+    -- To have a dead event tried again decides nothing about its money.
+    select exists (
+        select
+        from public.reviews as r
+        where r.order_id = p_order_id
+          and r.payment_id = p_payment_id
+          and r.state = 'resolved'
+          and r.resolved_by is distinct from 'events'
+          and not (r.kind = 'event_dead' and r.resolution = 'accept'))
+$$;
+
+create function backend.store_payment_event(
+    p_source              text,
+    p_raw                 text,
+    p_payment_id          text,
+    p_parent_payment_id   text,
+    p_invoice_id          text,
+    p_purchase_id         text,
+    p_order_id            text,
+    p_status              text,
+    p_pay_address         text,
+    p_pay_currency        text,
+    p_pay_amount          numeric,
+    p_actually_paid       numeric,
+    p_price_amount        numeric,
+    p_price_currency      text,
+    p_outcome_amount      numeric,
+    p_outcome_currency    text,
+    p_provider_updated_at text,
+    p_error               text)
+returns table (outcome text)
+language plpgsql security definer
+set search_path = pg_catalog, public, backend, pg_temp
+set enable_seqscan = off                -- see record_payment_event
+as $$
+#variable_conflict use_column
+begin
+    -- An insert and no more: it waits for nobody's order.
+    insert into public.payment_events
+        (payment_id, status, actually_paid, order_id, parent_payment_id, source, raw,
+         provider_updated_at, state, tries, next_try_at, last_error, done_at, arguments)
+    values
+        (p_payment_id, backend.event_status(p_status), backend.plain_amount(p_actually_paid),
+         left(coalesce(nullif(p_order_id, ''),
+                       backend.order_of_payment(p_payment_id, nullif(p_parent_payment_id, ''),
+                                                p_invoice_id)), 200),
+         nullif(p_parent_payment_id, ''), p_source, p_raw, p_provider_updated_at,
+         'received', 1, clock_timestamp() + backend.retry_delay(1),
+         coalesce(left(p_error, 500), 'not applied'), null,
+         jsonb_strip_nulls(jsonb_build_object(
+            'invoice_id', p_invoice_id,
+            'purchase_id', p_purchase_id,
+            'order_id', p_order_id,
+            'pay_address', p_pay_address,
+            'pay_currency', p_pay_currency,
+            'pay_amount', p_pay_amount::text,
+            'actually_paid', p_actually_paid::text,
+            'price_amount', p_price_amount::text,
+            'price_currency', p_price_currency,
+            'outcome_amount', p_outcome_amount::text,
+            'outcome_currency', p_outcome_currency)))
+    on conflict on constraint payment_events_effect_key do nothing;
+    outcome := case when found then 'stored' else 'duplicate' end;
+    return next;
+end
+$$;
+comment on function backend.store_payment_event(text, text, text, text, text, text, text, text,
+        text, text, numeric, numeric, numeric, text, numeric, text, text, text) is
+    'Stores an event whose effect could not happen now, with the reason; process_next_event '
+    'finishes it. Outcome stored or duplicate.';
+
+create function backend.apply_stored_event(p_event public.payment_events)
+returns text
+language sql
+as $$
+    select r.outcome
+    from backend.record_payment_event(
+        p_event.source, p_event.raw, p_event.payment_id, p_event.parent_payment_id,
+        p_event.arguments ->> 'invoice_id', p_event.arguments ->> 'purchase_id',
+        coalesce(nullif(p_event.arguments ->> 'order_id', ''), p_event.order_id), p_event.status,
+        p_event.arguments ->> 'pay_address', p_event.arguments ->> 'pay_currency',
+        (p_event.arguments ->> 'pay_amount')::numeric,
+        (p_event.arguments ->> 'actually_paid')::numeric,
+        (p_event.arguments ->> 'price_amount')::numeric, p_event.arguments ->> 'price_currency',
+        (p_event.arguments ->> 'outcome_amount')::numeric,
+        p_event.arguments ->> 'outcome_currency', p_event.provider_updated_at) as r
+$$;
+comment on function backend.apply_stored_event(public.payment_events) is
+    'record_payment_event with the arguments that were kept.';
+
+create function backend.event_failed(p_event public.payment_events, p_error text)
+returns text
+language plpgsql
+as $$
+declare
+    c_most_tries constant integer := 12;
+    v_dead boolean := p_event.tries + 1 >= c_most_tries;
+begin
+    update public.payment_events as e
+       set tries = e.tries + 1,
+           last_error = left(p_error, 500),
+           state = case when v_dead then 'dead' else 'received' end,
+           next_try_at = case when not v_dead
+                              then clock_timestamp() + backend.retry_delay(e.tries + 1) end
+     where e.id = p_event.id and e.state = 'received';
+    if found and v_dead then
+        perform backend.open_review('event_dead', p_event.order_id, p_event.payment_id,
+            jsonb_build_object('event', p_event.id, 'status', p_event.status,
+                               'tries', p_event.tries + 1, 'error', left(p_error, 500)));
+    end if;
+    return case when v_dead then 'dead' else 'failed' end;
+end
+$$;
+comment on function backend.event_failed(public.payment_events, text) is
+    'Puts an event off after a try that failed; after the twelfth it is dead and a human is asked.';
+
+create function backend.next_received_event()
+returns public.payment_events
+language plpgsql
+as $$
+declare
+    v_event public.payment_events;
+begin
+    -- The oldest that is due. Of one payment a younger event waits for an older one, until that
+    -- has failed more often. An order that somebody else has locked is left for the next turn.
+    select e.*
+      into v_event
+      from public.payment_events as e
+      join public.orders as o on o.order_id = e.order_id
+     where e.state = 'received'
+       and e.next_try_at <= clock_timestamp()
+       and not exists (
+            select
+            from public.payment_events as older
+            where older.payment_id = e.payment_id
+              and older.state = 'received'
+              and older.id < e.id
+              and older.tries <= e.tries)
+     order by e.id
+     limit 1
+       for update of o skip locked;
+    if found then
+        -- As it stands now that the order is ours.
+        select * into v_event
+          from public.payment_events as e
+         where e.id = v_event.id;
+        return v_event;
+    end if;
+    select e.*
+      into v_event
+      from public.payment_events as e
+     where e.state = 'received'
+       and e.next_try_at <= clock_timestamp()
+       and not exists (select from public.orders as o where o.order_id = e.order_id)
+     order by e.id
+     limit 1;
+    return v_event;
+end
+$$;
+comment on function backend.next_received_event() is
+    'The next event to finish, with its order''s row locked; null when nothing is due.';
+
+create function backend.process_next_event()
+returns table (event_id text, payment_id text, status text, result text, error text)
+language plpgsql security definer
+set search_path = pg_catalog, public, backend, pg_temp
+set enable_seqscan = off                -- see record_payment_event
+as $$
+#variable_conflict use_column
+declare
+    v_event public.payment_events := backend.next_received_event();
+begin
+    if v_event.id is null then
+        return;
+    end if;
+    begin
+        result := case v_event.state
+            when 'received' then backend.apply_stored_event(v_event)
+            else 'duplicate'            -- done by somebody while we waited for the order
+        end;
+    exception
+        -- Whatever went wrong is undone, and written down.
+        when query_canceled or assert_failure or others then
+            error := sqlstate || ': ' || sqlerrm;
+    end;
+    if error is not null then
+        result := backend.event_failed(v_event, error);
+    end if;
+    event_id := v_event.id;
+    payment_id := v_event.payment_id;
+    status := v_event.status;
+    return next;
+end
+$$;
+comment on function backend.process_next_event() is
+    'Finishes at most one received event; no row when none is due. Result: the outcome of '
+    'record_payment_event, or failed or dead with the error.';
+
+create function backend.retry_event(p_id bigint)
+returns jsonb
+language plpgsql security definer
+set search_path = pg_catalog, public, backend, pg_temp
+as $$
+declare
+    v_event public.payment_events;
+begin
+    update public.payment_events as e
+       set state = 'received', tries = 0, next_try_at = clock_timestamp()
+     where e.id = p_id and e.state in ('dead', 'received')
+    returning e.* into v_event;
+    if not found then
+        return jsonb_build_object('success', false, 'error', case
+            when exists (select from public.payment_events as e where e.id = p_id)
+                then 'Event is done' else 'Event not found' end);
+    end if;
+    insert into public.admin_audit_log
+        (admin_email, admin_ip, action_type, table_name, record_id, new_values, description)
+    values
+        (backend.caller_name(), backend.caller_ip(), 'RETRY_EVENT', 'payment_events', p_id::text,
+         jsonb_build_object('payment_id', v_event.payment_id, 'status', v_event.status,
+                            'order_id', v_event.order_id, 'last_error', v_event.last_error),
+         'event put back into the inbox');
+    return jsonb_build_object('success', true, 'event', p_id, 'payment_id', v_event.payment_id,
+                              'status', v_event.status);
+end
+$$;
+comment on function backend.retry_event(bigint) is
+    'Gives a dead event (or one that waits for its turn) all its tries again, from now on.';
+
+-- The role of process-events, and the time limits of the webhook: the provider waits 3 s, in which
+-- the event must be applied or at least stored.
+
+create function pg_temp.cluster_do(p_sql text)
+returns void
+language plpgsql
+as $$
+begin
+    -- Roles belong to the cluster; another database may be migrated at the same moment.
+    for attempt in 1..50 loop
+        begin
+            execute p_sql;
+            return;
+        exception
+            when duplicate_object or unique_violation then
+                return;
+            when internal_error then        -- "tuple concurrently updated"
+                perform pg_sleep(0.05);
+        end;
+    end loop;
+    raise exception 'could not run "%": another migration keeps changing the roles', p_sql;
+end
+$$;
+
+create function pg_temp.program_role(p_role text, p_settings text[])
+returns void
+language plpgsql
+as $$
+declare
+    v_setting text;
+begin
+    if not exists (select from pg_roles where rolname = p_role) then
+        perform pg_temp.cluster_do(format('create role %I nologin', p_role));
+    end if;
+    if not exists (
+        select
+        from pg_auth_members as m
+        where m.roleid = 'ffx_function'::regrole and m.member = p_role::regrole)
+    then
+        perform pg_temp.cluster_do(format('grant ffx_function to %I', p_role));
+    end if;
+    foreach v_setting in array p_settings loop
+        if not exists (
+            select
+            from pg_db_role_setting as d
+            where d.setrole = p_role::regrole
+              and d.setdatabase = 0
+              and v_setting = any (d.setconfig))
+        then
+            perform pg_temp.cluster_do(format('alter role %I set %s = %L', p_role,
+                split_part(v_setting, '=', 1), split_part(v_setting, '=', 2)));
+        end if;
+    end loop;
+end
+$$;
+
+select pg_temp.program_role('fn_process_events', array[
+    'statement_timeout=5s', 'lock_timeout=3s', 'idle_in_transaction_session_timeout=10s']);
+select pg_temp.program_role('fn_payment_webhook', array[
+    'statement_timeout=1500ms', 'lock_timeout=1s', 'idle_in_transaction_session_timeout=10s']);
+
+drop function pg_temp.program_role(text, text[]);
+drop function pg_temp.cluster_do(text);
+
+revoke all on all functions in schema backend from public;
+grant execute on function
+        backend.store_payment_event(text, text, text, text, text, text, text, text, text, text,
+                                    numeric, numeric, numeric, text, numeric, text, text, text)
+    to fn_payment_webhook;
+grant execute on function backend.process_next_event() to fn_process_events;

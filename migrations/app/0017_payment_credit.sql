@@ -1,0 +1,650 @@
+-- Payments that come in pieces, and what an event says beside the states.
+--
+-- What arrived for an order is the sum over its payments, in the currency of the price: a payment
+-- by its own rate, a repeated deposit (child payment) in the same coin by its parent's rate, one in
+-- another coin by what the provider settled for both. 99 percent of the order pay it.
+--
+-- When one of several payments goes back and the rest is too little: refunded_in_part; a delivered
+-- account is suspended, and what waits for stock waits for a human instead.
+--
+-- Money that a human decided on (paid back, say) pays nothing together with other money.
+--
+-- Reviews that inform and hold nothing up: overpaid (more than 101 percent), paid_late (after the
+-- order had failed), refunded_after_delivery (the account is suspended), event_dead.
+
+create function backend.order_credit(
+    p_order   public.orders,
+    p_payment public.payments)
+returns table (amount numeric, settles boolean, main_payment_id text)
+language sql stable
+as $$
+    -- p_payment is the payment as the present event leaves it, before it is written.
+    with known as (
+        select p.*
+        from public.payments as p
+        where p.order_id = p_order.order_id
+          and p.payment_id <> p_payment.payment_id
+          and (p.counted or not backend.was_decided(p.order_id, p.payment_id))
+        union all
+        select (p_payment).*
+    ),
+    arrived as (
+        select k.*
+        from known as k
+        where k.status in ('finished', 'partially_paid')
+    ),
+    own as (
+        select
+            a.*,
+            -- Never more than the order: a dearer price is no better rate.
+            least(a.price_amount, p_order.final_amount) / a.pay_amount as rate,
+            coalesce(a.actually_paid, 0) * least(a.price_amount, p_order.final_amount)
+                / a.pay_amount as value
+        from arrived as a
+        where a.parent_payment_id is null
+          and a.price_currency = lower(p_order.currency)
+          and a.price_amount >= p_order.final_amount
+          and a.pay_amount > 0
+    ),
+    credited as (
+        select o.payment_id, o.value, o.counted, o.created_at, true as is_own
+        from own as o
+        union all
+        select
+            c.payment_id,
+            case
+                when c.pay_currency = o.pay_currency then c.actually_paid * o.rate
+                when c.outcome_currency = o.outcome_currency and o.outcome_amount > 0
+                    then c.outcome_amount * o.value / o.outcome_amount
+            end,
+            false, c.created_at, false
+        from arrived as c
+        join own as o on o.payment_id = c.parent_payment_id
+    )
+    select
+        round(coalesce(sum(c.value), 0), 8),
+        count(c.value) > 1
+            and round(sum(c.value), 8) >= 0.99 * p_order.final_amount
+            and (p_order.payment_status = 'paid' or p_order.delivery_status <> 'delivered')
+            and p_order.payment_status <> 'refunded'
+            and p_order.order_status not in ('cancelled', 'refunded')
+            -- The payment that counts already must have arrived itself. An order that staff opened
+            -- again may still have its former one.
+            and (p_order.payment_status <> 'paid'
+                 or not exists (
+                    select
+                    from known as k
+                    where k.counted and k.status not in ('finished', 'partially_paid'))),
+        (array_agg(c.payment_id order by c.counted desc, c.value desc, c.created_at)
+            filter (where c.is_own))[1]
+    from credited as c
+$$;
+comment on function backend.order_credit(public.orders, public.payments) is
+    'What arrived for an order through several payments, whether it pays the order, and which of '
+    'them counts.';
+
+create function backend.as_paid(
+    p_order           public.orders,
+    p_payment_id      text,
+    p_crypto_currency text,
+    p_crypto_amount   numeric,
+    p_crypto_address  text)
+returns public.orders
+language plpgsql
+as $$
+begin
+    p_order.order_status := 'processing';
+    p_order.payment_status := 'paid';
+    p_order.paid_at := now();
+    p_order.payment_provider := 'nowpayments';
+    p_order.payment_provider_id := p_payment_id;
+    p_order.crypto_currency := p_crypto_currency;
+    p_order.crypto_amount := coalesce(p_crypto_amount, p_order.crypto_amount);
+    p_order.crypto_address := p_crypto_address;
+    return p_order;
+end
+$$;
+comment on function backend.as_paid(public.orders, text, text, numeric, text) is
+    'The row of an order as a payment of the provider makes it; nothing is written.';
+
+create function backend.uncount_others(p_order_id text, p_payment_id text)
+returns void
+language sql
+as $$
+    update public.payments as p
+       set counted = false
+     where p.order_id = p_order_id and p.counted and p.payment_id is distinct from p_payment_id
+$$;
+comment on function backend.uncount_others(text, text) is
+    'One payment counts: an order that staff opened again may still have its former one.';
+
+create function backend.count_payment(p_order public.orders, p_payment_id text)
+returns void
+language plpgsql
+as $$
+begin
+    if exists (
+        select
+        from public.payments as p
+        where p.order_id = p_order.order_id and p.counted and p.payment_id <> p_payment_id)
+    then
+        return;
+    end if;
+    update public.payments as p
+       set counted = true
+     where p.payment_id = p_payment_id and not p.counted;
+    insert into public.payment_transactions as t
+        (order_id, user_id, transaction_type, amount, currency, provider,
+         provider_transaction_id, provider_status, status, processed_at)
+    select p_order.order_id, p_order.user_id, 'payment', p_order.final_amount, p_order.currency,
+           'nowpayments', p.payment_id, p.status, 'completed', now()
+    from public.payments as p
+    where p.payment_id = p_payment_id
+    on conflict (provider, provider_transaction_id, transaction_type) do update
+       set status = 'completed',
+           processed_at = case t.status when 'completed' then t.processed_at else now() end
+     where t.status <> 'completed';
+end
+$$;
+comment on function backend.count_payment(public.orders, text) is
+    'Lets a payment count for its order, unless another one does, and books it; the caller holds '
+    'the order''s row lock.';
+
+create function backend.suspend_account(p_order_id text)
+returns boolean
+language plpgsql
+as $$
+begin
+    update public.delivered_accounts as d
+       set account_status = 'suspended'
+     where d.order_id = p_order_id and d.account_status = 'active';
+    return found;
+end
+$$;
+comment on function backend.suspend_account(text) is
+    'Suspends the account that was delivered for an order; false when none was active.';
+
+create function backend.has_account(p_order public.orders)
+returns boolean
+language sql stable
+as $$
+    select p_order.delivery_status = 'delivered'
+        or exists (
+            select from public.delivered_accounts as d where d.order_id = p_order.order_id)
+$$;
+comment on function backend.has_account(public.orders) is
+    'Whether the customer has the account, by a program or half done by hand.';
+
+create function backend.event_revived(p_payment_id text, p_event_id bigint)
+returns void
+language sql
+as $$
+    update public.reviews as r
+       set state = 'resolved', resolution = 'the event took effect', resolved_by = 'events',
+           resolved_at = now()
+     where r.kind = 'event_dead'
+       and r.state = 'open'
+       and r.payment_id = p_payment_id
+       and r.detail ->> 'event' = p_event_id::text
+$$;
+comment on function backend.event_revived(text, bigint) is
+    'Closes the review of a dead event that took effect after all.';
+
+create or replace function backend.record_event_without_order(
+    p_source              text,
+    p_raw                 text,
+    p_payment_id          text,
+    p_parent_payment_id   text,
+    p_order_id            text,
+    p_status              text,
+    p_actually_paid       numeric,
+    p_provider_updated_at text)
+returns table (
+    outcome text, order_id text, order_status text, payment_status text, delivery_status text)
+language plpgsql
+as $$
+#variable_conflict use_column
+declare
+    v_event_id bigint;
+begin
+    insert into public.payment_events as e
+        (payment_id, status, actually_paid, order_id, parent_payment_id, outcome, source, raw,
+         provider_updated_at)
+    values
+        (p_payment_id, p_status, p_actually_paid, left(nullif(p_order_id, ''), 200),
+         p_parent_payment_id, 'order_not_found', p_source, p_raw, p_provider_updated_at)
+    on conflict on constraint payment_events_effect_key do update
+       set outcome = excluded.outcome, state = 'done', next_try_at = null, done_at = now()
+     where e.state <> 'done'
+    returning e.id into v_event_id;
+    perform backend.event_revived(p_payment_id, v_event_id);
+    if p_status not in ('waiting', 'confirming', 'failed', 'expired') then
+        perform backend.open_review('order_not_found', left(nullif(p_order_id, ''), 200),
+            p_payment_id, jsonb_build_object('status', p_status, 'actually_paid', p_actually_paid));
+    end if;
+    outcome := 'order_not_found';
+    return next;
+end
+$$;
+
+create or replace function backend.record_payment_event(
+    p_source              text,
+    p_raw                 text,
+    p_payment_id          text,
+    p_parent_payment_id   text,
+    p_invoice_id          text,
+    p_purchase_id         text,
+    p_order_id            text,
+    p_status              text,
+    p_pay_address         text,
+    p_pay_currency        text,
+    p_pay_amount          numeric,
+    p_actually_paid       numeric,
+    p_price_amount        numeric,
+    p_price_currency      text,
+    p_outcome_amount      numeric,
+    p_outcome_currency    text,
+    p_provider_updated_at text)
+returns table (
+    outcome text, order_id text, order_status text, payment_status text, delivery_status text)
+language plpgsql security definer
+set search_path = pg_catalog, public, backend, pg_temp
+-- Every row is found by an index. Plans are kept per connection, and one made while the tables
+-- were still empty would read them from end to end.
+set enable_seqscan = off
+as $$
+#variable_conflict use_column
+declare
+    v_status text := backend.event_status(p_status);
+    v_order_id text := nullif(p_order_id, '');
+    v_parent_id text := nullif(p_parent_payment_id, '');
+    v_paid numeric := backend.plain_amount(p_actually_paid);
+    v_pay_amount numeric;
+    v_price_amount numeric;
+    v_price_currency text;
+    v_seen_at timestamptz := backend.read_time(p_provider_updated_at);
+    v_rank integer;
+    v_old_rank integer;
+    v_order public.orders;          -- the row as locked, then as it shall become
+    v_payment public.payments;
+    v_main public.payments;         -- the payment that counts, when it is another one
+    v_again boolean;                -- known, under review, and the order may be payable by now
+    v_other public.payments;        -- takes the place of a counted payment that failed
+    v_old_order_status text;
+    v_old_payment_status text;
+    v_moves boolean := false;       -- the payment takes the status of the event
+    v_deliver boolean := false;
+    v_review text;                  -- why a human has to decide; the event does not deliver
+    v_note text;                    -- what a human should know; it changes nothing
+    v_child boolean;
+    v_after public.payments;        -- the payment as this event leaves it
+    v_credit numeric;               -- what arrived for the order in all its payments, in USD
+    v_settles boolean := false;     -- and that it pays the order
+    v_stored boolean;               -- the event was stored before, without effect
+    v_counted_id text;
+    v_event_id bigint;
+    v_result jsonb;
+begin
+    v_rank := backend.payment_status_rank(v_status);
+
+    -- A repeat takes no lock and writes nothing, except that a poll has seen the payment. What was
+    -- only stored is no repeat: it takes effect now. Money that went to review is looked at again
+    -- as long as nobody decided on it: the order may have changed since.
+    select 'duplicate', o.order_id, o.order_status, o.payment_status, o.delivery_status,
+           e.outcome = 'review' and v_status = 'finished' and o.payment_status <> 'paid'
+           and o.order_status in ('pending', 'processing', 'failed')
+           and not backend.was_decided(o.order_id, p_payment_id)
+      into outcome, order_id, order_status, payment_status, delivery_status, v_again
+      from public.payment_events as e
+      left join public.orders as o on o.order_id = e.order_id
+     where e.payment_id = p_payment_id
+       and e.status = v_status
+       and e.actually_paid is not distinct from v_paid
+       and e.state = 'done'
+       and e.outcome <> 'order_not_found';
+    if found and v_again is not true then
+        if p_source = 'poll' then
+            update public.payments as p set last_seen_at = now() where p.payment_id = p_payment_id;
+        end if;
+        return next;
+        return;
+    end if;
+
+    -- Lock the order, then the payment. Everything below is decided on these two rows.
+    if v_order_id is null then
+        v_order_id := backend.order_of_payment(p_payment_id, v_parent_id, p_invoice_id);
+    end if;
+    select * into v_order from public.orders as o where o.order_id = v_order_id for update;
+    if not found then
+        return query
+            select * from backend.record_event_without_order(
+                p_source, p_raw, p_payment_id, v_parent_id, p_order_id, v_status, v_paid,
+                p_provider_updated_at);
+        return;
+    end if;
+    v_old_order_status := v_order.order_status;
+    v_old_payment_status := v_order.payment_status;
+
+    select * into v_payment from public.payments as p where p.payment_id = p_payment_id for update;
+    if not found then
+        -- Chosen on the provider's page (another coin), a repeated deposit, or faster than us.
+        insert into public.payments as p
+            (payment_id, order_id, parent_payment_id, invoice_id, purchase_id, status,
+             pay_address, pay_currency, crypto_currency)
+        values
+            (p_payment_id, v_order.order_id, v_parent_id, nullif(p_invoice_id, ''),
+             nullif(p_purchase_id, ''), case when v_rank is null then v_status else 'waiting' end,
+             nullif(p_pay_address, ''), lower(p_pay_currency),
+             backend.shop_currency(p_pay_currency))
+        on conflict (payment_id) do nothing
+        returning p.* into v_payment;
+        if not found then
+            select * into v_payment
+              from public.payments as p
+             where p.payment_id = p_payment_id
+               for update;
+        end if;
+    end if;
+
+    v_pay_amount := coalesce(nullif(backend.plain_amount(p_pay_amount), 0), v_payment.pay_amount);
+    v_price_amount := coalesce(backend.plain_amount(p_price_amount), v_payment.price_amount);
+    v_price_currency := coalesce(lower(nullif(p_price_currency, '')), v_payment.price_currency);
+    v_old_rank := coalesce(backend.payment_status_rank(v_payment.status), 0);
+    v_child := v_parent_id is not null or v_payment.parent_payment_id is not null;
+
+    -- Decide ------------------------------------------------------------------------------------
+    if v_payment.order_id is distinct from v_order.order_id then
+        v_review := 'payment_of_other_order';
+    elsif v_rank is null then
+        v_review := 'unknown_status';
+    elsif v_child then
+        -- A second transfer to the same address, or another coin than agreed. It may say
+        -- "finished" while it is worth a fraction of the order: see the credit below.
+        v_review := 'child_payment';
+        v_moves := v_rank >= v_old_rank;
+    elsif v_rank < v_old_rank
+          and not (v_payment.status = 'failed'
+                   and v_status in ('confirming', 'confirmed', 'sending')
+                   and coalesce(v_seen_at > v_payment.provider_updated_at, false)) then
+        -- Late: stored, no more. A failed payment is believed to live again when the provider's
+        -- own clock says so; "finished" always is.
+        null;
+    else
+        v_moves := true;
+        case
+        when v_status in ('waiting', 'confirming') then
+            if v_order.order_status = 'pending' then
+                v_order.order_status := 'processing';
+            end if;
+
+        when v_status in ('confirmed', 'sending', 'finished') then
+            v_review := backend.payment_problem(v_status, v_order, v_payment, v_paid,
+                                                v_pay_amount, v_price_amount, v_price_currency);
+            if v_review is not null then
+                if v_order.order_status = 'pending' then
+                    v_order.order_status := 'processing';
+                end if;
+            else
+                if v_order.payment_status <> 'paid' then
+                    v_payment.counted := true;
+                    v_order := backend.as_paid(v_order, p_payment_id,
+                        coalesce(v_payment.crypto_currency, backend.shop_currency(p_pay_currency)),
+                        v_pay_amount,
+                        coalesce(v_payment.pay_address, nullif(p_pay_address, '')));
+                end if;
+                if v_status = 'finished' and v_paid > 1.01 * v_pay_amount then
+                    v_note := 'overpaid';
+                end if;
+            end if;
+            v_deliver := v_status = 'finished' and v_review is null and v_payment.counted;
+
+        when v_status = 'partially_paid' then
+            v_review := 'partially_paid';
+            if v_order.order_status = 'pending' then
+                v_order.order_status := 'processing';
+            end if;
+
+        when v_status in ('failed', 'expired') then
+            if v_order.delivery_status = 'delivered' and v_payment.counted then
+                v_review := 'failed_after_delivery';                -- delivered by hand, too early
+            elsif v_order.order_status in ('pending', 'processing')
+                  and (v_payment.counted
+                       or (v_order.payment_status = 'pending'
+                           and not backend.has_live_payment(v_order.order_id, p_payment_id))) then
+                v_order.order_status := 'processing';
+                v_order.payment_status := 'pending';
+                v_order.paid_at := null;
+                if v_payment.counted then
+                    v_payment.counted := false;
+                    v_other := backend.payment_that_pays(v_order, p_payment_id);
+                end if;
+                if v_other.payment_id is not null then
+                    v_order := backend.as_paid(v_order, v_other.payment_id,
+                        v_other.crypto_currency, v_other.pay_amount, v_other.pay_address);
+                    v_deliver := true;
+                elsif backend.has_live_payment(v_order.order_id, p_payment_id) then
+                    v_review := 'counted_payment_failed';
+                else
+                    v_order.order_status := 'failed';
+                    v_order.payment_status := 'failed';
+                end if;
+            end if;
+
+        when v_status = 'refunded' then
+            if v_order.payment_status = 'paid' and not v_payment.counted then
+                v_review := 'refund_of_other_payment';
+            elsif v_order.payment_status <> 'refunded'
+                  and (v_payment.counted
+                       or not backend.has_live_payment(v_order.order_id, p_payment_id)) then
+                v_order.order_status := 'refunded';
+                v_order.payment_status := 'refunded';
+            end if;
+        end case;
+    end if;
+
+    -- Too little in this payment, or a child: what arrived for the order in all of them counts.
+    if v_moves and v_status in ('finished', 'partially_paid')
+       and v_review in ('underpaid', 'partially_paid', 'child_payment') then
+        v_after := v_payment;
+        v_after.status := v_status;
+        v_after.parent_payment_id := coalesce(v_payment.parent_payment_id, v_parent_id);
+        v_after.pay_currency := coalesce(v_payment.pay_currency, lower(p_pay_currency));
+        v_after.pay_amount := v_pay_amount;
+        v_after.actually_paid := greatest(v_payment.actually_paid, v_paid);
+        v_after.price_amount := v_price_amount;
+        v_after.price_currency := v_price_currency;
+        v_after.outcome_amount := coalesce(backend.plain_amount(p_outcome_amount),
+                                           v_payment.outcome_amount);
+        v_after.outcome_currency := coalesce(lower(nullif(p_outcome_currency, '')),
+                                             v_payment.outcome_currency);
+        select c.amount, c.settles, c.main_payment_id
+          into v_credit, v_settles, v_counted_id
+          from backend.order_credit(v_order, v_after) as c;
+        if v_settles then
+            if v_order.payment_status <> 'paid' then
+                v_review := null;
+                v_note := case when v_credit > 1.01 * v_order.final_amount then 'overpaid' end;
+                select * into v_main
+                  from public.payments as p
+                 where p.payment_id = v_counted_id;
+                v_payment.counted := v_counted_id = p_payment_id;
+                v_order := backend.as_paid(v_order, v_counted_id, v_main.crypto_currency,
+                    coalesce(v_main.pay_amount, v_pay_amount), v_main.pay_address);
+            elsif v_credit <= 1.01 * v_order.final_amount or v_payment.counted then
+                v_review := null;
+            end if;
+            v_deliver := v_review is null;
+        end if;
+    end if;
+    -- Money that the order needed went back, in a payment that is not the counted one.
+    if v_moves and v_status = 'refunded' and v_order.payment_status = 'paid'
+       and v_review in ('child_payment', 'refund_of_other_payment') then
+        v_after := v_payment;
+        v_after.status := v_status;
+        if (select c.amount from backend.order_credit(v_order, v_payment) as c)
+               >= 0.99 * v_order.final_amount
+           and (select c.amount from backend.order_credit(v_order, v_after) as c)
+               < 0.99 * v_order.final_amount then
+            v_review := 'refunded_in_part';
+        end if;
+    end if;
+    v_deliver := v_deliver and v_order.delivery_status = 'pending'
+                 and v_order.payment_status = 'paid' and v_order.order_status = 'processing';
+
+    outcome := case
+        when v_review is not null then 'review'
+        when v_moves then 'applied'
+        else 'stale'
+    end;
+    if v_again and outcome <> 'applied' then
+        outcome := 'duplicate';             -- under review as before
+        order_id := v_order.order_id;
+        order_status := v_old_order_status;
+        payment_status := v_old_payment_status;
+        delivery_status := v_order.delivery_status;
+        return next;
+        return;
+    end if;
+
+    -- Store -------------------------------------------------------------------------------------
+    insert into public.payment_events as e
+        (payment_id, status, actually_paid, order_id, parent_payment_id, outcome, source, raw,
+         provider_updated_at)
+    values
+        (p_payment_id, v_status, v_paid, v_order.order_id, v_parent_id, outcome, p_source, p_raw,
+         p_provider_updated_at)
+    on conflict on constraint payment_events_effect_key do update
+       set order_id = excluded.order_id, outcome = excluded.outcome, state = 'done',
+           next_try_at = null, done_at = now()
+     where e.state <> 'done'
+        or e.outcome = 'order_not_found'
+        or (e.outcome = 'review' and excluded.outcome = 'applied')
+    returning e.id, e.last_error is not null into v_event_id, v_stored;
+    if v_event_id is null then
+        -- Another session stored the same event while this one waited for the lock.
+        outcome := 'duplicate';
+        order_id := v_order.order_id;
+        order_status := v_old_order_status;
+        payment_status := v_old_payment_status;
+        delivery_status := v_order.delivery_status;
+        return next;
+        return;
+    end if;
+
+    -- Act ---------------------------------------------------------------------------------------
+    if v_order.payment_status = 'paid' and v_old_payment_status <> 'paid' then
+        perform backend.uncount_others(v_order.order_id, coalesce(v_counted_id, p_payment_id));
+    end if;
+    if v_moves then
+        update public.payments as p
+           set status = v_status,
+               counted = v_payment.counted,
+               parent_payment_id = coalesce(p.parent_payment_id, v_parent_id),
+               invoice_id = coalesce(p.invoice_id, nullif(p_invoice_id, '')),
+               purchase_id = coalesce(p.purchase_id, nullif(p_purchase_id, '')),
+               pay_address = coalesce(p.pay_address, nullif(p_pay_address, '')),
+               pay_currency = coalesce(p.pay_currency, lower(p_pay_currency)),
+               pay_amount = v_pay_amount,
+               actually_paid = greatest(p.actually_paid, v_paid),
+               price_amount = v_price_amount,
+               price_currency = v_price_currency,
+               outcome_amount = coalesce(backend.plain_amount(p_outcome_amount), p.outcome_amount),
+               outcome_currency = coalesce(lower(nullif(p_outcome_currency, '')),
+                                           p.outcome_currency),
+               provider_updated_at = greatest(p.provider_updated_at, v_seen_at),
+               last_seen_at = now(),
+               updated_at = now()
+         where p.payment_id = p_payment_id;
+    elsif p_source = 'poll' then
+        update public.payments as p set last_seen_at = now() where p.payment_id = p_payment_id;
+    end if;
+
+    if v_moves and not v_child then
+        perform backend.book_payment(v_order, v_payment, v_status, v_review, v_paid, v_pay_amount,
+                                     v_price_amount, v_price_currency);
+    end if;
+    if v_settles then
+        perform backend.count_payment(v_order, v_counted_id);
+    end if;
+    if v_other.payment_id is not null then
+        perform backend.count_instead(v_order, v_other, p_payment_id);
+        if v_other.actually_paid > 1.01 * v_other.pay_amount then
+            perform backend.open_review('overpaid', v_order.order_id, v_other.payment_id,
+                jsonb_build_object('event', v_event_id, 'actually_paid', v_other.actually_paid,
+                    'pay_amount', v_other.pay_amount, 'final_amount', v_order.final_amount));
+        end if;
+    end if;
+
+    if v_review is not null then
+        perform backend.open_review(v_review, v_order.order_id, p_payment_id, jsonb_build_object(
+            'event', v_event_id, 'status', v_status, 'actually_paid', v_paid,
+            'pay_amount', v_pay_amount, 'pay_currency', lower(p_pay_currency),
+            'price_amount', v_price_amount, 'price_currency', v_price_currency,
+            'parent_payment_id', v_parent_id));
+    end if;
+    if v_status = 'refunded' and v_order.payment_status = 'refunded' and v_moves
+       and backend.has_account(v_order) then
+        perform backend.suspend_account(v_order.order_id);
+        v_note := 'refunded_after_delivery';
+    end if;
+    if v_review = 'refunded_in_part' then
+        perform backend.suspend_account(v_order.order_id);
+        delete from public.waiting_deliveries as w where w.order_id = v_order.order_id;
+    end if;
+    if v_order.payment_status = 'paid' and v_old_payment_status <> 'paid' then
+        perform backend.resolve_reviews(v_order.order_id,
+            array['underpaid', 'partially_paid', 'counted_payment_failed']
+                || case when v_settles then array['child_payment'] else '{}' end,
+            'answered by event ' || v_event_id || ': the order is paid');
+        if v_old_order_status = 'failed' then
+            perform backend.open_review('paid_late', v_order.order_id, p_payment_id,
+                jsonb_build_object('event', v_event_id, 'status', v_status));
+        end if;
+    end if;
+    if v_note is not null then
+        perform backend.open_review(v_note, v_order.order_id, p_payment_id, jsonb_build_object(
+            'event', v_event_id, 'status', v_status, 'actually_paid', v_paid,
+            'pay_amount', v_pay_amount, 'pay_currency', lower(p_pay_currency),
+            'credit', v_credit, 'final_amount', v_order.final_amount));
+    end if;
+    if v_stored then
+        perform backend.event_revived(p_payment_id, v_event_id);
+    end if;
+
+    if v_deliver then
+        v_result := backend.deliver_or_queue(v_order);
+        if v_result ->> 'success' = 'true' then
+            v_order.order_status := 'completed';
+            v_order.delivery_status := 'delivered';
+        end if;
+    end if;
+    if ((v_order.order_status, v_order.payment_status)
+            <> (v_old_order_status, v_old_payment_status)
+        or v_other.payment_id is not null)
+       and v_order.order_status <> 'completed' then
+        update public.orders as o
+           set order_status = v_order.order_status,
+               payment_status = v_order.payment_status,
+               paid_at = v_order.paid_at,
+               payment_provider = v_order.payment_provider,
+               payment_provider_id = v_order.payment_provider_id,
+               crypto_currency = v_order.crypto_currency,
+               crypto_amount = v_order.crypto_amount,
+               crypto_address = v_order.crypto_address
+         where o.id = v_order.id;
+    end if;
+
+    order_id := v_order.order_id;
+    order_status := v_order.order_status;
+    payment_status := v_order.payment_status;
+    delivery_status := v_order.delivery_status;
+    return next;
+end
+$$;
+comment on function backend.record_payment_event(text, text, text, text, text, text, text, text,
+        text, text, numeric, numeric, numeric, text, numeric, text, text) is
+    'Stores what the provider says about a payment exactly once and moves order, payment and '
+    'transaction forward; a sufficient "finished" delivers. Outcome applied, duplicate, stale, '
+    'review or order_not_found. Raises for no reason of business.';
+
+revoke all on all functions in schema backend from public;

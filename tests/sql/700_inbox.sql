@@ -1,0 +1,147 @@
+-- The inbox: stored is not done, and what is not done is finished or reported.
+begin;
+select plan(49);
+select make_user('ann');
+select make_order('ann', n) from generate_series(1, 20) as n;
+select make_stock(n::text) from generate_series(1, 9) as n;
+
+create function tests.store(
+    p_order  text,
+    p_payment text,
+    p_status text,
+    p_paid   numeric default 349,
+    p_error  text default 'SQLSTATE 55P03')
+returns text language sql as $$
+    select s.outcome
+    from backend.store_payment_event('ipn', '{"raw": true}', p_payment, null, null, null, p_order,
+        p_status, '0xabc', 'usdtbsc', 349, p_paid, 349, 'usd', 340, 'usdtbsc', null, p_error) as s
+$$;
+-- The clock moves on: everything that waits is due.
+create function tests.process()
+returns text language plpgsql as $$
+declare
+    v_result text;
+begin
+    update payment_events set next_try_at = now() - interval '1 s' where state = 'received';
+    select string_agg(p.payment_id || ' ' || p.status || ' ' || p.result, ',') into v_result
+      from backend.process_next_event() as p;
+    return v_result;
+end
+$$;
+create function tests.inbox(p_payment text)
+returns text language sql as $$
+    select string_agg(status || ' ' || state || coalesce(' ' || outcome, '') || ' ' || tries, ','
+                      order by id)
+    from payment_events where payment_id = p_payment
+$$;
+
+-- Stored
+select is(process(), null, 'nothing to do');
+select is(store('FFX000000001', 'a1', 'Finished'), 'stored', 'an event is stored');
+select is(inbox('a1'), 'finished received 1', 'as received');
+select is(state('FFX000000001'), 'pending/pending/pending', 'without effect');
+select is((select last_error from payment_events where payment_id = 'a1'), 'SQLSTATE 55P03',
+          'with the reason');
+select ok((select next_try_at > now() and outcome is null and done_at is null
+           from payment_events where payment_id = 'a1'), 'for a later try');
+select is(store('FFX000000001', 'a1', 'finished'), 'duplicate', 'once');
+select is((select count(*) from backend.process_next_event()), 0::bigint, 'not before its time');
+select is(process(), 'a1 finished applied', 'then it is applied');
+select is(state('FFX000000001'), 'completed/paid/delivered', 'with all that follows');
+select is(inbox('a1'), 'finished done applied 1', 'and done');
+select ok((select done_at is not null and next_try_at is null and raw = '{"raw": true}'
+           from payment_events where payment_id = 'a1'), 'its body as it came');
+select is(process(), null, 'once');
+select is(event('FFX000000001', 'a1', 'finished'), 'duplicate completed/paid/delivered',
+          'a repeat is a duplicate now');
+select is(store('FFX000000001', 'a1', 'finished'), 'duplicate', 'also for the store');
+
+-- A repeat of an event that is only stored
+select is(store('FFX000000002', 'b1', 'finished'), 'stored', 'stored, not done');
+select is(event('FFX000000002', 'b1', 'finished'), 'applied completed/paid/delivered',
+          'a repeat applies it');
+select is(inbox('b1'), 'finished done applied 1', 'one event, done');
+select is(process(), null, 'nothing is left');
+
+-- The arguments are kept digit by digit
+select is((select s.outcome from backend.store_payment_event('ipn', '{}', 'c1', null, null, 'pu1',
+    'FFX000000003', 'spending', '0xdef', 'BTC', 0.000000000000000001000, 0.000000000000000001000,
+    349.00, 'USD', 12345678901234567890.123456789, 'usdtbsc', '1752957872000', null) as s),
+    'stored', 'long figures');
+select is((select status || ' ' || last_error from payment_events where payment_id = 'c1'),
+          'sending not applied', 'spending is sending; there is always a reason');
+select is(process(), 'c1 sending applied', 'are applied');
+select rows_eq(
+    $$ select pay_amount::text, actually_paid::text, outcome_amount::text, price_currency,
+              purchase_id, pay_address, pay_currency, provider_updated_at
+       from payments where payment_id = 'c1' $$,
+    $$ values ('0.000000000000000001000', '0.000000000000000001000',
+               '12345678901234567890.123456789', 'usd', 'pu1', '0xdef', 'btc',
+               '2025-07-19 20:44:32+00'::timestamptz) $$,
+    'with every digit');
+
+-- The order of things
+select store('FFX000000004', 'd1', s, p)
+from (values ('waiting', 0), ('confirming', 0), ('finished', 349)) as t (s, p);
+select is(process() || ';' || process() || ';' || process(),
+          'd1 waiting applied;d1 confirming applied;d1 finished applied', 'the oldest first');
+select store('FFX000000005', 'd2', 'waiting', 0);
+select store('FFX000000005', 'd2', 'finished');
+update payment_events
+   set next_try_at = now() + case status when 'finished' then '-1 s' else '1 min' end::interval
+ where payment_id = 'd2';
+select is((select count(*) from backend.process_next_event()), 0::bigint,
+          'a younger event waits for an older one');
+update payment_events set tries = 2 where payment_id = 'd2' and status = 'waiting';
+select is((select status || ' ' || result from backend.process_next_event()), 'finished applied',
+          'but not for one that keeps failing');
+select is(process(), 'd2 waiting stale', 'which is late then');
+
+-- No order
+select is(store('FFX777777777', 'e1', 'finished'), 'stored', 'of an unknown order');
+select is(process(), 'e1 finished order_not_found', 'is looked for');
+select is(inbox('e1'), 'finished done order_not_found 1', 'and known as such');
+select is(reviews('FFX777777777'), 'order_not_found', 'by a human, too');
+
+-- What fails
+create function tests.fail()
+returns trigger language plpgsql as $$
+begin raise exception 'broken on purpose'; end $$;
+create trigger broken before update on orders
+    for each row when (new.order_id in ('FFX000000006', 'FFX000000007'))
+    execute function tests.fail();
+select store('FFX000000006', 'f1', 'finished');
+select is(process(), 'f1 finished failed', 'an event that fails');
+select is(inbox('f1'), 'finished received 2', 'has one more try behind it');
+select is((select last_error from payment_events where payment_id = 'f1'),
+          'P0001: broken on purpose', 'and says why');
+select ok((select next_try_at between clock_timestamp() + interval '1 s'
+                                  and clock_timestamp() + interval '3 s'
+           from payment_events where payment_id = 'f1'), 'is put off');
+select is((select count(*) from payments where payment_id = 'f1'), 0::bigint,
+          'nothing of the try is left');
+select is(string_agg(process(), ','), repeat('f1 finished failed,', 9) || 'f1 finished dead',
+          'twelve tries, then it is dead')
+from generate_series(1, 10);
+select is(process(), null, 'and left alone');
+select is(reviews('FFX000000006'), 'event_dead', 'a human is asked');
+select is((select detail ->> 'error' from reviews where kind = 'event_dead'),
+          'P0001: broken on purpose', 'with the reason');
+select is(backend.retry_event(-1) ->> 'error', 'Event not found', 'no such event');
+select is(backend.retry_event(id) ->> 'error', 'Event is done', 'a done event is not repeated')
+from payment_events where payment_id = 'a1';
+drop trigger broken on orders;
+select is(backend.retry_event(id) ->> 'success', 'true', 'a dead event is retried')
+from payment_events where payment_id = 'f1';
+select is((select description from admin_audit_log where action_type = 'RETRY_EVENT'),
+          'event put back into the inbox', 'which is written down');
+select is(process(), 'f1 finished applied', 'and takes effect');
+select is((select state from reviews where kind = 'event_dead'), 'resolved', 'which closes the review');
+select is((select max(extract(epoch from backend.retry_delay(n))) <= 375
+                  and min(extract(epoch from backend.retry_delay(n))) >= 0.75
+           from generate_series(1, 40) as n), true, 'no delay is longer than about five minutes');
+select is(event('FFX000000008', 'g1', 'finished'), 'applied completed/paid/delivered', 'stock left');
+select is((select state || ' ' || tries from payment_events where payment_id = 'g1'), 'done 1',
+          'the usual event is done at once');
+select * from finish();
+rollback;
