@@ -1,6 +1,7 @@
 /*
  * deliver-waiting: paid orders that found no stock get their account when there is one again.
- * One order per transaction, oldest payment first; no route, only a schedule.
+ * One order per transaction, oldest payment first.  Then the stock is looked at, and who runs low
+ * is noted once per level.  No route, only a schedule.
  */
 #include "db.h"
 #include "fn.h"
@@ -8,8 +9,28 @@
 
 #define MOST_PER_RUN 500
 
-static struct db_stmt deliver_next = {
-    .sql = "SELECT order_id FROM backend.deliver_next_waiting()", .kind = DB_WRITE};
+static struct db_stmt deliver_next = {.sql = "SELECT order_id FROM backend.deliver_next_waiting()",
+                                      .kind = DB_WRITE};
+
+static struct db_stmt check_stock = {
+    .sql = "SELECT account_size, platform_type, level, available FROM backend.check_stock()",
+    .kind = DB_WRITE};
+
+static enum err
+look_at_stock(struct fn_req *req)
+{
+    struct db_result *result;
+
+    TRY(db_query(req, &check_stock, DB_NO_PARAMS, &result));
+    for (int i = 0; i < db_rows(result); i++) {
+        const struct db_row row = db_row(result, i);
+
+        log_event(LOG_WARN, "stock_low", req->id, NULL, LOG_TEXT("account_size", db_text(&row, 0)),
+                  LOG_TEXT("platform_type", db_text(&row, 1)), LOG_TEXT("level", db_text(&row, 2)),
+                  LOG_TEXT("available", db_text(&row, 3)));
+    }
+    return ERR_OK;
+}
 
 static enum err
 deliver_waiting(struct fn_req *req)
@@ -19,19 +40,19 @@ deliver_waiting(struct fn_req *req)
 
         TRY(db_query(req, &deliver_next, DB_NO_PARAMS, &result));
         if (db_rows(result) == 0)
-            return ERR_OK;
+            break;
 
         const struct db_row row = db_row(result, 0);
         if (db_text(&row, 0) == NULL)
-            return ERR_OK;
+            break;
         log_event(LOG_INFO, "delivered", req->id, NULL, LOG_TEXT("order_id", db_text(&row, 0)));
     }
-    return ERR_OK;
+    return look_at_stock(req);
 }
 
 static const struct fn_spec spec = {
     .name = "deliver-waiting",
-    .summary = "Deliver paid orders that wait for stock",
+    .summary = "Deliver paid orders that wait for stock, and note stock that runs low",
     .timeout_ms = 30000,
     .every_ms = 1000,
     .run = deliver_waiting,

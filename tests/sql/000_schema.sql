@@ -8,6 +8,7 @@ select set_eq(
           'email_templates', 'orders', 'account_container', 'delivered_accounts',
           'waiting_deliveries', 'payment_transactions', 'payment_attempts', 'payments',
           'payment_events', 'reviews', 'webhook_debug_calls', 'schedules', 'admin_audit_log',
+          'shop_settings', 'stock_levels', 'stock_alerts',
           'outbox', 'payment_checks', 'reconciliation_runs', 'reconciliation_differences'],
     'the tables of the application');
 

@@ -17,6 +17,7 @@ values
     ('fn_test_delivery', 'test_delivery'),
     ('fn_webhook_debug', 'log_webhook_call'),
     ('fn_deliver_waiting', 'deliver_next_waiting'),
+    ('fn_deliver_waiting', 'check_stock'),
     ('fn_send_outbox', 'outbox_claim'),
     ('fn_send_outbox', 'outbox_sent'),
     ('fn_send_outbox', 'outbox_failed'),
@@ -136,6 +137,8 @@ select set_eq(
         ('authenticated', 'deliver_account_to_user'), ('service_role', 'deliver_account_to_user'),
         ('authenticated', 'get_available_accounts_count'),
         ('service_role', 'get_available_accounts_count'),
+        ('authenticated', 'resolve_review'), ('service_role', 'resolve_review'),
+        ('authenticated', 'inventory_report'), ('service_role', 'inventory_report'),
         ('authenticated', 'replay_outbox'), ('service_role', 'replay_outbox'),
         ('authenticated', 'reconciliation_report'), ('service_role', 'reconciliation_report'),
         ('authenticated', 'accept_difference'), ('service_role', 'accept_difference') $$,
@@ -154,8 +157,8 @@ select is_empty(
     $$ select c.relname, r.name, p.name
        from unnest(array['payments', 'payment_events', 'payment_attempts', 'waiting_deliveries',
                          'webhook_debug_calls', 'schedules', 'admin_audit_log', 'outbox',
-                         'payment_checks', 'reconciliation_runs', 'reconciliation_differences'])
-            as c (relname)
+                         'payment_checks', 'reconciliation_runs', 'reconciliation_differences', 'stock_levels',
+                         'stock_alerts']) as c (relname)
        cross join unnest(array['anon', 'authenticated', 'service_role']) as r (name)
        cross join unnest(array['insert', 'update', 'delete']) as p (name)
        where has_table_privilege(r.name, 'public.' || c.relname, p.name) $$,
