@@ -500,7 +500,10 @@ test('the provider takes the payment and hangs up: the retry goes on behind the 
   const { payment } = opened(await checkout(user, order));
   const provider = await providerState(order);
   assert.equal(provider.invoices.length, 1);
-  assert.equal(provider.payments.length, 2, 'the lost one and the shown one');
+  // The lost payment makes itself known by its first callback: when that is faster than the retry,
+  // it is the one that is shown; otherwise another is made.
+  assert.ok(provider.payments.length === 1 || provider.payments.length === 2, `${provider.payments.length} payments`);
+  assert.ok(provider.payments.some((p) => String(p.payment_id) === payment.payment_id), 'what is shown exists');
   assert.equal((await orderRow(order)).payment_provider_id, payment.payment_id);
   await control(payment.payment_id, 'pay');
   await untilState(order, 'completed/paid/delivered');
