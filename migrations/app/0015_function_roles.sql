@@ -3,7 +3,7 @@
 -- The roles cannot log in until the deployment gives each its password. They own nothing and have
 -- no right on any table: the functions are SECURITY DEFINER.
 
-create function pg_temp.cluster_do(p_sql text)
+create function backend.cluster_do(p_sql text)
 returns void
 language plpgsql
 as $$
@@ -23,48 +23,58 @@ begin
     raise exception 'could not run "%": another migration keeps changing the roles', p_sql;
 end
 $$;
+comment on function backend.cluster_do(text) is
+    'For migrations: runs a statement about roles while other databases of the cluster do the same.';
 
-do $$
+create function backend.make_program_role(
+    p_role     text,
+    p_settings text[] default array['statement_timeout=5s', 'lock_timeout=3s',
+                                    'idle_in_transaction_session_timeout=10s'])
+returns void
+language plpgsql
+as $$
 declare
-    v_role text;
     v_setting text;
-    v_settings constant text[] := array[
-        'statement_timeout=5s', 'lock_timeout=3s', 'idle_in_transaction_session_timeout=10s'];
 begin
-    if not exists (select from pg_roles where rolname = 'ffx_function') then
-        perform pg_temp.cluster_do('create role ffx_function nologin');
+    if not exists (select from pg_roles where rolname = p_role) then
+        perform backend.cluster_do(format('create role %I nologin', p_role));
     end if;
-    foreach v_role in array array[
-        'fn_create_crypto_payment', 'fn_payment_webhook', 'fn_check_payment_status',
-        'fn_test_delivery', 'fn_webhook_debug', 'fn_health', 'fn_deliver_waiting', 'fn_sandbox']
-    loop
-        if not exists (select from pg_roles where rolname = v_role) then
-            perform pg_temp.cluster_do(format('create role %I nologin', v_role));
-        end if;
+    if not exists (
+        select
+        from pg_auth_members as m
+        where m.roleid = 'ffx_function'::regrole and m.member = p_role::regrole)
+    then
+        perform backend.cluster_do(format('grant ffx_function to %I', p_role));
+    end if;
+    foreach v_setting in array p_settings loop
         if not exists (
             select
-            from pg_auth_members as m
-            where m.roleid = 'ffx_function'::regrole and m.member = v_role::regrole)
+            from pg_db_role_setting as d
+            where d.setrole = p_role::regrole
+              and d.setdatabase = 0
+              and v_setting = any (d.setconfig))
         then
-            perform pg_temp.cluster_do(format('grant ffx_function to %I', v_role));
+            perform backend.cluster_do(format('alter role %I set %s = %L', p_role,
+                split_part(v_setting, '=', 1), split_part(v_setting, '=', 2)));
         end if;
-        foreach v_setting in array v_settings loop
-            if not exists (
-                select
-                from pg_db_role_setting as d
-                where d.setrole = v_role::regrole
-                  and d.setdatabase = 0
-                  and v_setting = any (d.setconfig))
-            then
-                perform pg_temp.cluster_do(format('alter role %I set %s = %L', v_role,
-                    split_part(v_setting, '=', 1), split_part(v_setting, '=', 2)));
-            end if;
-        end loop;
     end loop;
 end
 $$;
+comment on function backend.make_program_role(text, text[]) is
+    'For migrations: the database role of a program, with its time limits; makes what is missing.';
 
-drop function pg_temp.cluster_do(text);
+do $$
+begin
+    if not exists (select from pg_roles where rolname = 'ffx_function') then
+        perform backend.cluster_do('create role ffx_function nologin');
+    end if;
+end
+$$;
+
+select backend.make_program_role(r)
+from unnest(array[
+    'fn_create_crypto_payment', 'fn_payment_webhook', 'fn_check_payment_status',
+    'fn_test_delivery', 'fn_webhook_debug', 'fn_health', 'fn_deliver_waiting', 'fn_sandbox']) as r;
 
 -- New functions may be run by everybody unless somebody says otherwise. Nobody may, then each
 -- role gets its own.

@@ -300,66 +300,11 @@ comment on function backend.retry_event(bigint) is
 -- The role of process-events, and the time limits of the webhook: the provider waits 3 s, in which
 -- the event must be applied or at least stored.
 
-create function pg_temp.cluster_do(p_sql text)
-returns void
-language plpgsql
-as $$
-begin
-    -- Roles belong to the cluster; another database may be migrated at the same moment.
-    for attempt in 1..50 loop
-        begin
-            execute p_sql;
-            return;
-        exception
-            when duplicate_object or unique_violation then
-                return;
-            when internal_error then        -- "tuple concurrently updated"
-                perform pg_sleep(0.05);
-        end;
-    end loop;
-    raise exception 'could not run "%": another migration keeps changing the roles', p_sql;
-end
-$$;
-
-create function pg_temp.program_role(p_role text, p_settings text[])
-returns void
-language plpgsql
-as $$
-declare
-    v_setting text;
-begin
-    if not exists (select from pg_roles where rolname = p_role) then
-        perform pg_temp.cluster_do(format('create role %I nologin', p_role));
-    end if;
-    if not exists (
-        select
-        from pg_auth_members as m
-        where m.roleid = 'ffx_function'::regrole and m.member = p_role::regrole)
-    then
-        perform pg_temp.cluster_do(format('grant ffx_function to %I', p_role));
-    end if;
-    foreach v_setting in array p_settings loop
-        if not exists (
-            select
-            from pg_db_role_setting as d
-            where d.setrole = p_role::regrole
-              and d.setdatabase = 0
-              and v_setting = any (d.setconfig))
-        then
-            perform pg_temp.cluster_do(format('alter role %I set %s = %L', p_role,
-                split_part(v_setting, '=', 1), split_part(v_setting, '=', 2)));
-        end if;
-    end loop;
-end
-$$;
-
-select pg_temp.program_role('fn_process_events', array[
+select backend.make_program_role('fn_process_events', array[
     'statement_timeout=5s', 'lock_timeout=3s', 'idle_in_transaction_session_timeout=10s']);
-select pg_temp.program_role('fn_payment_webhook', array[
+select backend.make_program_role('fn_payment_webhook', array[
     'statement_timeout=1500ms', 'lock_timeout=1s', 'idle_in_transaction_session_timeout=10s']);
 
-drop function pg_temp.program_role(text, text[]);
-drop function pg_temp.cluster_do(text);
 
 revoke all on all functions in schema backend from public;
 grant execute on function
