@@ -20,6 +20,8 @@ source "$clone/.deploy/services.sh"
 source "$clone/.deploy/demo.sh"
 # shellcheck source=.deploy/payments.sh
 source "$clone/.deploy/payments.sh"
+# shellcheck source=.deploy/credentials.sh
+source "$clone/.deploy/credentials.sh"
 
 # Set in the environment of a caller, these would reach into a system that is not theirs to steer.
 unset "${!PG@}" CDPATH
@@ -42,7 +44,8 @@ Usage: ./deploy.sh COMMAND [ARGUMENTS]
   deploy [NAME…]   rebuild functions (default: all) and replace them under load
   migrate          apply new migrations
   replay [ID…]     send mails again: by id, or --dead for all that were given up
-  psql [ARGS…]     psql as the owner of the database
+  psql [ARGS…]     psql as the owner of the database, with the keys of trading passwords
+  rotate-keys      store all trading passwords under a new key
   test [LEVEL…]    lint unit sql fuzz e2e e2e-asan (default: all)
   help [COMMAND]   this text, or the text of one command
 
@@ -118,6 +121,17 @@ TEXT
     psql) cat <<'TEXT' ;;
 Usage: ./deploy.sh psql [ARGUMENTS]
 psql as the owner of this system's database; arguments go to psql, for example -c 'select 1'.
+The session has the keys of the stored trading passwords: accounts are inserted with their plain
+passwords, which are encrypted at once, and shown by
+  select login_id, reveal_credential(container_account_id, 'password', password)
+    from delivered_accounts where order_id = 'FFX…'            -- account_container: id instead
+which is recorded in credential_reveals.
+TEXT
+    rotate-keys) cat <<'TEXT' ;;
+Usage: ./deploy.sh rotate-keys
+Makes a new key for the stored trading passwords, gives it to the functions, stores every password
+under it and says how far it is, then retires the old key.  Interrupted, it goes on where it was
+when it is called again.
 TEXT
     test) cat <<'TEXT' ;;
 Usage: ./deploy.sh test [LEVEL…]
@@ -466,7 +480,7 @@ cmd_replay() {
 
 cmd_psql() {
     settings_load
-    exec psql -d "${settings[DATABASE_URL]}" "$@"
+    with_credential_keys psql -d "${settings[DATABASE_URL]}" "$@"
 }
 
 cmd_deploy() {
@@ -504,9 +518,9 @@ main() {
     local command=${1:-help}
     (($# == 0)) || shift
     case $command in
-    up | down | status | logs | demo | payment | reconcile | migrate | replay | psql | deploy | test)
+    up | down | status | logs | demo | payment | reconcile | migrate | replay | psql | rotate-keys | deploy | test)
         if [[ ${1:-} == --help ]]; then usage_of "$command" && return 0; fi
-        "cmd_$command" "$@"
+        "cmd_${command//-/_}" "$@"
         ;;
     help | --help | -h) usage_of "${1:-}" ;;
     *)

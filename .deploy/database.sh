@@ -13,6 +13,12 @@ database_url() { # ROLE [PASSWORD]
 
 owner_psql() { psql -XqAt -v ON_ERROR_STOP=1 -d "${settings[DATABASE_URL]}" "$@"; }
 
+# with_credential_keys COMMAND…: its sessions may store and show trading passwords.  What a staff
+# member types may hold one, so that no failed statement is written to the server's log.
+with_credential_keys() {
+    PGOPTIONS="-c ffx.credential_keys=${settings[CREDENTIAL_KEYS]} -c log_min_error_statement=panic -c log_min_duration_statement=-1" "$@"
+}
+
 # cluster_init DATA_DIR LOG [initdb options]: made aside and renamed, so that an interrupted first
 # start leaves nothing half made.
 cluster_init() {
@@ -88,7 +94,7 @@ database_make() {
 database_migrate() {
     local arguments=("${settings[DATABASE_URL]}")
     [[ ! -d $clone/functions/sandbox ]] || arguments+=(--with-sandbox)
-    "$clone/migrations/migrate" "${arguments[@]}"
+    with_credential_keys "$clone/migrations/migrate" "${arguments[@]}"
 }
 
 # Every function logs in as its own role with its own password.  Statements come on standard
@@ -112,7 +118,7 @@ database_logins() {
 # Sample stock on the first start: a few accounts of every size and platform, plainly not real.
 database_seed() {
     [[ ! -e $FFX_HOME/seeded ]] || return 0
-    owner_psql <<-'SQL'
+    with_credential_keys owner_psql <<-'SQL'
 		insert into public.account_container
 		       (account_size, platform_type, server_name, login_id, password, investor_password, notes)
 		select s.size, p.platform, 'FlashFundX-Demo',

@@ -10,7 +10,7 @@ as_customer() {
     local sql=$1
     shift
     # The two settings answer with a row each; only the statement's own rows are wanted.
-    owner_psql -v claims="$demo_claims" "$@" <<-SQL
+    with_credential_keys owner_psql -v claims="$demo_claims" "$@" <<-SQL
 		begin;
 		select set_config('request.jwt.claims', :'claims', true) \gset ignored_
 		set local role authenticated;
@@ -146,7 +146,9 @@ cmd_demo() {
     demo_wait
     demo_step "6. The customer's dashboard reads the delivered account (row level security)"
     row=$(as_customer "select json_build_object('order_id', order_id, 'server_name', server_name, 'login_id', login_id,
-            'password', password, 'investor_password', investor_password, 'account_type', account_type,
+            'password', public.reveal_credential(container_account_id, 'password', password),
+            'investor_password', public.reveal_credential(container_account_id, 'investor_password', investor_password),
+            'account_type', account_type,
             'account_size', account_size, 'platform_type', platform_type, 'current_phase', current_phase)
           from public.delivered_accounts where order_id = :'order';" -v order="$demo_order_id")
     [[ $row ]] || die "the order is delivered, but the customer does not see the account"

@@ -26,7 +26,12 @@ setting_default() { # NAME VALUE
 
 setting_replace() { # NAME VALUE
     settings[$1]=$2
-    sed "s|^$1=.*|$1=$2|" "$(settings_file)" | write_if_changed "$(settings_file)"
+    local line
+    # No sed: a secret must not show in its arguments.
+    while IFS= read -r line; do
+        [[ $line != "$1="* ]] || line=$1=$2
+        printf '%s\n' "$line"
+    done <"$(settings_file)" | write_if_changed "$(settings_file)"
 }
 
 # An HS256 token over the claims; the secret goes through the environment, never through argv.
@@ -68,6 +73,7 @@ settings_make() {
     setting_default NOWPAYMENTS_SANDBOX_API_KEY "$(provider_key)"
     setting_default NOWPAYMENTS_SANDBOX_API_URL "http://127.0.0.1:$port/sandbox/v1"
     setting_default NOWPAYMENTS_IPN_SECRET "$(random_hex 16)"
+    setting_default CREDENTIAL_KEYS "k1:$(random_hex 32)"
     setting_default RUN_DIR "$FFX_HOME/run"
     base_url=http://127.0.0.1:$port
 }

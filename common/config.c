@@ -162,6 +162,27 @@ check_secret32(const char *text)
     return strlen(text) < 32 ? "must have 32 characters or more" : check_text(CFG_MAX, text);
 }
 
+/* As backend.credential_keys() of the database reads them. */
+static const char *
+check_keys(const char *text)
+{
+    static const char ids[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+
+    for (;;) {
+        const size_t id = strspn(text, ids);
+        const size_t digits = text[id] == ':' ? strspn(text + id + 1, "0123456789abcdef") : 0;
+
+        if (id == 0 || id > 16 || digits != 64)
+            break;
+        text += id + 1 + digits;
+        if (*text == '\0')
+            return NULL;
+        if (*text++ != ',')
+            break;
+    }
+    return "must be id:64 hex digits[,id:64 hex digits…]; an id is up to 16 letters a-z and digits";
+}
+
 static const char *
 check_bool(const char *text, int64_t *ret)
 {
@@ -219,6 +240,9 @@ check(enum config_id id, const char *text, int64_t *ret_number, struct buf *prob
         break;
     case CFG_SECRET32:
         wrong = check_secret32(text);
+        break;
+    case CFG_KEYS:
+        wrong = check_keys(text);
         break;
     }
     if (wrong == NULL)

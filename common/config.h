@@ -48,6 +48,7 @@
     X(CFG_SMTP_FROM,        "SMTP_FROM",        CFG_TEXT,   "",   false, "sender of all mails: address, or Name <address>; default no-reply@MAIL_DOMAIN") \
     X(CFG_RESEND_API_KEY,   "RESEND_API_KEY",   CFG_TEXT,   "",   true,  "key of resend.com; when set, mails go there and not to SMTP_HOST") \
     X(CFG_RESEND_API_URL,   "RESEND_API_URL",   CFG_URL,    "https://api.resend.com", false, "base URL of Resend's API") \
+    X(CFG_CREDENTIAL_KEYS,  "CREDENTIAL_KEYS",  CFG_KEYS,   NULL, true,  "keys of the stored trading passwords: id:64 hex digits[,id:…], the current one first") \
     X(CFG_WORKERS,          "WORKERS",          CFG_INT,    "1",  false, "worker processes of this function, 1 to 64") \
     X(CFG_RUN_DIR,          "RUN_DIR",          CFG_TEXT,   "/run/flashfundx", false, "folder of sockets, metrics and rate-limit tables") \
     X(CFG_RATE_LIMIT,       "RATE_LIMIT",       CFG_BOOL,   "true", false, "false: no rate limits (load tests)") \
@@ -61,7 +62,7 @@ enum config_id {
         CFG_MAX,
 };
 
-enum config_kind { CFG_TEXT, CFG_URL, CFG_INT, CFG_BOOL, CFG_SECRET32 };
+enum config_kind { CFG_TEXT, CFG_URL, CFG_INT, CFG_BOOL, CFG_SECRET32, CFG_KEYS };
 
 struct config_entry {
     const char *env;

@@ -16,6 +16,12 @@ void crypto_sha256(struct str data, uint8_t ret[SHA256_BYTES]);
 void crypto_hmac_sha256(struct str key, struct str data, uint8_t ret[SHA256_BYTES]);
 void crypto_hmac_sha512(struct str key, struct str data, uint8_t ret[SHA512_BYTES]);
 
+/* AES-256 in CBC mode with PKCS #7 padding.  `ret` has room for `len` bytes.  False: not whole blocks,
+ * or wrong padding; check a MAC before. */
+NODISCARD bool crypto_aes256_cbc_decrypt(const uint8_t key[32], const uint8_t iv[16],
+                                         const uint8_t *data, size_t len, uint8_t *ret,
+                                         size_t *ret_len);
+
 /* Equal in time that depends only on the lengths. */
 bool crypto_equal(const void *a, size_t a_len, const void *b, size_t b_len);
 

@@ -4,6 +4,7 @@
  * lease of the claim has run out.
  */
 #include "config.h"
+#include "credentials.h"
 #include "db.h"
 #include "fn.h"
 #include "log.h"
@@ -55,8 +56,14 @@ send_claimed(struct fn_req *req, const struct db_row *mail, const char **ret_pro
     const struct json *variables = NULL;
     int64_t created_s = 0;
 
-    if (db_text(mail, COL_VARIABLES) != NULL)
-        TRY(json_parse(req->arena, &req->fail, db_str(mail, COL_VARIABLES), &variables));
+    if (db_text(mail, COL_VARIABLES) != NULL) {
+        struct str words;
+        const char *sealed = credentials_open(req->arena, db_str(mail, COL_VARIABLES), &words);
+
+        if (sealed != NULL)
+            return fail_detail(&req->fail, ERR_INTERNAL, "%s", sealed);
+        TRY(json_parse(req->arena, &req->fail, words, &variables));
+    }
     MUST(num_i64(db_str(mail, COL_CREATED_S), &created_s));
     const struct mail_message message = {
         .message_id = db_text(mail, COL_MESSAGE_ID),
@@ -132,7 +139,7 @@ send_outbox(struct fn_req *req)
     return ERR_OK;
 }
 
-static const enum config_id settings[] = {CFG_FRONTEND_URL, CFG_MAX};
+static const enum config_id settings[] = {CFG_FRONTEND_URL, CFG_CREDENTIAL_KEYS, CFG_MAX};
 
 static const struct fn_spec spec = {
     .name = "send-outbox",

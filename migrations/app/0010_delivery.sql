@@ -121,8 +121,6 @@ begin
         'delivered_account_id', v_delivered_id,
         'account_details', jsonb_build_object(
             'login_id', v_account.login_id,
-            'password', v_account.password,
-            'investor_password', v_account.investor_password,
             'server_name', v_account.server_name,
             'platform_type', p_order.platform_type,
             'account_size', trim_scale(p_order.account_size),
@@ -133,7 +131,8 @@ end
 $$;
 comment on function backend.deliver_locked_order(public.orders) is
     'Hands the oldest matching account to a paid order. The caller holds the order''s row lock and '
-    'passes the row; its payment columns are written with the delivery.';
+    'passes the row; its payment columns are written with the delivery. The answer has no passwords '
+    '(see with_credentials).';
 
 create function backend.try_delivery(p_order public.orders)
 returns jsonb
@@ -206,7 +205,7 @@ begin
     if not found then
         return jsonb_build_object('success', false, 'error', 'Order not found');
     end if;
-    return backend.deliver_locked_order(v_order);
+    return backend.with_credentials(backend.deliver_locked_order(v_order));
 end
 $$;
 comment on function public.deliver_account_to_user(text, uuid) is

@@ -60,7 +60,7 @@ begin
     result := backend.delivery_checks(v_order);
 
     if p_deliver then
-        v_delivery := backend.try_delivery(v_order);
+        v_delivery := backend.with_credentials(backend.try_delivery(v_order));
         insert into public.admin_audit_log
             (admin_email, action_type, table_name, record_id, new_values, description)
         values

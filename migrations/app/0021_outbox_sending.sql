@@ -42,19 +42,25 @@ comment on function backend.outbox_bury(uuid, text) is 'Gives a mail up; a repla
 
 create function backend.outbox_credentials(p_mail public.outbox)
 returns jsonb
-language sql stable
+language plpgsql volatile
 as $$
+begin
     -- Read at this moment, for this mail only; null when the account may not be used any more.
-    select jsonb_build_object(
-        'server_name', d.server_name,
-        'login_id', d.login_id,
-        'password', d.password,
-        'investor_password', coalesce(d.investor_password, ''))
-    from public.delivered_accounts as d
-    where d.id = p_mail.delivered_account_id and d.account_status = 'active'
+    return (
+        select jsonb_build_object(
+            'server_name', d.server_name,
+            'login_id', d.login_id,
+            'password', backend.reveal(
+                d.container_account_id, 'password', d.password, 'mail ' || p_mail.id),
+            'investor_password', coalesce(backend.reveal(
+                d.container_account_id, 'investor_password', d.investor_password,
+                'mail ' || p_mail.id), ''))
+        from public.delivered_accounts as d
+        where d.id = p_mail.delivered_account_id and d.account_status = 'active');
+end
 $$;
 comment on function backend.outbox_credentials(public.outbox) is
-    'The credentials a delivery mail shows, from delivered_accounts.';
+    'The credentials a delivery mail shows, from delivered_accounts; the sender opens the passwords.';
 
 create function backend.outbox_claim(p_count integer, p_domain text, p_dashboard_url text)
 returns table (

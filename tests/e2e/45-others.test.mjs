@@ -12,6 +12,7 @@ import { call, invoke } from './lib/http.mjs';
 import { ipnBody, postIpn } from './lib/ipn.mjs';
 import {
   addStock,
+  credentials,
   delivered,
   makeAdmin,
   makeOrder,
@@ -113,8 +114,8 @@ test('test-delivery: deliver true delivers, once, and shows the credentials', as
   assert.equal(await orderState(sale.order), 'completed/paid/delivered');
   const [account] = await delivered(sale.order);
   assert.equal(result.delivered_account_id, account.id);
-  for (const key of ['login_id', 'password', 'investor_password', 'server_name'])
-    assert.equal(result.account_details[key], account[key]);
+  for (const [key, value] of Object.entries(await credentials(sale.order)))
+    assert.equal(result.account_details[key], value);
 
   const again = (await testDelivery({ orderId: sale.order.order_id, deliver: true })).json.tests
     .delivery_function_test;

@@ -9,7 +9,7 @@ import { as, row, rows, value } from './lib/db.mjs';
 import { invoke } from './lib/http.mjs';
 import { ipnBody, postIpn } from './lib/ipn.mjs';
 import { resendMock, smtpServer } from './lib/mail.mjs';
-import { addStock, delivered, makeAdmin, makeOrder, makeSale, makeUser, untilState } from './lib/shop.mjs';
+import { addStock, credentials, delivered, makeAdmin, makeOrder, makeSale, makeUser, untilState } from './lib/shop.mjs';
 import { anonKey, deploy, home, killWorkers, log, serviceKey } from './lib/system.mjs';
 import { mint, userClaims } from './lib/tokens.mjs';
 import { until } from './lib/wait.mjs';
@@ -77,7 +77,8 @@ test('without a provider mails go to the log only, and email_sent says so', asyn
   assert.equal(account.email_sent, false);
   const text = log('send-outbox');
   assert.ok(text.includes('"mail_spooled"') && text.includes(m.message_id));
-  for (const secret of [account.password, account.investor_password, account.login_id])
+  const { password, investor_password: investor, login_id: login } = await credentials(order);
+  for (const secret of [password, investor, login, account.password])
     assert.ok(!text.includes(secret), 'no credentials in the log');
 });
 
@@ -159,14 +160,14 @@ test('by SMTP', async (t) => {
     assert.equal(got.length, 2);
     const delivery = got.find((one) => one.headers['message-id'] === `<${m.id}@shop.example>`);
     const [account] = await delivered(order);
+    const shown = await credentials(order);
     assert.equal(account.container_account_id, stock[0]);
     assert.equal(delivery.from, 'shop@example.com');
     assert.equal(delivery.headers.from, '"The Shop" <shop@example.com>');
     assert.equal(delivery.headers.to, `<${user.email}>`);
     assert.equal(delivery.subject, 'Your FlashFundX 2-Step account is ready');
     for (const part of [delivery.text, delivery.html])
-      for (const word of [account.login_id, account.password, account.investor_password, account.server_name])
-        assert.ok(part.includes(word));
+      for (const word of Object.values(shown)) assert.ok(part.includes(word));
     assert.ok(delivery.html.includes('Hello &lt;b&gt;Eve &amp; &quot;Zoë&quot;&lt;/b&gt;,'));
     assert.ok(delivery.text.includes('Hello <b>Eve & "Zoë"</b>,'));
     assert.ok(!/\{\{|\}\}/.test(delivery.html + delivery.text));
@@ -174,7 +175,7 @@ test('by SMTP', async (t) => {
     assert.equal(account.email_sent, true);
     assert.ok(account.email_sent_at >= account.delivered_at);
     assert.match(m.provider_id, /^250 2\.0\.0 queued/);
-    for (const secret of [account.password, account.login_id, 'mail-password-1'])
+    for (const secret of [shown.password, account.password, account.login_id, 'mail-password-1'])
       assert.ok(!log('send-outbox').includes(secret));
     assert.equal(
       await value('select count(*)::int from public.outbox as m where m::text like $1', [`%${account.login_id}%`]),

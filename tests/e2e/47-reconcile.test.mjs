@@ -11,6 +11,7 @@ import { clearFaults, control, fault, providerPayment, settled } from './lib/san
 import {
   attempts,
   checkout,
+  credentials,
   delivered,
   events,
   makeAdmin,
@@ -430,7 +431,8 @@ test('evidence: one payment from beginning to end, in order, without credentials
     '***',
     '***',
   ]);
-  for (const secret of [account.login_id, account.password, account.investor_password])
+  const { password, investor_password: investor } = await credentials(order);
+  for (const secret of [account.login_id, account.password, account.investor_password, password, investor])
     assert.ok(!got.text.includes(secret), 'no credentials');
 
   // By payment and by invoice: the same.
@@ -446,7 +448,7 @@ test('evidence: one payment from beginning to end, in order, without credentials
   assert.match(text.stdout, new RegExp(`^order ${order.order_id}: completed/paid/delivered`, 'm'));
   assert.match(text.stdout, /^\d{4}-\d\d-\d\dT[\d:.]+Z {2}transition .*to=finished/m);
   assert.match(text.stdout, /raw: \{"actually_paid"/);
-  assert.ok(!text.stdout.includes(account.password));
+  assert.ok(!text.stdout.includes(account.password) && !text.stdout.includes(password));
   const json = await deploy('payment', paymentId, '--json');
   assert.deepEqual(lasting(JSON.parse(json.stdout).entries), lasting(entries));
   const none = await deploy('payment', 'FFX000000000');

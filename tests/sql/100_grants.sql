@@ -140,6 +140,7 @@ select set_eq(
         ('authenticated', 'resolve_review'), ('service_role', 'resolve_review'),
         ('authenticated', 'inventory_report'), ('service_role', 'inventory_report'),
         ('authenticated', 'replay_outbox'), ('service_role', 'replay_outbox'),
+        ('authenticated', 'reveal_credential'), ('service_role', 'reveal_credential'),
         ('authenticated', 'reconciliation_report'), ('service_role', 'reconciliation_report'),
         ('authenticated', 'accept_difference'), ('service_role', 'accept_difference') $$,
     'what the data API may run in public');
@@ -157,8 +158,8 @@ select is_empty(
     $$ select c.relname, r.name, p.name
        from unnest(array['payments', 'payment_events', 'payment_attempts', 'waiting_deliveries',
                          'webhook_debug_calls', 'schedules', 'admin_audit_log', 'outbox',
-                         'payment_checks', 'reconciliation_runs', 'reconciliation_differences', 'stock_levels',
-                         'stock_alerts']) as c (relname)
+                         'payment_checks', 'reconciliation_runs', 'reconciliation_differences',
+                         'stock_levels', 'stock_alerts', 'credential_reveals']) as c (relname)
        cross join unnest(array['anon', 'authenticated', 'service_role']) as r (name)
        cross join unnest(array['insert', 'update', 'delete']) as p (name)
        where has_table_privilege(r.name, 'public.' || c.relname, p.name) $$,

@@ -42,8 +42,10 @@ select rows_eq(
     $$ select delivered_at = now(), paid_at from orders where order_id = 'FFX000000001' $$,
     $$ values (true, '2026-01-01Z'::timestamptz) $$, 'delivered_at is set, paid_at kept');
 select rows_eq(
-    $$ select user_id, order_id, login_id, password, investor_password, current_phase,
-              phase_status, challenge_status, phase_1_status, phase_2_status, live_status,
+    $$ select user_id, order_id, login_id,
+              backend.unseal(password, container_account_id, 'password'),
+              backend.unseal(investor_password, container_account_id, 'investor_password'),
+              current_phase, phase_status, challenge_status, phase_1_status, phase_2_status, live_status,
               account_status, email_sent
        from delivered_accounts $$,
     $$ select id('ann'), 'FFX000000001', 'old', 'pw-old', 'inv-old', 'challenge', 'active',
@@ -105,7 +107,7 @@ select throws_ok(
     $$ insert into delivered_accounts (user_id, order_id, container_account_id, account_type,
            account_size, platform_type, server_name, login_id, password, current_phase)
        select d.user_id, d.order_id, c.id, d.account_type, d.account_size, d.platform_type,
-              d.server_name, d.login_id, d.password, d.current_phase
+              d.server_name, d.login_id, c.password, d.current_phase
        from delivered_accounts as d, account_container as c
        where d.order_id = 'FFX000000001' and c.login_id = '25k' $$,
     '23505', null, 'an order never gets two accounts');

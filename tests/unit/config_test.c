@@ -201,6 +201,23 @@ secret_has_32_characters(void **state)
 }
 
 static void
+keys_have_ids(void **state)
+{
+#define KEY "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+    static const char *const wrong[] = {
+        "k1", "k1:", ":" KEY, KEY, "k1:" KEY "0", "k1:" KEY ",", "k1:" KEY ",," "k2:" KEY,
+        "k1:" KEY " ,k2:" KEY, "K1:" KEY, "k1:0" KEY, "abcdefghijklmnopq:" KEY, "k1:" KEY ",k2",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+        assert_null(strstr(refused(CFG_CREDENTIAL_KEYS, wrong[i]), "0011"));
+    accepted(CFG_CREDENTIAL_KEYS, "k1:" KEY);
+    accepted(CFG_CREDENTIAL_KEYS, "k2:" KEY ",k1:" KEY ",abcdefghijklmnop:" KEY);
+#undef KEY
+}
+
+static void
 integer_is_in_its_range(void **state)
 {
     (void)state;
@@ -418,6 +435,7 @@ main(void)
         TEST(url_has_no_trailing_slash),
         TEST(url_has_no_blanks),
         TEST(secret_has_32_characters),
+        TEST(keys_have_ids),
         TEST(integer_is_in_its_range),
         TEST(integer_fits_int32),
         TEST(integer_is_digits),

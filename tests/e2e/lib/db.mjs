@@ -9,6 +9,7 @@ const pool = new pg.Pool({
   user: role,
   host: decodeURIComponent(folder),
   database,
+  options: `-c ffx.credential_keys=${env.CREDENTIAL_KEYS}`, // as ./deploy.sh psql
   max: 8,
   allowExitOnIdle: true,
   idleTimeoutMillis: 1000,

@@ -115,5 +115,13 @@ export const reviews = async (order) =>
   );
 export const delivered = (order) =>
   rows('select * from public.delivered_accounts where order_id = $1', [order.order_id]);
+/** What an order's customer logs in with: {server_name, login_id, password, investor_password}, in clear. */
+export const credentials = (order) =>
+  row(
+    `select server_name, login_id, backend.unseal(password, container_account_id, 'password') as password,
+       backend.unseal(investor_password, container_account_id, 'investor_password') as investor_password
+     from public.delivered_accounts where order_id = $1`,
+    [order.order_id],
+  );
 export const waiting = (order) =>
   value('select count(*)::int from public.waiting_deliveries where order_id = $1', [order.order_id]);
