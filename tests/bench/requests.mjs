@@ -1,0 +1,108 @@
+// What is sent, ready for the wire: one file per piece of work, each request preceded by its length
+// in five digits.  Names follow from numbers as in fill.sql.
+import { createHmac } from 'node:crypto';
+import { closeSync, openSync, writeSync } from 'node:fs';
+
+const b64 = (value) => Buffer.from(value).toString('base64url');
+
+export const userId = (n) => `00000000-0000-4000-8000-${100_000_000_000 + n}`;
+export const orderId = (n) => `FFX${100_000_000 + n}`;
+export const paymentId = (n) => 6_000_000_000 + n;
+
+export function token(secret, user, now = Math.floor(Date.now() / 1000)) {
+  const text = `${b64('{"alg":"HS256","typ":"JWT"}')}.${b64(JSON.stringify({
+    iss: 'http://127.0.0.1/auth/v1', sub: userId(user), aud: 'authenticated', role: 'authenticated',
+    email: `user-${user}@example.com`, app_metadata: { provider: 'email', providers: ['email'] },
+    user_metadata: {}, iat: now, exp: now + 12 * 3600 }))}`;
+  return `${text}.${createHmac('sha256', secret).update(text).digest('base64url')}`;
+}
+
+/** Writes requests to a file, a megabyte at a time. */
+class Out {
+  constructor(path) {
+    this.file = openSync(path, 'w');
+    this.parts = [];
+    this.size = 0;
+  }
+
+  add(head, body = '') {
+    const length = body === '' ? '' : `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n`;
+    const text = `${head}Host: bench\r\n${length}\r\n${body}`;
+    this.parts.push(`${String(Buffer.byteLength(text)).padStart(5, '0')}${text}`);
+    this.size += text.length;
+    if (this.size > 1 << 20) this.flush();
+  }
+
+  flush() {
+    writeSync(this.file, this.parts.join(''));
+    this.parts = [];
+    this.size = 0;
+  }
+
+  close() {
+    this.flush();
+    closeSync(this.file);
+  }
+}
+
+/** Any address without anything. */
+export function plainRequests(path, address, count = 1000) {
+  const out = new Out(path);
+  for (let i = 0; i < count; i++) out.add(`GET ${address} HTTP/1.1\r\n`);
+  out.close();
+}
+
+/** W1: customers ask for their orders, any of those that `shop` has. */
+export function statusRequests(path, { secret, orders, users, count = 20_000 }) {
+  const out = new Out(path);
+  const tokens = new Map();
+  for (let i = 0; i < count; i++) {
+    const order = Math.floor(Math.random() * orders);
+    const user = order % users;
+    if (!tokens.has(user)) tokens.set(user, token(secret, user));
+    out.add(`GET /functions/v1/check-payment-status?orderId=${orderId(order)}&userId=${userId(user)} HTTP/1.1\r\n`
+      + `Authorization: Bearer ${tokens.get(user)}\r\n`);
+  }
+  out.close();
+}
+
+export const STATUSES = ['waiting', 'confirming', 'confirmed', 'sending', 'finished'];
+const BLOCK = 500; // orders whose callbacks come side by side; those of one order one after the other
+
+const callback = (n, status, price) => JSON.stringify({
+  actually_paid: status === 'waiting' ? 0 : 10.99726171, actually_paid_at_fiat: 0,
+  fee: { currency: 'usdtbsc', depositFee: 0.133779, serviceFee: 0.054332, withdrawalFee: 0 },
+  invoice_id: 5_000_000_000 + n, order_description: null, order_id: orderId(n), outcome_amount: 10.81189009,
+  outcome_currency: 'usdtbsc', parent_payment_id: null, pay_address: '0xa638a632134CdcfDf6c510965757f4963Cca5366',
+  pay_amount: 10.99726171, pay_currency: 'usdtbsc', payin_extra_id: null, payment_extra_ids: null,
+  payment_id: paymentId(n), payment_status: status, price_amount: price, price_currency: 'usd',
+  purchase_id: '4409335830', updated_at: 1_795_235_465_000 });
+
+/** W2: the five callbacks of each of `count` payments; signed as the provider signs (keys in order). */
+export function webhookRequests(path, { secret, first, count, price }) {
+  const out = new Out(path);
+  for (let block = first; block < first + count; block += BLOCK)
+    for (const status of STATUSES)
+      for (let n = block; n < Math.min(block + BLOCK, first + count); n++) {
+        const body = callback(n, status, price(n));
+        out.add(`POST /functions/v1/payment-webhook HTTP/1.1\r\nx-nowpayments-sig: ${
+          createHmac('sha512', secret).update(body).digest('hex')}\r\n`, body);
+      }
+  out.close();
+}
+
+/** W3: customers ask for the checkout of orders that have none yet. */
+export function checkoutRequests(path, { secret, first, count, users, product }) {
+  const out = new Out(path);
+  const tokens = new Map();
+  for (let n = first; n < first + count; n++) {
+    const user = n % users;
+    if (!tokens.has(user)) tokens.set(user, token(secret, user));
+    const p = product(n);
+    out.add(`POST /functions/v1/create-crypto-payment HTTP/1.1\r\nAuthorization: Bearer ${tokens.get(user)}\r\n`,
+      JSON.stringify({ orderId: orderId(n), userId: userId(user), accountType: p.account_type,
+        accountSize: Number(p.account_size), platformType: p.platform_type, cryptoCurrency: 'usdt_bsc',
+        amount: Number(p.price), finalAmount: Number(p.price) }));
+  }
+  out.close();
+}
