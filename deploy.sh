@@ -47,6 +47,7 @@ Usage: ./deploy.sh COMMAND [ARGUMENTS]
   psql [ARGS…]     psql as the owner of the database, with the keys of trading passwords
   rotate-keys      store all trading passwords under a new key
   test [LEVEL…]    lint unit sql fuzz e2e e2e-asan (default: all)
+  bench [OPTIONS]  measure a scratch system and what limits it
   help [COMMAND]   this text, or the text of one command
 
 Environment:
@@ -139,6 +140,7 @@ Levels, from cheap to dear: lint unit sql fuzz e2e e2e-asan.  Default: all of th
 Every level makes what it needs and removes it; a running system is not touched.
 The last line reads "tests: N passed, N failed".
 TEXT
+    bench) "$clone/tests/bench/run" --help ;;
     *) usage ;;
     esac
 }
@@ -514,11 +516,16 @@ cmd_test() {
     exec "$clone/tests/run" "$@"
 }
 
+cmd_bench() {
+    packages_ensure "${packages_up[@]}" "${packages_bench[@]}"
+    exec "$clone/tests/bench/run" "$@"
+}
+
 main() {
     local command=${1:-help}
     (($# == 0)) || shift
     case $command in
-    up | down | status | logs | demo | payment | reconcile | migrate | replay | psql | rotate-keys | deploy | test)
+    up | down | status | logs | demo | payment | reconcile | migrate | replay | psql | rotate-keys | deploy | test | bench)
         if [[ ${1:-} == --help ]]; then usage_of "$command" && return 0; fi
         "cmd_${command//-/_}" "$@"
         ;;
