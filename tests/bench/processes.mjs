@@ -57,8 +57,11 @@ export function parts(home) {
   return { cpu: () => each(cpuOf), pss: () => each(pssOf), pssOf: (name) => sum(pssOf, [name]), functions };
 }
 
-/** Share of both processors that is taken by whatever runs now, from two readings of /proc/stat. */
-export function machineLoad() {
+/** Microseconds that all processors were busy, and of them this program with the clients it started and awaited. */
+export function machine() {
   const [, ...t] = read('/proc/stat').split('\n')[0].split(/\s+/).map(Number);
-  return { idle: t[3] + t[4], all: t.slice(0, 8).reduce((a, b) => a + b, 0) };
+  const self = read('/proc/self/stat');
+  const fields = self.slice(self.lastIndexOf(')') + 2).split(' ').map(Number);
+  return { busy: (t.slice(0, 8).reduce((a, b) => a + b, 0) - t[3] - t[4]) * TICK_US,
+    clients: fields.slice(11, 15).reduce((a, b) => a + b, 0) * TICK_US };
 }

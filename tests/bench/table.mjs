@@ -14,7 +14,7 @@ export function medians(result, name) {
   return {
     rate: of((r) => r.rate), p50: of((r) => r.p50_ms), p99: of((r) => r.p99_ms), mean: of((r) => r.mean_ms), cpu,
     server: of((r) => r.cpu_us.function + r.cpu_us.nginx + r.cpu_us.postgres),
-    pss: of((r) => r.pss.function), idle: of((r) => r.idle),
+    pss: of((r) => r.pss.function), others: of((r) => r.others),
     bad: rounds.reduce((sum, r) => sum + (r.bad ?? 0) + (r.lost ?? 0), 0),
   };
 }
@@ -40,7 +40,7 @@ export function rowsOf(result) {
   return names.map((name) => ({ name, ...medians(result, name), ratio: LIMITS[name] && ratio(result, name, LIMITS[name]) }));
 }
 
-const HEAD = ['work', 'requests/s', 'p50 ms', 'p99 ms', 'function', 'nginx', 'PostgreSQL', 'server µs', 'PSS MB', 'of its limit'];
+const HEAD = ['work', 'requests/s', 'p50 ms', 'p99 ms', 'function', 'nginx', 'PostgreSQL', 'server µs', 'PSS MB', 'of its limit', 'others'];
 
 export function print(result) {
   const m = result.machine;
@@ -48,7 +48,7 @@ export function print(result) {
     `medians of ${result.sizes.rounds} rounds; ${result.sizes.connections} connections; ${result.sizes.orders} orders`, ''];
   const rows = rowsOf(result).map((r) => [LABELS[r.name] ?? r.name, number(r.rate), number(r.p50 ?? r.mean, 2), number(r.p99, 2),
     number(r.cpu.function, 1), number(r.cpu.nginx, 1), number(r.cpu.postgres, 1), number(r.server, 1),
-    number(r.pss / 2 ** 20, 1), number(r.ratio, 2) + (r.bad ? ` ${r.bad} failed` : '')]);
+    number(r.pss / 2 ** 20, 1), number(r.ratio, 2) + (r.bad ? ` ${r.bad} failed` : ''), `${number(r.others * 100)} %`]);
   out.push(...table([HEAD, ...rows]));
   const w3 = medians(result, 'W3'), alone = medians(result, 'provider');
   if (w3 && alone) out.push('', `W3 adds ${number(w3.p50 - 2 * alone.p50, 2)} ms to the provider's two answers of ${number(alone.p50, 2)} ms`);
