@@ -3,12 +3,13 @@ import { execFile, spawn } from 'node:child_process';
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 import { idle, openModel, slow } from './clients.mjs';
-import { machine as load, parts } from './processes.mjs';
+import { cpuOf, machine as load, parts } from './processes.mjs';
 import { checkoutRequests, plainRequests, statusRequests, token, orderId, userId, webhookRequests } from './requests.mjs';
 import { compare, print } from './table.mjs';
 
@@ -19,7 +20,8 @@ const ORDERS = 100_000, USERS = 10_000, STOCK = 200_000;
 const RECENT = ORDERS / 10; // those that wait for the payer: what customers ask about
 const ROUNDS = options.quick ? 2 : 5;
 const SECONDS = options.quick ? 2 : 4; // of one turn of work
-const LIMIT_SECONDS = options.quick ? 1 : 2; // of one turn of a limit
+const LIMIT_SECONDS = 3; // of one turn of a limit
+const WARM_SECONDS = 2;
 const CONNECTIONS = 64, CLIENTS = [8, 16, 32];
 const PROVIDER_MS = 50;
 
@@ -37,16 +39,23 @@ const work = (file) => join(home, 'bench', file);
 
 // ---- one turn ----
 
-/** Runs `what` and adds what the machine did meanwhile. */
+/**
+ * Runs `what` and adds what the machine did meanwhile.  What has to warm up first calls begin(pid) and
+ * end(pid), with the client's process, around the time that counts.
+ */
 async function metered(what) {
-  const before = { ...system.cpu(), ...load(), at: performance.now() };
-  const result = await what();
-  const after = { ...system.cpu(), ...load(), at: performance.now() };
+  const reading = (pid) => {
+    const { busy, clients } = load();
+    return { ...system.cpu(), busy, clients: clients + cpuOf(pid), at: performance.now() };
+  };
+  let before = reading(), after;
+  const result = await what({ begin: (pid) => { before = reading(pid); }, end: (pid) => { after = reading(pid); } });
+  after ??= reading();
   const used = (part) => after[part] - before[part];
   const own = used('function') + used('nginx') + used('postgres') + used('clients');
-  const [fn, nginx, postgres] = ['function', 'nginx', 'postgres'].map((part) => used(part) / result.requests);
+  const [fn, nginx, postgres, clients] = ['function', 'nginx', 'postgres', 'clients'].map((part) => used(part) / result.requests);
   return {
-    ...result, cpu_us: { function: fn, nginx, postgres },
+    ...result, cpu_us: { function: fn, nginx, postgres, clients },
     // the share of the machine that other programs took, which is what makes two runs differ
     others: Math.max(0, (used('busy') - own) / (used('at') * 1000 * cpus().length)),
   };
@@ -62,12 +71,26 @@ async function wrk(file, { seconds = SECONDS, connections = CONNECTIONS, again =
   return { ...result, rate: result.requests / result.seconds };
 }
 
-async function pgbench(script, url, clients, variables) {
-  const out = await run('pgbench', ['-n', '-M', 'prepared', '-c', String(clients), '-j', '2', '-T', String(LIMIT_SECONDS),
-    ...Object.entries(variables).flatMap(([name, value]) => ['-D', `${name}=${value}`]), '-f', join(here, script), url]);
-  const rate = Number(/^tps = ([\d.]+)/m.exec(out)[1]);
-  const requests = Number(/^number of transactions actually processed: (\d+)/m.exec(out)[1]);
-  return { rate, requests, mean_ms: Number(/^latency average = ([\d.]+)/m.exec(out)[1]) };
+/** New sessions first make their plans: the first seconds do not count. */
+function pgbench({ begin, end }, script, url, clients, variables) {
+  const child = spawn('pgbench', ['-n', '-M', 'prepared', '-c', String(clients), '-j', '2', '-P', '1',
+    '-T', String(WARM_SECONDS + LIMIT_SECONDS),
+    ...Object.entries(variables).flatMap(([name, value]) => ['-D', `${name}=${value}`]), '-f', join(here, script), url],
+  { stdio: ['ignore', 'ignore', 'pipe'] });
+  const seconds = [];
+  let said = '';
+  createInterface({ input: child.stderr }).on('line', (line) => {
+    const [, rate, ms] = /^progress: [\d.]+ s, ([\d.]+) tps, lat ([\d.]+) ms/.exec(line) ?? [];
+    if (!rate) said += `${line}\n`;
+    else if (seconds.push({ rate: Number(rate), ms: Number(ms) }) === WARM_SECONDS) begin(child.pid);
+    else if (seconds.length === WARM_SECONDS + LIMIT_SECONDS - 1) end(child.pid); // the last one may be cut short
+  });
+  return new Promise((resolve, reject) => child.once('close', (status) => {
+    const counted = seconds.slice(WARM_SECONDS, WARM_SECONDS + LIMIT_SECONDS - 1);
+    if (status !== 0 || counted.length === 0) reject(new Error(`pgbench ended with ${status}: ${said}`));
+    const requests = counted.reduce((sum, s) => sum + s.rate, 0);
+    resolve({ requests, rate: requests / counted.length, mean_ms: counted.reduce((sum, s) => sum + s.ms, 0) / counted.length });
+  }));
 }
 
 // ---- data that is used up ----
@@ -85,7 +108,7 @@ async function freshOrders(count, state) {
 let products;
 const product = (n) => products[n % products.length];
 const RAW = 'x'.repeat(700); // as long as a callback
-let webhookRate = 12_000; // guessed, then measured
+let webhookRate = 6_000; // guessed, then measured
 
 async function webhookTurn() {
   const count = Math.ceil((webhookRate * SECONDS * 1.6) / 5 / 500) * 500;
@@ -98,17 +121,17 @@ async function webhookTurn() {
   return result;
 }
 
-let webhookLimitRate = 15_000;
+let webhookLimitRate = 6_000;
 async function webhookLimit(clients) {
-  const perClient = Math.ceil((webhookLimitRate * LIMIT_SECONDS * 2) / 5 / clients / 50) * 50;
+  const perClient = Math.ceil((webhookLimitRate * (WARM_SECONDS + LIMIT_SECONDS) * 1.5) / 5 / clients / 50) * 50;
   const first = await freshOrders(perClient * clients, 'waiting');
   await sql('checkpoint');
-  const result = await metered(() => pgbench('webhook.sql', database('payment-webhook'), clients,
+  const result = await metered((meter) => pgbench(meter, 'webhook.sql', database('payment-webhook'), clients,
     { i: -1, first, per_client: perClient, raw: RAW }));
   const done = Number(await sql(`select count(*) from public.orders where order_id >= 'FFX${100_000_000 + first}'
     and order_id < 'FFX${100_000_000 + first + perClient * clients}' and order_status = 'completed'`));
   if (done === perClient * clients) throw new Error('pgbench ran out of payments');
-  webhookLimitRate = Math.max(webhookLimitRate, result.rate);
+  webhookLimitRate = result.rate;
   return result;
 }
 
@@ -134,8 +157,8 @@ const turns = {
   nginx: () => metered(() => wrk(work('empty.req'), { seconds: LIMIT_SECONDS })),
   fastcgi: () => metered(() => wrk(work('live.req'), { seconds: LIMIT_SECONDS })),
   W1: () => metered(() => wrk(work('status.req'))),
-  ...Object.fromEntries(CLIENTS.map((c) => [`W1 pgbench ${c}`, () => metered(() =>
-    pgbench('status.sql', database('check-payment-status'), c, { first: ORDERS - RECENT, last: ORDERS - 1, users: USERS }))])),
+  ...Object.fromEntries(CLIENTS.map((c) => [`W1 pgbench ${c}`, () => metered((meter) =>
+    pgbench(meter, 'status.sql', database('check-payment-status'), c, { first: ORDERS - RECENT, last: ORDERS - 1, users: USERS }))])),
   W2: webhookTurn,
   ...Object.fromEntries(CLIENTS.map((c) => [`W2 pgbench ${c}`, () => webhookLimit(c)])),
   provider: () => metered(() => wrkProvider()),

@@ -34,7 +34,7 @@ const TICK_US = 10_000; // USER_HZ is 100 on every Linux
  * Microseconds that a process and its descendants have run: the scheduler's own nanoseconds of all
  * that live, and what the first of them was told of those that ended (in hundredths of a second).
  */
-function cpuOf(root) {
+export function cpuOf(root) {
   if (!root) return 0;
   let us = 0;
   for (const pid of family(root))

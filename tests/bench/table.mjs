@@ -10,7 +10,7 @@ export function medians(result, name) {
   const rounds = result.rounds.map((round) => round[name]).filter(Boolean);
   if (rounds.length === 0) return undefined;
   const of = (pick) => (rounds.some((r) => pick(r) === undefined) ? undefined : median(rounds.map(pick)));
-  const cpu = Object.fromEntries(['function', 'nginx', 'postgres'].map((part) => [part, of((r) => r.cpu_us[part])]));
+  const cpu = Object.fromEntries(['function', 'nginx', 'postgres', 'clients'].map((part) => [part, of((r) => r.cpu_us[part])]));
   return {
     rate: of((r) => r.rate), p50: of((r) => r.p50_ms), p99: of((r) => r.p99_ms), mean: of((r) => r.mean_ms), cpu,
     server: of((r) => r.cpu_us.function + r.cpu_us.nginx + r.cpu_us.postgres),
@@ -19,11 +19,20 @@ export function medians(result, name) {
   };
 }
 
-/** Median over the rounds of a quantity's ratio within the same round; the limit is the best of several. */
-function ratio(result, name, limits) {
-  const each = result.rounds.filter((round) => round[name] && limits.every((l) => round[l]))
-    .map((round) => round[name].rate / Math.max(...limits.map((l) => round[l].rate)));
-  return each.length ? median(each) : undefined;
+const spent = (turn) => turn.cpu_us.function + turn.cpu_us.nginx + turn.cpu_us.postgres + turn.cpu_us.clients;
+
+/**
+ * Medians over the rounds of the ratio to the best of the limits in the same round: of the rates, and
+ * of the processor time that a request costs with its client, which says the same when nothing else
+ * runs on the machine and still says it when something does.
+ */
+function ratios(result, name, limits) {
+  const rounds = result.rounds.filter((round) => round[name] && limits.every((l) => round[l]));
+  if (rounds.length === 0) return {};
+  return {
+    ratio: median(rounds.map((round) => round[name].rate / Math.max(...limits.map((l) => round[l].rate)))),
+    ratioCpu: median(rounds.map((round) => Math.min(...limits.map((l) => spent(round[l]))) / spent(round[name]))),
+  };
 }
 
 const CLIENTS = [8, 16, 32];
@@ -37,10 +46,10 @@ const number = (value, digits = 0) => (value === undefined ? '' : value.toFixed(
 
 export function rowsOf(result) {
   const names = [...new Set(result.rounds.flatMap((round) => Object.keys(round)))];
-  return names.map((name) => ({ name, ...medians(result, name), ratio: LIMITS[name] && ratio(result, name, LIMITS[name]) }));
+  return names.map((name) => ({ name, ...medians(result, name), ...(LIMITS[name] && ratios(result, name, LIMITS[name])) }));
 }
 
-const HEAD = ['work', 'requests/s', 'p50 ms', 'p99 ms', 'function', 'nginx', 'PostgreSQL', 'server µs', 'PSS MB', 'of its limit', 'others'];
+const HEAD = ['work', 'requests/s', 'p50 ms', 'p99 ms', 'function', 'nginx', 'PostgreSQL', 'server µs', 'client', 'PSS MB', 'of limit: rate', 'CPU', 'others'];
 
 export function print(result) {
   const m = result.machine;
@@ -48,7 +57,7 @@ export function print(result) {
     `medians of ${result.sizes.rounds} rounds; ${result.sizes.connections} connections; ${result.sizes.orders} orders`, ''];
   const rows = rowsOf(result).map((r) => [LABELS[r.name] ?? r.name, number(r.rate), number(r.p50 ?? r.mean, 2), number(r.p99, 2),
     number(r.cpu.function, 1), number(r.cpu.nginx, 1), number(r.cpu.postgres, 1), number(r.server, 1),
-    number(r.pss / 2 ** 20, 1), number(r.ratio, 2) + (r.bad ? ` ${r.bad} failed` : ''), `${number(r.others * 100)} %`]);
+    number(r.cpu.clients, 1), number(r.pss / 2 ** 20, 1), number(r.ratio, 2) + (r.bad ? ` ${r.bad} failed` : ''), number(r.ratioCpu, 2), `${number(r.others * 100)} %`]);
   out.push(...table([HEAD, ...rows]));
   const w3 = medians(result, 'W3'), alone = medians(result, 'provider');
   if (w3 && alone) out.push('', `W3 adds ${number(w3.p50 - 2 * alone.p50, 2)} ms to the provider's two answers of ${number(alone.p50, 2)} ms`);
