@@ -30,7 +30,13 @@ select (row_number() over (order by p.account_size, p.account_type, f.platform) 
  order by 1;
 alter table bench.products add primary key (n);
 
--- The only place that knows how an account's secrets are stored.
+-- A stored password has the form of a sealed one and opens with no key: sealing two of them for every
+-- account would take minutes, and nothing that is measured opens one.
+create function bench.sealed(p_text text) returns text
+language sql immutable
+as $$ select 'ffx1.k1.' || left(repeat(md5(p_text), 3), 86) $$;
+
+-- The only place that fills the stock.
 create function bench.fill_stock(p_first bigint, p_count bigint, p_status text) returns void
 language sql
 as $$
@@ -38,7 +44,7 @@ as $$
         (id, account_size, platform_type, server_name, login_id, password, investor_password, status,
          reserved_for_order_id, reserved_at, created_at)
     select bench.account_id(g.n), p.account_size, p.platform_type, 'FlashFundX-Demo',
-           (10000000 + g.n)::text, substr(md5(g.n::text), 1, 12), substr(md5(g.n::text), 13, 12), p_status,
+           (10000000 + g.n)::text, bench.sealed('a' || g.n), bench.sealed('b' || g.n), p_status,
            case p_status when 'delivered' then 'FFX' || (100000000 + g.n) end,
            case p_status when 'delivered' then now() end,
            now() - interval '700 days' + g.n % 59000000 * interval '1 second'
