@@ -61,14 +61,19 @@ struct conn {
     uint64_t prepared;
     int64_t since_ms; /* start of the present state */
     bool stale;       /* close when the batch is done */
-    uint64_t attempt; /* which connecting this is: a lookup may outlast it */
+    bool not_replicated; /* the standby does not have the batch's commit */
+    uint64_t attempt;    /* which connecting this is: a lookup may outlast it */
+    unsigned host;       /* which of several it has got to */
+    struct db_addresses addresses;
 };
 
 static struct {
     bool started;
     int connection_max;
     bool prepare;
-    bool look_up; /* DATABASE_URL has host names */
+    bool look_up;     /* DATABASE_URL has host names */
+    bool several;     /* … or several hosts: */
+    unsigned at_host; /* the one that served last; connecting begins there */
     int64_t idle_ms;
     struct conn conns[CONNECTIONS_MAX];
     struct queue reads, writes;
@@ -94,6 +99,7 @@ start(void)
     db.prepare = config_int(CFG_DB_PREPARE) != 0;
     db.idle_ms = config_int(CFG_DB_IDLE_S) * 1000;
     db.look_up = db_resolve_needed(config_text(CFG_DATABASE_URL));
+    db.several = db.look_up || db_resolve_several(config_text(CFG_DATABASE_URL));
     db.reads.last = &db.reads.first;
     db.writes.last = &db.writes.first;
     db.flush.fn = flush;
@@ -266,8 +272,10 @@ conn_close(struct conn *c, const char *why)
         PQfinish(c->pg);
         c->pg = NULL;
     }
+    db_resolve_release(&c->addresses);
     c->prepared = 0;
     c->stale = false;
+    c->not_replicated = false;
     set_state(c, CONN_CLOSED);
     batch_end(c, why);
 }
@@ -323,15 +331,54 @@ connect_failed(struct conn *c)
     }
 }
 
+/* Where among several hosts libpq is with this connection. */
 static void
-ignore_notice(void *arg UNUSED, const char *message UNUSED)
+note_host(struct conn *c)
 {
+    if (c->addresses.hosts != NULL)
+        c->host =
+            db_resolve_which(&c->addresses, PQhost(c->pg), PQhostaddr(c->pg), PQport(c->pg));
+}
+
+/* This host hangs, or cannot do its work: go to the next one.  Connections that are in use end
+ * with what they do. */
+static void
+leave_host(const struct conn *c)
+{
+    if (!db.several)
+        return;
+    db.at_host = c->host + 1;
+    for (int i = 0; i < db.connection_max; i++) {
+        struct conn *other = &db.conns[i];
+
+        if (other->host != c->host)
+            continue;
+        if (other->state == CONN_IDLE)
+            conn_close(other, NULL);
+        else if (other->state == CONN_BUSY)
+            other->stale = true;
+    }
+}
+
+/* A commit that waits for a synchronous standby and is cancelled is reported as done, with a
+ * warning (01000, like any other) in the server's language: the function that gives it tells it. */
+static void
+notice(void *conn, const PGresult *r)
+{
+    struct conn *c = conn;
+    const char *from = PQresultErrorField(r, PG_DIAG_SOURCE_FUNCTION);
+
+    if (from != NULL && strcmp(from, "SyncRepWaitForLSN") == 0)
+        c->not_replicated = true;
 }
 
 static void
 connected(struct conn *c)
 {
     loop_timer_clear(&c->timer);
+    note_host(c);
+    db.at_host = c->host;
+    db_resolve_release(&c->addresses);
     if (PQsetnonblocking(c->pg, 1) != 0 || PQenterPipelineMode(c->pg) != 1) {
         connect_failed(c);
         return;
@@ -363,10 +410,11 @@ connect_step(struct conn *c)
         loop_watch(&c->watch, step == PGRES_POLLING_READING ? EPOLLIN : EPOLLOUT);
 }
 
-/* `a` (or NULL) overrides what the connection string says of hosts. */
+/* The lists of hosts, if there are any, override the connection string's. */
 static void
-connect_to(struct conn *c, const struct db_addresses *a)
+connect_to(struct conn *c)
 {
+    const struct db_addresses *a = c->addresses.hosts == NULL ? NULL : &c->addresses;
     const char *const keys[] = {
         "dbname", "fallback_application_name", a == NULL ? NULL : "host", "hostaddr", "port", NULL};
     const char *const values[] = {config_text(CFG_DATABASE_URL), "flashfundx",
@@ -378,7 +426,7 @@ connect_to(struct conn *c, const struct db_addresses *a)
         connect_failed(c);
         return;
     }
-    (void)PQsetNoticeProcessor(c->pg, ignore_notice, NULL);
+    (void)PQsetNoticeReceiver(c->pg, notice, c);
     c->watch.fd = PQsocket(c->pg);
     loop_watch(&c->watch, EPOLLOUT);
 }
@@ -389,16 +437,18 @@ look_up_and_connect(void *conn)
 {
     struct conn *c = conn;
     const uint64_t attempt = c->attempt;
-    struct db_addresses a = {.conninfo = config_text(CFG_DATABASE_URL)};
+    struct db_addresses a = {.conninfo = config_text(CFG_DATABASE_URL), .first = db.at_host};
 
     offload(db_resolve, &a);
-    if (c->state == CONN_CONNECTING && c->attempt == attempt) {
-        if (a.hosts == NULL)
-            connect_failed(c);
-        else
-            connect_to(c, &a);
+    if (c->state != CONN_CONNECTING || c->attempt != attempt) {
+        db_resolve_release(&a);
+        return;
     }
-    db_resolve_release(&a);
+    c->addresses = a;
+    if (a.hosts == NULL)
+        connect_failed(c);
+    else
+        connect_to(c);
 }
 
 static void
@@ -407,10 +457,15 @@ connect_start(struct conn *c)
     set_state(c, CONN_CONNECTING);
     c->attempt++;
     loop_timer_set(&c->timer, clock_ms() + CONNECT_TIMEOUT_MS);
-    if (db.look_up)
+    if (db.look_up) {
         co_start(look_up_and_connect, c);
-    else
-        connect_to(c, NULL);
+        return;
+    }
+    c->addresses =
+        (struct db_addresses){.conninfo = config_text(CFG_DATABASE_URL), .first = db.at_host};
+    if (db.several)
+        db_resolve(&c->addresses);
+    connect_to(c);
 }
 
 /* ---- sending ---- */
@@ -615,6 +670,29 @@ lost(struct conn *c)
         loop_at_end_of_turn(&db.flush);
 }
 
+/* The sync has been answered.  What only this server knows of is not done: if it is lost, and the
+ * standby takes its place, nobody has heard of it.  Whoever asks shall ask again. */
+static void
+batch_committed(struct conn *c)
+{
+    if (!c->not_replicated)
+        return;
+    c->not_replicated = false;
+    for (int i = 0; i < c->batch.count; i++) {
+        struct op *op = c->batch.ops[i];
+
+        if (op->failed || op->aborted)
+            continue;
+        PQclear(op->result);
+        op->result = NULL;
+        op->failed = true;
+        op->err = ERR_UNAVAILABLE;
+        (void)snprintf(op->detail, sizeof op->detail, "committed, but not on the standby");
+        metrics_add(METRIC_DB_ERRORS, 1);
+    }
+    leave_host(c);
+}
+
 static void
 receive(struct conn *c)
 {
@@ -638,10 +716,11 @@ receive(struct conn *c)
         if (PQresultStatus(r) == PGRES_PIPELINE_SYNC) {
             PQclear(r);
             loop_timer_clear(&c->timer);
+            batch_committed(c);
             set_state(c, CONN_IDLE);
             batch_end(c, NULL);
             if (c->stale)
-                conn_close(c, "stale plan");
+                conn_close(c, "stale plan, or host");
             loop_at_end_of_turn(&db.flush);
         } else {
             take_result(c, r);
@@ -677,10 +756,15 @@ conn_timer(struct loop_timer *t)
 {
     struct conn *c = CONTAINER_OF(t, struct conn, timer);
 
-    if (c->state == CONN_CONNECTING)
+    if (c->state == CONN_CONNECTING) {
+        if (c->pg != NULL) {
+            note_host(c);
+            leave_host(c);
+        }
         connect_failed(c);
-    else
+    } else {
         send_reads(); /* the shared connection has been busy for too long */
+    }
 }
 
 static void
@@ -709,6 +793,7 @@ give_up(struct op *op)
             if (c->batch.ops[k] == op) {
                 /* The server did not keep its own statement_timeout: it hangs, or the network
                  * does.  The op is freed with its batch. */
+                leave_host(c);
                 conn_close(c, "server did not answer in time");
                 loop_at_end_of_turn(&db.flush); /* for those who waited for this connection */
                 return;

@@ -9,6 +9,9 @@
  *  - A write owns its connection until its sync: it commits or fails alone.
  *  - Connections are opened when first needed, closed when idle, and reopened with back-off;
  *    while the server is away callers get ERR_UNAVAILABLE at once.
+ *  - Several hosts in DATABASE_URL are tried in turn, beginning with the one that served last; one
+ *    that says nothing for 2 s, or leaves a statement without an answer, is left for the next.
+ *  - A commit that the synchronous standby does not have is not a success: ERR_UNAVAILABLE.
  *  - A request whose connection is lost gets ERR_UNAVAILABLE: a write may or may not have
  *    happened, which is why every SQL function is safe to repeat.
  *  - Nothing lives longer than a transaction, so a transaction pooler may stand between.

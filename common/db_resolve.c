@@ -64,6 +64,18 @@ is_name(struct str host)
 }
 
 bool
+db_resolve_several(const char *conninfo)
+{
+    struct options o;
+
+    if (!read_options(conninfo, &o))
+        return false;
+    const bool several = strchr(o.host, ',') != NULL || strchr(o.hostaddr, ',') != NULL;
+    PQconninfoFree(o.all);
+    return several;
+}
+
+bool
 db_resolve_needed(const char *conninfo)
 {
     struct options o;
@@ -79,29 +91,30 @@ db_resolve_needed(const char *conninfo)
     return needed;
 }
 
-struct lists {
-    struct buf hosts, addresses, ports;
-    int count;
+struct entry {
+    struct str host, port;
+    char address[64];
+};
+
+struct list {
+    struct entry entries[ADDRESSES_MAX];
+    unsigned count;
 };
 
 static void
-add(struct lists *l, struct str host, const char *address, struct str port)
+add(struct list *l, struct str host, struct str address, struct str port)
 {
-    const char *comma = l->count == 0 ? "" : ",";
+    struct entry *e = &l->entries[l->count];
 
-    if (l->count == ADDRESSES_MAX)
+    if (l->count == ADDRESSES_MAX || address.len >= sizeof e->address)
         return;
-    buf_add_text(&l->hosts, comma);
-    buf_add_str(&l->hosts, host);
-    buf_add_text(&l->addresses, comma);
-    buf_add_text(&l->addresses, address);
-    buf_add_text(&l->ports, comma);
-    buf_add_str(&l->ports, port);
+    *e = (struct entry){.host = host, .port = port};
+    memcpy(e->address, address.ptr, address.len);
     l->count++;
 }
 
 static void
-look_up(struct lists *l, struct str host, struct str port)
+look_up(struct list *l, struct str host, struct str port)
 {
     const struct addrinfo wanted = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     struct addrinfo *found = NULL;
@@ -114,42 +127,99 @@ look_up(struct lists *l, struct str host, struct str port)
     for (const struct addrinfo *a = found; a != NULL; a = a->ai_next)
         if (getnameinfo(a->ai_addr, a->ai_addrlen, address, sizeof address, NULL, 0,
                         NI_NUMERICHOST) == 0)
-            add(l, host, address, port);
+            add(l, host, str_of(address), port);
     freeaddrinfo(found);
+}
+
+/* The lists as libpq pairs them: one host or hostaddr each, and one port for all or one for each. */
+static void
+read_list(const struct options *o, struct list *ret)
+{
+    const bool named = o->host[0] != '\0' || o->hostaddr[0] == '\0';
+    const char *hosts = named ? o->host : NULL;
+    const char *addresses = o->hostaddr[0] == '\0' ? NULL : o->hostaddr;
+    const char *ports = o->port;
+    struct str port = STR("");
+
+    while (hosts != NULL || addresses != NULL) {
+        struct str host = STR(""), address = STR("");
+
+        (void)next_piece(&hosts, &host);
+        (void)next_piece(&addresses, &address);
+        (void)next_piece(&ports, &port);
+        if (address.len == 0 && is_name(host))
+            look_up(ret, host, port);
+        else
+            add(ret, host, address, port);
+    }
+}
+
+/* Write the lists, from entry `first` on and round. */
+static bool
+write_lists(const struct list *l, unsigned first, struct db_addresses *ret)
+{
+    struct buf hosts, addresses, ports;
+
+    buf_init_heap(&hosts, LIST_MAX);
+    buf_init_heap(&addresses, LIST_MAX);
+    buf_init_heap(&ports, LIST_MAX);
+    for (unsigned i = 0; i < l->count; i++) {
+        const struct entry *e = &l->entries[(first + i) % l->count];
+        const char *comma = i == 0 ? "" : ",";
+
+        buf_add_text(&hosts, comma);
+        buf_add_str(&hosts, e->host);
+        buf_add_text(&addresses, comma);
+        buf_add_text(&addresses, e->address);
+        buf_add_text(&ports, comma);
+        buf_add_str(&ports, e->port);
+    }
+    if (hosts.overflow || addresses.overflow || ports.overflow) {
+        buf_release(&hosts);
+        buf_release(&addresses);
+        buf_release(&ports);
+        return false;
+    }
+    ret->hosts = hosts.ptr;
+    ret->addresses = addresses.ptr;
+    ret->ports = ports.ptr;
+    return true;
 }
 
 void
 db_resolve(void *addresses)
 {
     struct db_addresses *ret = addresses;
+    struct list l = {.count = 0};
     struct options o;
-    struct lists l = {.count = 0};
-    struct str host, port = STR("");
 
     if (!read_options(ret->conninfo, &o))
         return;
-    buf_init_heap(&l.hosts, LIST_MAX);
-    buf_init_heap(&l.addresses, LIST_MAX);
-    buf_init_heap(&l.ports, LIST_MAX);
-    /* One port stands for all hosts, or there is one for each. */
-    const char *ports = o.port;
-    for (const char *hosts = o.host; next_piece(&hosts, &host);) {
-        (void)next_piece(&ports, &port);
-        if (is_name(host))
-            look_up(&l, host, port);
-        else
-            add(&l, host, "", port);
-    }
+    read_list(&o, &l);
+    if (l.count > 0 && write_lists(&l, ret->first % l.count, ret))
+        ret->count = l.count;
     PQconninfoFree(o.all);
-    if (l.count == 0 || l.hosts.overflow || l.addresses.overflow || l.ports.overflow) {
-        buf_release(&l.hosts);
-        buf_release(&l.addresses);
-        buf_release(&l.ports);
-        return;
-    }
-    ret->hosts = l.hosts.ptr;
-    ret->addresses = l.addresses.ptr;
-    ret->ports = l.ports.ptr;
+}
+
+static bool
+same(struct str listed, const char *used)
+{
+    return listed.len == 0 || str_is(listed, used == NULL ? "" : used);
+}
+
+unsigned
+db_resolve_which(const struct db_addresses *a, const char *host, const char *address,
+                 const char *port)
+{
+    const char *hosts = a->hosts, *addresses = a->addresses, *ports = a->ports;
+    struct str h, ad, p;
+
+    for (unsigned i = 0; next_piece(&hosts, &h) && next_piece(&addresses, &ad) &&
+                         next_piece(&ports, &p);
+         i++)
+        if (same(h, host) && same(ad, address) && same(p, port))
+            return (a->first + i) % a->count;
+    return a->first;
 }
 
 void
@@ -158,4 +228,5 @@ db_resolve_release(struct db_addresses *a)
     free(a->hosts);
     free(a->addresses);
     free(a->ports);
+    *a = (struct db_addresses){.conninfo = a->conninfo};
 }
