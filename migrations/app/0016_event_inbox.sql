@@ -79,6 +79,24 @@ as $$
           and not (r.kind = 'event_dead' and r.resolution = 'accept'))
 $$;
 
+create function backend.await_standby()
+returns void
+language plpgsql
+as $$
+begin
+    -- A commit that waits for a synchronous standby can be given up (the client went away, the
+    -- backend was cancelled or killed): then it is visible here, and the standby does not have it.
+    -- A transaction that only finds it writes nothing and waits for nothing. This one writes, so
+    -- its commit waits for everything before it.
+    if current_setting('synchronous_standby_names') <> '' then
+        perform pg_logical_emit_message(true, 'flashfundx', '');
+    end if;
+end
+$$;
+comment on function backend.await_standby() is
+    'Makes this transaction''s commit wait until the synchronous standbys have what it has seen; '
+    'before saying of something found that it is safe.';
+
 create function backend.store_payment_event(
     p_source              text,
     p_raw                 text,
@@ -131,6 +149,9 @@ begin
             'outcome_currency', p_outcome_currency)))
     on conflict on constraint payment_events_effect_key do nothing;
     outcome := case when found then 'stored' else 'duplicate' end;
+    if not found then
+        perform backend.await_standby();
+    end if;
     return next;
 end
 $$;

@@ -287,9 +287,9 @@ declare
 begin
     v_rank := backend.payment_status_rank(v_status);
 
-    -- A repeat takes no lock and writes nothing, except that a poll has seen the payment. What was
-    -- only stored is no repeat: it takes effect now. Money that went to review is looked at again
-    -- as long as nobody decided on it: the order may have changed since.
+    -- A repeat takes no lock and changes nothing, except that a poll has seen the payment. What
+    -- was only stored is no repeat: it takes effect now. Money that went to review is looked at
+    -- again as long as nobody decided on it: the order may have changed since.
     select 'duplicate', o.order_id, o.order_status, o.payment_status, o.delivery_status,
            e.outcome = 'review' and v_status = 'finished' and o.payment_status <> 'paid'
            and o.order_status in ('pending', 'processing', 'failed')
@@ -305,6 +305,8 @@ begin
     if found and v_again is not true then
         if p_source = 'poll' then
             update public.payments as p set last_seen_at = now() where p.payment_id = p_payment_id;
+        else
+            perform backend.await_standby();
         end if;
         return next;
         return;

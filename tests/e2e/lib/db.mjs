@@ -5,16 +5,26 @@ import { env } from './system.mjs';
 
 // postgresql://ROLE@%2Ffolder%2Fof%2Fsocket/DATABASE
 const [, role, folder, database] = /^postgresql:\/\/([^@]+)@([^/]+)\/(.+)$/.exec(env.DATABASE_URL);
-const pool = new pg.Pool({
-  user: role,
-  host: decodeURIComponent(folder),
-  database,
-  options: `-c ffx.credential_keys=${env.CREDENTIAL_KEYS}`, // as ./deploy.sh psql
-  max: 8,
-  allowExitOnIdle: true,
-  idleTimeoutMillis: 1000,
-});
-pool.on('error', () => {}); // an idle connection lost when PostgreSQL is restarted on purpose
+const makePool = (server) => {
+  const made = new pg.Pool({
+    user: role,
+    database,
+    options: `-c ffx.credential_keys=${env.CREDENTIAL_KEYS}`, // as ./deploy.sh psql
+    max: 8,
+    allowExitOnIdle: true,
+    idleTimeoutMillis: 1000,
+    ...server,
+  });
+  made.on('error', () => {}); // an idle connection lost when PostgreSQL is restarted on purpose
+  return made;
+};
+let pool = makePool({ host: decodeURIComponent(folder) });
+/** From now on on another server, of the test's own: {host, port}. */
+export async function useServer(server) {
+  const old = pool;
+  pool = makePool(server);
+  await old.end();
+}
 
 /** All rows. bigint and numeric come as text. */
 export const rows = async (text, params = []) => (await pool.query(text, params)).rows;

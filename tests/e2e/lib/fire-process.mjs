@@ -56,7 +56,7 @@ export function firstFreeDescriptor(pid) {
 /** The soft limit of open descriptors of a running process. */
 export const limitDescriptors = (pid, count) => run('prlimit', ['--pid', String(pid), `--nofile=${count}:`]);
 
-const childrenOf = (pid) => {
+export const childrenOf = (pid) => {
   try {
     return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
   } catch {
