@@ -86,7 +86,7 @@ test('the standby is away', async (t) => {
   });
 
   await t.test('PostgreSQL reports a commit whose wait is cancelled as done: not so the function', async () => {
-    const other = await makeOrderOf(order);
+    const { order: other } = await makeSale();
     const [callback] = callbacksOf(other, ['finished']);
     const before = await waiting();
     const asked = timed(() => send(callback));
@@ -110,15 +110,6 @@ test('the standby is away', async (t) => {
     assert.equal(await value(`select count(*)::int from public.delivered_accounts where order_id = $1`, [order.order_id]), 1);
   });
 });
-
-/** Another order for the same customer and product. */
-async function makeOrderOf(order) {
-  const [made] = await rows(
-    `insert into public.orders (user_id, account_type, account_size, platform_type, amount, discount_amount, final_amount)
-     select user_id, account_type, account_size, platform_type, amount, discount_amount, final_amount
-       from public.orders where order_id = $1 returning *`, [order.order_id]);
-  return made;
-}
 
 test('the primary is killed under load and the standby promoted: nothing acknowledged is missing', async (t) => {
   t.diagnostic(`seed ${seed}`);

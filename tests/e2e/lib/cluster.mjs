@@ -36,20 +36,20 @@ export async function give(folder) {
 
 /** One server: its data, its log and its unix socket are in `folder`, which is PostgreSQL's own. */
 export class Cluster {
-  constructor(folder, port) {
-    Object.assign(this, { folder, port, data: join(folder, 'data'), logFile: join(folder, 'log') });
+  constructor(folder, port, data = join(folder, 'data')) {
+    Object.assign(this, { folder, port, data, logFile: join(folder, 'log') });
   }
 
-  static async #prepare(folder) {
+  static async #prepare(folder, data) {
     mkdirSync(folder, { recursive: true });
     chmodSync(folder, 0o700);
     await give(folder);
-    return new Cluster(folder, await freePort());
+    return new Cluster(folder, await freePort(), data);
   }
 
   /** A new one. Processes are killed here, machines are not: so what the kernel has is safe. */
-  static async make(folder, settings = {}, options = []) {
-    const self = await Cluster.#prepare(folder);
+  static async make(folder, settings = {}, { data, options = [] } = {}) {
+    const self = await Cluster.#prepare(folder, data);
     await run([...AS, `${BIN}/initdb`, '-D', self.data, '-U', 'postgres', '--encoding=UTF8', '--locale=C.UTF-8', '--no-sync', ...options]);
     writeFileSync(join(self.data, 'pg_hba.conf'),
       'local all postgres trust\nlocal replication postgres trust\nlocal all all scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n');
@@ -72,15 +72,34 @@ export class Cluster {
       Object.entries(settings).map(([name, value]) => `${name} = '${value}'\n`).join(''));
   }
 
-  async start({ shell = '' } = {}) {
+  #launch() {
     const log = openSync(this.logFile, 'a');
-    const words = [`${BIN}/postgres`, '-D', this.data, '-p', String(this.port), '-c', 'listen_addresses=127.0.0.1',
+    const [file, ...args] = [...AS, `${BIN}/postgres`, '-D', this.data, '-p', String(this.port), '-c', 'listen_addresses=127.0.0.1',
       '-c', `unix_socket_directories=${this.folder}`];
-    const [file, ...args] = [...AS, ...(shell ? ['sh', '-c', `${shell}; exec "$@"`, 'sh'] : []), ...words];
     this.process = spawn(file, args, { cwd: '/', stdio: ['ignore', log, log] });
     closeSync(log);
     this.process.on('error', () => {});
     this.exit = new Promise((resolve) => this.process.once('exit', resolve));
+  }
+
+  /** Start it, and whenever it ends, again, as a supervisor does; until `stop`. */
+  async supervise() {
+    this.supervised = true;
+    await this.start();
+    this.ends = 0;
+    this.watching = (async () => {
+      for (;;) {
+        await this.exit;
+        if (!this.supervised) return;
+        this.ends++;
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        this.#launch();
+      }
+    })();
+  }
+
+  async start() {
+    this.#launch();
     await until(() => {
       if (this.process.exitCode !== null) throw new Error(`PostgreSQL ended: ${this.log()}`);
       return this.ready();
@@ -117,6 +136,7 @@ export class Cluster {
   }
 
   async stop(signal = 'SIGQUIT') {
+    this.supervised = false;
     if (!this.process || this.process.exitCode !== null || this.process.signalCode !== null) return;
     this.freeze('SIGCONT');
     this.process.kill(signal);
