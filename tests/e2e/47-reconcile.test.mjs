@@ -7,7 +7,7 @@ import { beforeEach, test } from 'node:test';
 import { as, row, rows, value } from './lib/db.mjs';
 import { invoke } from './lib/http.mjs';
 import { ipnBody, postIpn } from './lib/ipn.mjs';
-import { clearFaults, control, fault, providerPayment, settled } from './lib/sandbox.mjs';
+import { clearFaults, control, fault, providerPayment, providerState, settled } from './lib/sandbox.mjs';
 import {
   attempts,
   checkout,
@@ -177,6 +177,21 @@ test('an attempt whose outcome nobody knows is closed, with its reason', async (
   assert.match((await attempts(sale.order))[0].detail, /closed after 24 hours/);
   // And the order can still be paid.
   assert.equal((await checkout(sale.user, sale.order)).status, 200);
+});
+
+test('an attempt whose outcome nobody knows is known when its payment is heard of', async () => {
+  const sale = await makeSale();
+  await fault('invoice-payment', 'drop');
+  assert.equal((await checkout(sale.user, sale.order)).status, 502);
+  const [lost] = (await providerState(sale.order)).payments;
+  await control(lost.payment_id, 'pay');
+  await untilState(sale.order, 'completed/paid/delivered');
+  await until(async () => (await attempts(sale.order))[0].state === 'open', 'the attempt is settled', { timeout: 20_000 });
+  const made = await attempts(sale.order);
+  assert.equal(made.length, 1);
+  assert.match(made[0].detail, new RegExp(`told of payment ${lost.payment_id}`));
+  assert.equal((await providerState(sale.order)).payments.length, 1, 'nothing was made twice');
+  assert.equal((await delivered(sale.order)).length, 1);
 });
 
 // ---- the comparison ----

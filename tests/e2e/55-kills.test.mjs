@@ -197,7 +197,7 @@ test('PostgreSQL is stopped and started in the middle of a run: same end state, 
   }, { times: 3 }));
 
 // Each callback once: a repeat would make good what an acknowledgement without a commit had lost.
-test('PostgreSQL dies without notice in the middle of a run: what was acknowledged is there', (t) =>
+test('PostgreSQL is killed with -9 in the middle of a run: what was acknowledged is there', (t) =>
   databaseTest(t, async () => {
     const pid = servicePid('postgres');
     await postgresCrash();

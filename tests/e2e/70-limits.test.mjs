@@ -103,6 +103,55 @@ test('no database connection to be had: 503 with Retry-After through nginx, then
   caller.close();
 });
 
+/** What a payer and the provider send, each for an order of its own; sent again by `again`. */
+const SENDERS = {
+  'payment-webhook': async (caller) => {
+    const { order } = await makeSale();
+    const [callback] = callbacksOf(order, ['waiting']);
+    return { order, again: () => post(caller, callback) };
+  },
+  'create-crypto-payment': async (caller) => {
+    const { user, order } = await makeSale({ stock: 0 });
+    return { order, again: () => caller.send('POST', '/functions/v1/create-crypto-payment', {
+      headers: { authorization: `Bearer ${user.token}`, 'content-type': 'application/json' }, body: JSON.stringify(checkoutBody(order)) }) };
+  },
+};
+
+for (const [name, prepare] of Object.entries(SENDERS)) {
+  for (const kind of ['role', 'database']) {
+    test(`${name} at the connection limit of its ${kind}: 503 with Retry-After, nothing half done, then on without a restart`, async () => {
+      const caller = new Caller();
+      const dbRole = `fn_${name.replaceAll('-', '_')}`;
+      const limit = (n) => rows(`alter ${kind} ${kind === 'role' ? dbRole : database} connection limit ${n}`);
+      const { workers } = processesOf(name);
+      const refused = [];
+      await limit(0);
+      try {
+        await endSessions(dbRole);
+        await until(async () => {
+          const sent = await prepare(caller);
+          refused.push(sent);
+          const answer = await sent.again();
+          if (answer.status === 200) return false; // on a connection that was just being ended
+          unavailable({ ...answer, json: JSON.parse(answer.text) });
+          return refused.length >= 4;
+        }, 'refused');
+        const { order, again } = refused.at(-1);
+        unavailable(await again().then((answer) => ({ ...answer, json: JSON.parse(answer.text) })));
+        assert.equal(await orderState(order), 'pending/pending/pending');
+      } finally {
+        await limit(-1);
+      }
+      for (const { order, again } of refused) {
+        assert.equal((await persist(again, new Tally())).status, 200);
+        assert.equal(await orderState(order), 'processing/pending/pending');
+      }
+      assert.deepEqual(processesOf(name).workers, workers);
+      caller.close();
+    });
+  }
+}
+
 test('a connection for reading and none for writing: answered soon, not at the end of the budget', () =>
   withPrivate('check-payment-status', { STATUS_FRESH_S: '0', DB_CONNECTIONS: '2' }, async (fn) => {
     const { user, order } = await makeSale();

@@ -157,6 +157,52 @@ test('nobody waits longer than the budget', async (t) => {
   }
 });
 
+test('a provider that limits the rate', async (t) => {
+  for (const [what, headers] of [['says for how long', { 'retry-after': '60' }], ['does not say for how long', {}]]) {
+    const limited = (req, res) => res.writeHead(429, { 'content-type': 'application/json', ...headers })
+      .end(JSON.stringify({ statusCode: 429, code: 'TOO_MANY_REQUESTS', message: 'Too many requests' }));
+    const soon = async (work) => {
+      const began = Date.now();
+      const answer = await work();
+      assert.ok(Date.now() - began < TIMEOUT_MS + 1500);
+      return answer;
+    };
+
+    await t.test(`and ${what}: a POST is sent once, and known not to have happened`, () => withShop(async (shop) => {
+      const sale = await makeSale({ stock: 0 });
+      provider.reset({ '/invoice': limited });
+      assert.equal((await soon(() => checkout(sale, shop))).status, 500);
+      provider.reset({ '/invoice-payment': limited });
+      assert.equal((await soon(() => checkout(sale, shop))).status, 500);
+      assert.deepEqual(provider.requests.map((r) => r.path), ['/invoice', '/invoice-payment'], 'each once');
+      assert.deepEqual((await attempts(sale.order)).filter((a) => a.state === 'unknown'), [], 'nothing is in doubt');
+      provider.reset();
+      assert.equal((await checkout(sale, shop)).status, 200);
+      assert.deepEqual(provider.requests.map((r) => r.path), ['/invoice-payment'], 'the invoice that exists is used');
+    }));
+
+    await t.test(`and ${what}: a GET falls back to the books within the budget`, async () => {
+      const sale = await makeSale({ stock: 0 });
+      await withShop(async (shop) => {
+        provider.reset();
+        assert.equal((await checkout(sale, shop)).status, 200);
+      });
+      const status = await begin('check-payment-status');
+      try {
+        provider.reset({ '/payment/id': limited });
+        const answer = await soon(() => status.ask('GET', { params: {
+          QUERY_STRING: `orderId=${sale.order.order_id}&userId=${sale.user.id}`, HTTP_AUTHORIZATION: `Bearer ${sale.user.token}`,
+        } }));
+        assert.deepEqual([answer.status, answer.json.stale], [200, true]);
+        assert.ok(provider.requests.length <= 3, 'asked no more than three times');
+        if (headers['retry-after']) assert.equal(provider.requests.length, 1, 'not asked again before the time');
+      } finally {
+        await status.stop();
+      }
+    });
+  }
+});
+
 test('answers that nobody could use', async (t) => {
   const bodies = {
     'an answer of 10 MB': (req, res) => { res.writeHead(200, { 'content-type': 'application/json' }); res.end(Buffer.alloc(10_000_000, '"')); },

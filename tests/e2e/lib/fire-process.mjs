@@ -26,8 +26,13 @@ export const postgresReady = async () =>
 
 /** Stop PostgreSQL as deploy.sh does (fast: connections are ended, the state is written). */
 export const postgresStop = () => sv('down', 'postgres');
-/** Let it die at once, as after a power cut; runit starts it again, and it recovers. */
-export const postgresCrash = () => run('sv', ['quit', serviceDir('postgres')]);
+/** Kill -9 all of its processes; runit starts it again, and it recovers. */
+export async function postgresCrash() {
+  const postmaster = servicePid('postgres');
+  const all = [postmaster, ...childrenOf(postmaster)];
+  all.forEach(killNow);
+  await until(() => !all.some(alive), 'the killed are gone');
+}
 export async function postgresStart() {
   await sv('up', 'postgres');
   await until(postgresReady, 'PostgreSQL answers', { timeout: 30_000 });
