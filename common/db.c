@@ -6,6 +6,7 @@
 #include "config.h"
 #include "crypto.h"
 #include "db_resolve.h"
+#include "killpoint.h"
 #include "loop.h"
 #include "metrics.h"
 
@@ -491,6 +492,14 @@ send_op(struct conn *c, struct op *op, bool *ret_prepare)
     return PQsendQueryPrepared(c->pg, name, op->param_count, op->params, NULL, NULL, 0) == 1;
 }
 
+/* All of it is with the server, which runs it whatever becomes of us. */
+static void
+batch_sent(const struct batch *b)
+{
+    for (int i = 0; i < b->count; i++)
+        KILL_POINT("sql", b->ops[i]->stmt->sql, "sent");
+}
+
 static void
 send_batch(struct conn *c, struct queue *q, int most)
 {
@@ -510,6 +519,8 @@ send_batch(struct conn *c, struct queue *q, int most)
     b->at_query = b->count > 0 && !b->prepare[0];
     ok = ok && PQpipelineSync(c->pg) == 1;
     const int left = ok ? PQflush(c->pg) : -1;
+    if (left == 0)
+        batch_sent(b);
     if (left < 0)
         conn_close(c, note_error("cannot send", c->pg));
     else
@@ -744,8 +755,10 @@ conn_ready(struct loop_watch *w, uint32_t events)
             lost(c);
             return;
         }
-        if (left == 0)
+        if (left == 0) {
+            batch_sent(&c->batch);
             loop_watch(&c->watch, EPOLLIN);
+        }
     }
     if ((events & ~(uint32_t)EPOLLOUT) != 0)
         receive(c);
@@ -839,6 +852,7 @@ db_query(struct fn_req *req, struct db_stmt *stmt, const char *const *params, si
     op->stmt = stmt;
     op->params = params;
     op->param_count = (int)param_count;
+    KILL_POINT("sql", stmt->sql, "before");
     queue_push(queue_of(op), op);
     loop_at_end_of_turn(&db.flush);
 
@@ -847,6 +861,7 @@ db_query(struct fn_req *req, struct db_stmt *stmt, const char *const *params, si
         return fail_detail(&req->fail, ERR_TIMEOUT, "no answer from the database in time");
     }
 
+    KILL_POINT("sql", stmt->sql, "answered");
     const enum err e = op->err;
     if (e != ERR_OK) {
         if (e == ERR_UNAVAILABLE)

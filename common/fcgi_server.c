@@ -9,6 +9,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "killpoint.h"
 #include "loop.h"
 
 #define FREE_ARENAS_MAX   64
@@ -363,9 +364,14 @@ serve_one(struct conn *c)
 
     req->arena = a;
     const enum body_state state = read_request(c, req, &in);
-    if (state != BODY_BROKEN)
-        again = write_answer(c, in.request_id, server.serve(req, state == BODY_TOO_LARGE)) &&
-                in.keep;
+    if (state != BODY_BROKEN) {
+        KILL_POINT("client", "request", "read");
+        const struct str answer = server.serve(req, state == BODY_TOO_LARGE);
+
+        KILL_POINT("client", "answer", "before");
+        again = write_answer(c, in.request_id, answer) && in.keep;
+        KILL_POINT("client", "answer", "written");
+    }
     arena_give(a);
     return again;
 }

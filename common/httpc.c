@@ -5,6 +5,7 @@
 
 #include "crypto.h"
 #include "httpc_internal.h"
+#include "killpoint.h"
 #include "log.h"
 #include "loop.h"
 #include "metrics.h"
@@ -211,6 +212,21 @@ set_options(struct transfer *t, const struct http_request *call, long timeout_ms
     return headers;
 }
 
+#ifdef FFX_KILL_POINTS
+/* libcurl tells what it has written. */
+static int
+note_sent(CURL *easy UNUSED, curl_infotype type, char *data UNUSED, size_t size, void *arg)
+{
+    const struct http_request *call = arg;
+    const bool has_body = strcmp(call->method, "GET") != 0 && call->body.len > 0;
+
+    if ((type == CURLINFO_HEADER_OUT && !has_body) ||
+        (type == CURLINFO_DATA_OUT && size == call->body.len))
+        KILL_POINT(call->method, call->url, "sent");
+    return 0;
+}
+#endif
+
 static CURL *
 handle_take(void)
 {
@@ -245,10 +261,17 @@ try_once(struct fn_req *req, const struct http_request *call, int64_t budget_end
     struct transfer t = {.co = co_self(), .easy = handle_take()};
     buf_init_heap(&t.body, call->answer_max);
     struct curl_slist *headers = set_options(&t, call, (long)left_ms);
+#ifdef FFX_KILL_POINTS
+    (void)curl_easy_setopt(t.easy, CURLOPT_VERBOSE, 1L);
+    (void)curl_easy_setopt(t.easy, CURLOPT_DEBUGFUNCTION, note_sent);
+    (void)curl_easy_setopt(t.easy, CURLOPT_DEBUGDATA, (void *)(uintptr_t)call);
+#endif
+    KILL_POINT(call->method, call->url, "before");
     metrics_add(METRIC_HTTP_CALLS, 1);
     MUST(curl_multi_add_handle(multi, t.easy) == CURLM_OK);
     while (!t.done)
         co_wait(); /* libcurl keeps the time limit */
+    KILL_POINT(call->method, call->url, "answered");
     (void)curl_multi_remove_handle(multi, t.easy);
     (void)curl_easy_getinfo(t.easy, CURLINFO_RESPONSE_CODE, &status);
     (void)curl_easy_getinfo(t.easy, CURLINFO_REQUEST_SIZE, &sent);

@@ -7,6 +7,7 @@
 #include <curl/curl.h>
 
 #include "httpc_internal.h"
+#include "killpoint.h"
 #include "loop.h"
 #include "metrics.h"
 
@@ -30,6 +31,7 @@ give_message(char *data, size_t size, size_t count, void *arg)
     const size_t len = MIN(size * count, t->left.len);
 
     if (len == 0) {
+        KILL_POINT("smtp", "mail", "written"); /* but for the line that ends it */
         t->handed_over = true;
         return 0;
     }
@@ -47,6 +49,8 @@ take_reply(char *data, size_t size, size_t count, void *arg)
     const size_t len = MIN(size * count, sizeof t->reply - 1);
     size_t n = 0;
 
+    if (t->handed_over)
+        KILL_POINT("smtp", "reply", "arrived"); /* to the mail; then the goodbye */
     if (t->handed_over && len > 0 && (data[0] == '4' || data[0] == '5'))
         t->refused_after = true;
     if (t->handed_over && len >= 3 && memcmp(data, "221", 3) == 0)
@@ -113,7 +117,9 @@ smtp_send(struct fn_req *req, const struct smtp_request *mail, struct smtp_answe
     MUST(t.easy != NULL);
     struct curl_slist *to = set_options(&t, mail, (long)MIN(mail->timeout_ms, left_ms));
     metrics_add(METRIC_HTTP_CALLS, 1);
+    KILL_POINT("smtp", "mail", "before");
     offload(run, &t);
+    KILL_POINT("smtp", "mail", "answered");
     curl_easy_cleanup(t.easy);
     curl_slist_free_all(to);
     if (t.result == CURLE_OK) {
