@@ -163,7 +163,13 @@ begin
        and p.pay_amount is not null
        and p.price_amount = v_order.final_amount
        and coalesce(p.valid_until, p.created_at + interval '7 days') > clock_timestamp()
-     order by p.created_at desc
+     -- What the customer was shown comes before what only a callback told of, however late.
+     order by p.payment_id is not distinct from v_order.payment_provider_id desc,
+              exists (
+                  select
+                  from public.payment_attempts as a
+                  where a.id = p.attempt_id and a.state = 'open') desc,
+              p.created_at desc
      limit 1;
     if found and invoice_id is not null then
         -- Known by a callback only, when the process that made it died before attaching it.

@@ -1,10 +1,11 @@
 -- begin_payment, attach_invoice, attach_payment, fail_payment_attempt.
 begin;
-select plan(82);
+select plan(88);
 select make_user('ann');
 select make_user('bob');
 select make_order('ann', 1), make_order('ann', 2), make_order('ann', 3), make_order('ann', 4),
-       make_order('ann', 5), make_order('ann', 6), make_order('ann', 7), make_order('ann', 8);
+       make_order('ann', 5), make_order('ann', 6), make_order('ann', 7), make_order('ann', 8),
+       make_order('ann', 9);
 
 create function tests.begin_with(
     p_user uuid, p_body uuid, p_order text, p_type text default 'hft',
@@ -191,6 +192,21 @@ select rows_eq(
        from orders where order_id = 'FFX000000006' $$,
     $$ values ('nowpayments', 'nowpayments', 'p60', 'usdt_bsc', 349::numeric, '0xabc') $$,
     'and the order names it');
+
+-- its callback comes only after the next request has made another and shown that
+select is((select outcome from tests.begin('ann', 'FFX000000009')), 'create', 'a claim');
+select id as orphan from payment_attempts where order_id = 'FFX000000009' \gset
+select is((select outcome from backend.attach_invoice(:'orphan', 'i90', 'x')), 'ok', 'an invoice');
+update payment_attempts set claim_until = now() - interval '1 s' where id = :'orphan';
+select is((select outcome from tests.begin('ann', 'FFX000000009')), 'pay', 'the next request');
+select id as next from payment_attempts
+where order_id = 'FFX000000009' and state = 'claimed' \gset
+select is(attach(:'next', 'p91'), 'existing', 'shows its own payment');
+select is(event('FFX000000009', 'p90', 'waiting', 0), 'applied processing/pending/pending',
+          'now the callback of the lost one');
+update payments set created_at = now() + interval '1 s' where payment_id = 'p90';
+select is((select payment_id from tests.begin('ann', 'FFX000000009')), 'p91',
+          'what was shown is shown again');
 
 -- the price of the order changes after the invoice
 create function tests.reprice(p_order text, p_discount numeric)
