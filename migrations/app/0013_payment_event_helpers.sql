@@ -271,6 +271,11 @@ begin
             select *
             from public.payments as c
             where c.order_id = o.order_id and c.parent_payment_id is null
+              -- Unpaid: the one that was shown, or one with money on its way; not one that was
+              -- made for nobody and that only a callback told of.
+              and (o.payment_status <> 'pending' or o.payment_provider_id is null
+                   or c.payment_id = o.payment_provider_id
+                   or c.status not in ('waiting', 'expired', 'failed'))
             order by c.counted desc, c.created_at desc
             limit 1) as p on true
         where o.order_id = payment_status.p_order_id and o.user_id = p_user_id;

@@ -1,9 +1,9 @@
 -- payment_status, test_delivery, webhook log, schedules, health.
 begin;
-select plan(52);
+select plan(56);
 select make_user('ann');
 select make_user('bob');
-select make_order('ann', n) from generate_series(1, 9) as n;
+select make_order('ann', n) from generate_series(1, 10) as n;
 
 -- payment_status
 select is((select outcome from backend.payment_status(id('ann'), 'FFX000000099')),
@@ -53,6 +53,17 @@ select is((select p_final from backend.payment_status(id('ann'), 'FFX000000002')
 update payments set created_at = now() - interval '15 days' where payment_id = 'b1';
 select is((select p_final from backend.payment_status(id('ann'), 'FFX000000002')), 'true',
           'for two weeks');
+select is((select outcome from backend.begin_payment(id('ann'), id('ann'), 'FFX000000010', 'hft',
+    10000, 'mt5', 'usdt_bsc', 'usdtbsc', 349, 349)), 'create', 'a checkout');
+select id as attempt from payment_attempts where order_id = 'FFX000000010' \gset
+select is(attach(:'attempt', 'c1'), 'existing', 'that shows a payment');
+insert into payments (payment_id, order_id, status, created_at)
+values ('c2', 'FFX000000010', 'waiting', now() + interval '1 s');
+select is((select p_payment_id from backend.payment_status(id('ann'), 'FFX000000010')), 'c1',
+          'one that was never shown does not take its place');
+update payments set status = 'confirming' where payment_id = 'c2';
+select is((select p_payment_id from backend.payment_status(id('ann'), 'FFX000000010')), 'c2',
+          'until money is on its way in it');
 
 -- test_delivery
 create function tests.try(p_order text, p_deliver boolean)
