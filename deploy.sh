@@ -46,7 +46,7 @@ Usage: ./deploy.sh COMMAND [ARGUMENTS]
   replay [ID…]     send mails again: by id, or --dead for all that were given up
   psql [ARGS…]     psql as the owner of the database, with the keys of trading passwords
   rotate-keys      store all trading passwords under a new key
-  test [LEVEL…]    lint unit sql fuzz e2e e2e-asan (default: all)
+  test [LEVEL…]    lint unit sql fuzz kills e2e e2e-asan (default: all)
   bench [OPTIONS]  measure a scratch system and what limits it
   help [COMMAND]   this text, or the text of one command
 
@@ -136,7 +136,7 @@ when it is called again.
 TEXT
     test) cat <<'TEXT' ;;
 Usage: ./deploy.sh test [LEVEL…]
-Levels, from cheap to dear: lint unit sql fuzz e2e e2e-asan.  Default: all of them.
+Levels, from cheap to dear: lint unit sql fuzz kills e2e e2e-asan.  Default: all of them.
 Every level makes what it needs and removes it; a running system is not touched.
 The last line reads "tests: N passed, N failed".
 TEXT
