@@ -37,7 +37,8 @@ values
     ('fn_reconcile', 'pause_reconciliation'),
     ('fn_payment_history', 'payment_history');
 insert into granted
-select rolname, 'claim_schedule' from pg_roles where rolname like 'fn\_%' or rolname = 'ffx_function';
+select rolname, 'claim_schedule' from pg_roles
+where rolname like 'fn\_%' or rolname = 'ffx_function';
 
 select set_eq(
     $$ select r.rolname::text, p.proname::text
