@@ -129,10 +129,13 @@ create table public.reviews (
     resolution  text,
     resolved_at timestamptz,
     created_at  timestamptz not null default now(),
-    updated_at  timestamptz not null default now()
+    updated_at  timestamptz not null default now(),
+    resolved_by text
 );
 comment on table public.reviews is
     'What a human has to decide: money that arrived differently than agreed, with the evidence.';
+comment on column public.reviews.resolved_by is
+    'Who decided; "events" when later events answered the review, which is nobody''s decision.';
 
 create unique index reviews_open_once_idx
     on public.reviews (kind, payment_id, order_id) nulls not distinct where state = 'open';

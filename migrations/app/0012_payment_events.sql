@@ -90,7 +90,7 @@ set enable_seqscan = off
 as $$
 #variable_conflict use_column
 declare
-    v_status text := lower(p_status);
+    v_status text := backend.event_status(p_status);
     v_order_id text := nullif(p_order_id, '');
     v_parent_id text := nullif(p_parent_payment_id, '');
     v_paid numeric := backend.plain_amount(p_actually_paid);
@@ -102,24 +102,29 @@ declare
     v_old_rank integer;
     v_order public.orders;          -- the row as locked, then as it shall become
     v_payment public.payments;
-    v_old_order_status text;
-    v_old_payment_status text;
+    v_main public.payments;         -- the payment that counts, when it is another one
     v_again boolean;                -- known, under review, and the order may be payable by now
     v_other public.payments;        -- takes the place of a counted payment that failed
+    v_old_order_status text;
+    v_old_payment_status text;
     v_moves boolean := false;       -- the payment takes the status of the event
     v_deliver boolean := false;
-    v_review text;
+    v_review text;                  -- why a human has to decide; the event does not deliver
+    v_note text;                    -- what a human should know; it changes nothing
+    v_child boolean;
+    v_after public.payments;        -- the payment as this event leaves it
+    v_credit numeric;               -- what arrived for the order in all its payments, in USD
+    v_settles boolean := false;     -- and that it pays the order
+    v_stored boolean;               -- the event was stored before, without effect
+    v_counted_id text;
     v_event_id bigint;
     v_result jsonb;
 begin
-    if v_status = 'spending' then
-        v_status := 'sending';
-    end if;
     v_rank := backend.payment_status_rank(v_status);
 
-    -- A repeat takes no lock and writes nothing, except that a poll has seen the payment. Money
-    -- that went to review is looked at again as long as nobody decided on it: the order may have
-    -- changed since.
+    -- A repeat takes no lock and changes nothing, except that a poll has seen the payment. What
+    -- was only stored is no repeat: it takes effect now. Money that went to review is looked at
+    -- again as long as nobody decided on it: the order may have changed since.
     select 'duplicate', o.order_id, o.order_status, o.payment_status, o.delivery_status,
            e.outcome = 'review' and v_status = 'finished' and o.payment_status <> 'paid'
            and o.order_status in ('pending', 'processing', 'failed')
@@ -130,10 +135,13 @@ begin
      where e.payment_id = p_payment_id
        and e.status = v_status
        and e.actually_paid is not distinct from v_paid
+       and e.state = 'done'
        and e.outcome <> 'order_not_found';
     if found and v_again is not true then
         if p_source = 'poll' then
             update public.payments as p set last_seen_at = now() where p.payment_id = p_payment_id;
+        else
+            perform backend.await_standby();
         end if;
         return next;
         return;
@@ -179,15 +187,16 @@ begin
     v_price_amount := coalesce(backend.plain_amount(p_price_amount), v_payment.price_amount);
     v_price_currency := coalesce(lower(nullif(p_price_currency, '')), v_payment.price_currency);
     v_old_rank := coalesce(backend.payment_status_rank(v_payment.status), 0);
+    v_child := v_parent_id is not null or v_payment.parent_payment_id is not null;
 
     -- Decide ------------------------------------------------------------------------------------
     if v_payment.order_id is distinct from v_order.order_id then
         v_review := 'payment_of_other_order';
     elsif v_rank is null then
         v_review := 'unknown_status';
-    elsif v_parent_id is not null or v_payment.parent_payment_id is not null then
+    elsif v_child then
         -- A second transfer to the same address, or another coin than agreed. It may say
-        -- "finished" while it is worth a fraction of the order.
+        -- "finished" while it is worth a fraction of the order: see the credit below.
         v_review := 'child_payment';
         v_moves := v_rank >= v_old_rank;
     elsif v_rank < v_old_rank
@@ -212,22 +221,19 @@ begin
                 if v_order.order_status = 'pending' then
                     v_order.order_status := 'processing';
                 end if;
-            elsif v_order.payment_status <> 'paid' then
-                v_payment.counted := true;
-                v_order.order_status := 'processing';
-                v_order.payment_status := 'paid';
-                v_order.paid_at := now();
-                v_order.payment_provider := 'nowpayments';
-                v_order.payment_provider_id := p_payment_id;
-                v_order.crypto_currency :=
-                    coalesce(v_payment.crypto_currency, backend.shop_currency(p_pay_currency));
-                v_order.crypto_amount := coalesce(v_pay_amount, v_order.crypto_amount);
-                v_order.crypto_address :=
-                    coalesce(v_payment.pay_address, nullif(p_pay_address, ''));
+            else
+                if v_order.payment_status <> 'paid' then
+                    v_payment.counted := true;
+                    v_order := backend.as_paid(v_order, p_payment_id,
+                        coalesce(v_payment.crypto_currency, backend.shop_currency(p_pay_currency)),
+                        v_pay_amount,
+                        coalesce(v_payment.pay_address, nullif(p_pay_address, '')));
+                end if;
+                if v_status = 'finished' and v_paid > 1.01 * v_pay_amount then
+                    v_note := 'overpaid';
+                end if;
             end if;
-            v_deliver := v_status = 'finished' and v_review is null
-                         and v_payment.counted and v_order.delivery_status = 'pending'
-                         and v_order.order_status = 'processing';
+            v_deliver := v_status = 'finished' and v_review is null and v_payment.counted;
 
         when v_status = 'partially_paid' then
             v_review := 'partially_paid';
@@ -250,13 +256,9 @@ begin
                     v_other := backend.payment_that_pays(v_order, p_payment_id);
                 end if;
                 if v_other.payment_id is not null then
-                    v_order.payment_status := 'paid';
-                    v_order.paid_at := now();
-                    v_order.payment_provider_id := v_other.payment_id;
-                    v_order.crypto_currency := v_other.crypto_currency;
-                    v_order.crypto_amount := v_other.pay_amount;
-                    v_order.crypto_address := v_other.pay_address;
-                    v_deliver := v_order.delivery_status = 'pending';
+                    v_order := backend.as_paid(v_order, v_other.payment_id,
+                        v_other.crypto_currency, v_other.pay_amount, v_other.pay_address);
+                    v_deliver := true;
                 elsif backend.has_live_payment(v_order.order_id, p_payment_id) then
                     v_review := 'counted_payment_failed';
                 else
@@ -276,6 +278,56 @@ begin
             end if;
         end case;
     end if;
+
+    -- Too little in this payment, or a child: what arrived for the order in all of them counts.
+    if v_moves and v_status in ('finished', 'partially_paid')
+       and v_review in ('underpaid', 'partially_paid', 'child_payment') then
+        v_after := v_payment;
+        v_after.status := v_status;
+        v_after.parent_payment_id := coalesce(v_payment.parent_payment_id, v_parent_id);
+        v_after.pay_currency := coalesce(v_payment.pay_currency, lower(p_pay_currency));
+        v_after.pay_amount := v_pay_amount;
+        v_after.actually_paid := greatest(v_payment.actually_paid, v_paid);
+        v_after.price_amount := v_price_amount;
+        v_after.price_currency := v_price_currency;
+        v_after.outcome_amount := coalesce(backend.plain_amount(p_outcome_amount),
+                                           v_payment.outcome_amount);
+        v_after.outcome_currency := coalesce(lower(nullif(p_outcome_currency, '')),
+                                             v_payment.outcome_currency);
+        select c.amount, c.settles, c.main_payment_id
+          into v_credit, v_settles, v_counted_id
+          from backend.order_credit(v_order, v_after) as c;
+        if v_settles then
+            if v_order.payment_status <> 'paid' then
+                v_review := null;
+                v_note := case when v_credit > 1.01 * v_order.final_amount then 'overpaid' end;
+                select * into v_main
+                  from public.payments as p
+                 where p.payment_id = v_counted_id;
+                v_payment.counted := v_counted_id = p_payment_id;
+                v_order := backend.as_paid(v_order, v_counted_id, v_main.crypto_currency,
+                    coalesce(v_main.pay_amount, v_pay_amount), v_main.pay_address);
+            elsif v_credit <= 1.01 * v_order.final_amount or v_payment.counted then
+                v_review := null;
+            end if;
+            v_deliver := v_review is null;
+        end if;
+    end if;
+    -- Money that the order needed went back, in a payment that is not the counted one.
+    if v_moves and v_status = 'refunded' and v_order.payment_status = 'paid'
+       and v_review in ('child_payment', 'refund_of_other_payment') then
+        v_after := v_payment;
+        v_after.status := v_status;
+        if (select c.amount from backend.order_credit(v_order, v_payment) as c)
+               >= 0.99 * v_order.final_amount
+           and (select c.amount from backend.order_credit(v_order, v_after) as c)
+               < 0.99 * v_order.final_amount then
+            v_review := 'refunded_in_part';
+        end if;
+    end if;
+    v_deliver := v_deliver and v_order.delivery_status = 'pending'
+                 and v_order.payment_status = 'paid' and v_order.order_status = 'processing';
+
     outcome := case
         when v_review is not null then 'review'
         when v_moves then 'applied'
@@ -299,10 +351,12 @@ begin
         (p_payment_id, v_status, v_paid, v_order.order_id, v_parent_id, outcome, p_source, p_raw,
          p_provider_updated_at)
     on conflict on constraint payment_events_effect_key do update
-       set order_id = excluded.order_id, outcome = excluded.outcome
-     where e.outcome = 'order_not_found'
+       set order_id = excluded.order_id, outcome = excluded.outcome, state = 'done',
+           next_try_at = null, done_at = now()
+     where e.state <> 'done'
+        or e.outcome = 'order_not_found'
         or (e.outcome = 'review' and excluded.outcome = 'applied')
-    returning e.id into v_event_id;
+    returning e.id, e.last_error is not null into v_event_id, v_stored;
     if v_event_id is null then
         -- Another session stored the same event while this one waited for the lock.
         outcome := 'duplicate';
@@ -315,11 +369,8 @@ begin
     end if;
 
     -- Act ---------------------------------------------------------------------------------------
-    if v_payment.counted and v_old_payment_status <> 'paid' then
-        -- One payment counts. An order that staff opened again may still have its former one.
-        update public.payments as p
-           set counted = false
-         where p.order_id = v_order.order_id and p.counted and p.payment_id <> p_payment_id;
+    if v_order.payment_status = 'paid' and v_old_payment_status <> 'paid' then
+        perform backend.uncount_others(v_order.order_id, coalesce(v_counted_id, p_payment_id));
     end if;
     if v_moves then
         update public.payments as p
@@ -345,13 +396,20 @@ begin
         update public.payments as p set last_seen_at = now() where p.payment_id = p_payment_id;
     end if;
 
-    if v_moves and v_parent_id is null and v_payment.parent_payment_id is null then
+    if v_moves and not v_child then
         perform backend.book_payment(v_order, v_payment, v_status, v_review, v_paid, v_pay_amount,
                                      v_price_amount, v_price_currency);
     end if;
-
+    if v_settles then
+        perform backend.count_payment(v_order, v_counted_id);
+    end if;
     if v_other.payment_id is not null then
         perform backend.count_instead(v_order, v_other, p_payment_id);
+        if v_other.actually_paid > 1.01 * v_other.pay_amount then
+            perform backend.open_review('overpaid', v_order.order_id, v_other.payment_id,
+                jsonb_build_object('event', v_event_id, 'actually_paid', v_other.actually_paid,
+                    'pay_amount', v_other.pay_amount, 'final_amount', v_order.final_amount));
+        end if;
     end if;
 
     if v_review is not null then
@@ -361,10 +419,33 @@ begin
             'price_amount', v_price_amount, 'price_currency', v_price_currency,
             'parent_payment_id', v_parent_id));
     end if;
-    if v_status = 'refunded' and v_order.payment_status = 'refunded'
-       and v_order.delivery_status = 'delivered' and v_moves then
-        perform backend.open_review('refunded_after_delivery', v_order.order_id, p_payment_id,
-            jsonb_build_object('event', v_event_id));
+    if v_status = 'refunded' and v_order.payment_status = 'refunded' and v_moves
+       and backend.has_account(v_order) then
+        perform backend.suspend_account(v_order.order_id);
+        v_note := 'refunded_after_delivery';
+    end if;
+    if v_review = 'refunded_in_part' then
+        perform backend.suspend_account(v_order.order_id);
+        delete from public.waiting_deliveries as w where w.order_id = v_order.order_id;
+    end if;
+    if v_order.payment_status = 'paid' and v_old_payment_status <> 'paid' then
+        perform backend.resolve_reviews(v_order.order_id,
+            array['underpaid', 'partially_paid', 'counted_payment_failed']
+                || case when v_settles then array['child_payment'] else '{}' end,
+            'answered by event ' || v_event_id || ': the order is paid');
+        if v_old_order_status = 'failed' then
+            perform backend.open_review('paid_late', v_order.order_id, p_payment_id,
+                jsonb_build_object('event', v_event_id, 'status', v_status));
+        end if;
+    end if;
+    if v_note is not null then
+        perform backend.open_review(v_note, v_order.order_id, p_payment_id, jsonb_build_object(
+            'event', v_event_id, 'status', v_status, 'actually_paid', v_paid,
+            'pay_amount', v_pay_amount, 'pay_currency', lower(p_pay_currency),
+            'credit', v_credit, 'final_amount', v_order.final_amount));
+    end if;
+    if v_stored then
+        perform backend.event_revived(p_payment_id, v_event_id);
     end if;
 
     if v_deliver then

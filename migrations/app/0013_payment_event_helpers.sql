@@ -39,10 +39,15 @@ create function backend.was_decided(p_order_id text, p_payment_id text)
 returns boolean
 language sql stable
 as $$
+    -- To have a dead event tried again decides nothing about its money.
     select exists (
         select
         from public.reviews as r
-        where r.order_id = p_order_id and r.payment_id = p_payment_id and r.state = 'resolved')
+        where r.order_id = p_order_id
+          and r.payment_id = p_payment_id
+          and r.state = 'resolved'
+          and r.resolved_by is distinct from 'events'
+          and not (r.kind = 'event_dead' and r.resolution = 'accept'))
 $$;
 comment on function backend.was_decided(text, text) is
     'Whether a human has decided on a payment, for example paid it back: no program does after that.';
@@ -109,14 +114,20 @@ returns table (
 language plpgsql
 as $$
 #variable_conflict use_column
+declare
+    v_event_id bigint;
 begin
-    insert into public.payment_events
+    insert into public.payment_events as e
         (payment_id, status, actually_paid, order_id, parent_payment_id, outcome, source, raw,
          provider_updated_at)
     values
         (p_payment_id, p_status, p_actually_paid, left(nullif(p_order_id, ''), 200),
          p_parent_payment_id, 'order_not_found', p_source, p_raw, p_provider_updated_at)
-    on conflict on constraint payment_events_effect_key do nothing;
+    on conflict on constraint payment_events_effect_key do update
+       set outcome = excluded.outcome, state = 'done', next_try_at = null, done_at = now()
+     where e.state <> 'done'
+    returning e.id into v_event_id;
+    perform backend.event_revived(p_payment_id, v_event_id);
     if p_status not in ('waiting', 'confirming', 'failed', 'expired') then
         perform backend.open_review('order_not_found', left(nullif(p_order_id, ''), 200),
             p_payment_id, jsonb_build_object('status', p_status, 'actually_paid', p_actually_paid));

@@ -23,10 +23,6 @@ update public.payment_events set done_at = received_at;
 comment on column public.payment_events.state is
     'done: its effect has happened; received: it has not yet; dead: it could not, tries times.';
 
-alter table public.reviews add column resolved_by text;
-comment on column public.reviews.resolved_by is
-    'Who decided; "events" when later events answered the review, which is nobody''s decision.';
-
 create index payment_events_received_idx
     on public.payment_events (id) where state = 'received';
 create index payment_events_dead_idx
@@ -63,21 +59,6 @@ as $$
 $$;
 comment on function backend.resolve_reviews(text, text[], text) is
     'Closes the open reviews of an order that events have answered.';
-
-create or replace function backend.was_decided(p_order_id text, p_payment_id text)
-returns boolean
-language sql stable
-as $$
-    -- To have a dead event tried again decides nothing about its money.
-    select exists (
-        select
-        from public.reviews as r
-        where r.order_id = p_order_id
-          and r.payment_id = p_payment_id
-          and r.state = 'resolved'
-          and r.resolved_by is distinct from 'events'
-          and not (r.kind = 'event_dead' and r.resolution = 'accept'))
-$$;
 
 create function backend.await_standby()
 returns void
