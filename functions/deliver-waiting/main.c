@@ -1,7 +1,9 @@
 /*
  * deliver-waiting: paid orders that found no stock get their account when there is one again.
- * One order per transaction, oldest payment first.  Then the stock is looked at, and who runs low
- * is noted once per level.  No route, only a schedule.
+ * One order after the other, oldest payment first; each try is counted and committed before it
+ * begins, so that an order whose delivery kills what works on it does not stop those behind it.
+ * Then the stock is looked at, and who runs low is noted once per level.  No route, only a
+ * schedule.
  */
 #include "db.h"
 #include "fn.h"
@@ -9,8 +11,11 @@
 
 #define MOST_PER_RUN 500
 
-static struct db_stmt deliver_next = {.sql = "SELECT order_id FROM backend.deliver_next_waiting()",
-                                      .kind = DB_WRITE};
+static struct db_stmt claim_waiting = {.sql = "SELECT order_id FROM backend.claim_waiting()",
+                                       .kind = DB_WRITE};
+
+static struct db_stmt deliver_claimed = {.sql = "SELECT result FROM backend.deliver_waiting($1)",
+                                         .kind = DB_WRITE};
 
 static struct db_stmt check_stock = {
     .sql = "SELECT account_size, platform_type, level, available FROM backend.check_stock()",
@@ -36,16 +41,17 @@ static enum err
 deliver_waiting(struct fn_req *req)
 {
     for (int i = 0; i < MOST_PER_RUN; i++) {
-        struct db_result *result;
+        struct db_result *claimed;
+        struct db_row row;
 
-        TRY(db_query(req, &deliver_next, DB_NO_PARAMS, &result));
-        if (db_rows(result) == 0)
+        TRY(db_query(req, &claim_waiting, DB_NO_PARAMS, &claimed));
+        if (db_rows(claimed) == 0)
             break;
-
-        const struct db_row row = db_row(result, 0);
-        if (db_text(&row, 0) == NULL)
-            break;
-        log_event(LOG_INFO, "delivered", req->id, NULL, LOG_TEXT("order_id", db_text(&row, 0)));
+        const struct db_row order = db_row(claimed, 0);
+        TRY(db_one(req, &deliver_claimed, DB_PARAMS(db_text(&order, 0)), &row));
+        const bool done = strcmp(db_text(&row, 0), "delivered") == 0;
+        log_event(done ? LOG_INFO : LOG_WARN, done ? "delivered" : "not_delivered", req->id,
+                  done ? NULL : db_text(&row, 0), LOG_TEXT("order_id", db_text(&order, 0)));
     }
     return look_at_stock(req);
 }

@@ -1,7 +1,7 @@
 /*
- * process-events: finishes events that were stored but could not be applied when they came.
- * One event per transaction, the oldest first; what fails is put off, and is dead after its last
- * try.  No route, only a schedule.
+ * process-events: finishes events that were stored but could not be applied when they came, the
+ * oldest first.  Each try is counted and committed before it begins, so that an event which kills
+ * what works on it is dead after its last try, like one that fails.  No route, only a schedule.
  */
 #include "db.h"
 #include "fn.h"
@@ -9,8 +9,12 @@
 
 #define MOST_PER_RUN 500
 
-static struct db_stmt process_next = {
-    .sql = "SELECT event_id, payment_id, status, result, error FROM backend.process_next_event()",
+static struct db_stmt claim_next = {
+    .sql = "SELECT event_id, attempt FROM backend.claim_next_event()", .kind = DB_WRITE};
+
+static struct db_stmt process_event = {
+    .sql = "SELECT event_id, payment_id, status, result, error FROM "
+           "backend.process_event($1::bigint, $2::int)",
     .kind = DB_WRITE};
 
 static void
@@ -27,13 +31,14 @@ static enum err
 process_events(struct fn_req *req)
 {
     for (int i = 0; i < MOST_PER_RUN; i++) {
-        struct db_result *result;
+        struct db_result *claimed;
+        struct db_row row;
 
-        TRY(db_query(req, &process_next, DB_NO_PARAMS, &result));
-        if (db_rows(result) == 0)
+        TRY(db_query(req, &claim_next, DB_NO_PARAMS, &claimed));
+        if (db_rows(claimed) == 0)
             return ERR_OK;
-
-        const struct db_row row = db_row(result, 0);
+        const struct db_row event = db_row(claimed, 0);
+        TRY(db_one(req, &process_event, DB_PARAMS(db_text(&event, 0), db_text(&event, 1)), &row));
         log_processed(req, &row);
     }
     return ERR_OK;

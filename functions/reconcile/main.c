@@ -21,7 +21,7 @@
 #define READ_PAUSE_MS 200 /* five reads a second; the provider allows ten */
 
 static struct db_stmt payments_to_check = {
-    .sql = "SELECT payment_id FROM backend.payments_to_check(" BATCH ", $1::int)",
+    .sql = "SELECT payment_id FROM backend.payments_to_check(1, $1::int)",
     .kind = DB_WRITE};
 static struct db_stmt record_check = {
     .sql = "SELECT failures FROM backend.record_payment_check($1, $2, $3)", .kind = DB_WRITE};
@@ -120,16 +120,14 @@ check_open_payments(struct fn_req *req)
     const char *after_s = arena_printf(req->arena, "%lld",
                                        (long long)config_int(CFG_RECONCILE_AFTER_S));
 
-    for (int checked = 0; checked < CHECKS_MOST && time_left(req);) {
+    for (int checked = 0; checked < CHECKS_MOST && time_left(req); checked++) {
         struct db_result *due;
 
         TRY(db_query(req, &payments_to_check, DB_PARAMS(after_s), &due));
         if (db_rows(due) == 0)
             return ERR_OK;
-        for (int i = 0; i < db_rows(due); i++, checked++) {
-            const struct db_row row = db_row(due, i);
-            TRY(check_payment(req, db_text(&row, 0)));
-        }
+        const struct db_row row = db_row(due, 0);
+        TRY(check_payment(req, db_text(&row, 0)));
     }
     return ERR_OK;
 }

@@ -113,7 +113,10 @@ create table public.waiting_deliveries (
     -- Set while the order stands aside: its delivery failed for another reason than empty stock.
     -- It is tried again later and keeps nobody behind it waiting.
     parked_at     timestamptz,
-    created_at    timestamptz not null default now()
+    created_at    timestamptz not null default now(),
+    -- Deliveries begun from the queue that have not come back, and until when the last one may.
+    tries         integer not null default 0,
+    lease_until   timestamptz
 );
 comment on table public.waiting_deliveries is
     'Orders whose payment is finished and sufficient, but which could not be delivered yet. '

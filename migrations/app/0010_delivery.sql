@@ -176,7 +176,8 @@ begin
          coalesce(p_order.paid_at, now()), p_reason,
          case when p_reason <> 'No available accounts' then now() end)
     on conflict (order_id) do update
-       set reason = excluded.reason, parked_at = excluded.parked_at;
+       set reason = excluded.reason, parked_at = excluded.parked_at, tries = 0,
+           lease_until = null;
 end
 $$;
 comment on function backend.set_aside(public.orders, text) is
@@ -292,7 +293,29 @@ as $$
 $$;
 comment on function backend.stock_kinds() is 'The sizes and platforms that are in stock.';
 
-create function backend.deliver_next_waiting()
+create function backend.stock_left(p_account_size numeric, p_platform_type text)
+returns boolean
+language plpgsql
+set enable_seqscan = off                -- as take_account
+set enable_bitmapscan = off
+as $$
+begin
+    perform
+       from public.account_container as c
+      where c.status = 'available'
+        and c.account_size = p_account_size
+        and c.platform_type = p_platform_type
+        and not exists (
+            select from public.delivered_accounts as d where d.container_account_id = c.id)
+      limit 1
+        for update of c skip locked;
+    return found;
+end
+$$;
+comment on function backend.stock_left(numeric, text) is
+    'Whether take_account would find one now.';
+
+create function backend.claim_waiting()
 returns table (order_id text)
 language plpgsql security definer
 set search_path = pg_catalog, public, backend, pg_temp
@@ -306,10 +329,10 @@ set jit = off                           -- the few heads are sorted, which now s
 as $$
 #variable_conflict use_column
 declare
+    c_most_tries constant integer := 5;
     v_kind record;
-    v_order_id text;
+    v_waiting public.waiting_deliveries;
     v_order public.orders;
-    v_result jsonb;
 begin
     -- Who stands aside is tried again, a few at a time.
     update public.waiting_deliveries as w
@@ -336,37 +359,96 @@ begin
             limit 1) as h
         order by h.paid_at, h.order_id
     loop
-        for v_order_id in
-            select w.order_id
+        continue when not backend.stock_left(v_kind.account_size, v_kind.platform_type);
+        for v_waiting in
+            select w.*
             from public.waiting_deliveries as w
             where w.account_size = v_kind.account_size
               and w.platform_type = v_kind.platform_type
               and w.parked_at is null
+              and (w.lease_until is null or w.lease_until < clock_timestamp())
             order by w.paid_at, w.order_id
         loop
             -- Locks the order, not the queue: what moves an order holds that lock too.
             select *
               into v_order
               from public.orders as o
-             where o.order_id = v_order_id
+             where o.order_id = v_waiting.order_id
                for update skip locked;
             continue when not found;
             if not backend.waits_for_stock(v_order) then
-                delete from public.waiting_deliveries as w where w.order_id = v_order_id;
+                delete from public.waiting_deliveries as w where w.order_id = v_order.order_id;
                 continue;
             end if;
-            v_result := backend.try_delivery(v_order);
-            if v_result ->> 'success' = 'true' then
-                order_id := v_order_id;
-                return next;
-                return;
+            if v_waiting.tries >= c_most_tries then
+                -- Each try took its process or its backend along: a human decides, and until then
+                -- nobody tries.
+                update public.waiting_deliveries as w
+                   set parked_at = 'infinity', lease_until = null,
+                       reason = 'delivery did not return'
+                 where w.order_id = v_order.order_id;
+                perform backend.open_review('delivery_error', v_order.order_id,
+                    v_order.payment_provider_id,
+                    jsonb_build_object('error', 'delivery did not return',
+                                       'tries', v_waiting.tries));
+                continue;
             end if;
-            exit when v_result ->> 'error' = 'No available accounts';
-            perform backend.set_aside(v_order, v_result ->> 'error');
+            update public.waiting_deliveries as w
+               set tries = w.tries + 1, lease_until = clock_timestamp() + interval '30 seconds'
+             where w.order_id = v_order.order_id;
+            order_id := v_order.order_id;
+            return next;
+            return;
         end loop;
     end loop;
 end
 $$;
-comment on function backend.deliver_next_waiting() is
-    'Delivers at most one waiting order, in the order of payment, and returns its id; no row when '
-    'none can be delivered now. An order whose delivery fails is set aside for a minute.';
+comment on function backend.claim_waiting() is
+    'The waiting order that is to be delivered now, in the order of payment; no row when there is '
+    'none. The try is counted and the order leased for 30 seconds: one whose delivery kills the '
+    'process stops nobody behind it, and is set aside for a human after five tries.';
+
+create function backend.deliver_waiting(p_order_id text)
+returns table (result text)
+language plpgsql security definer
+set search_path = pg_catalog, public, backend, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    v_order public.orders;
+    v_delivery jsonb;
+begin
+    select *
+      into v_order
+      from public.orders as o
+     where o.order_id = p_order_id
+       for update skip locked;
+    result := case
+        when not found then 'held'
+        when not backend.waits_for_stock(v_order)
+             or not exists (
+                select from public.waiting_deliveries as w where w.order_id = p_order_id)
+            then 'gone'
+    end;
+    if result is null then
+        v_delivery := backend.try_delivery(v_order);
+        result := case v_delivery ->> 'success' when 'true' then 'delivered'
+                                                else v_delivery ->> 'error' end;
+    end if;
+    if result in ('held', 'No available accounts') then
+        -- Somebody has the order, or took the last account since the claim. That is no try.
+        update public.waiting_deliveries as w
+           set tries = w.tries - 1,
+               lease_until = case result when 'held'
+                                  then clock_timestamp() + interval '1 second' end
+         where w.order_id = p_order_id and w.tries > 0;
+    elsif result not in ('delivered', 'gone') then
+        perform backend.set_aside(v_order, result);
+    end if;
+    return next;
+end
+$$;
+comment on function backend.deliver_waiting(text) is
+    'Delivers an order that claim_waiting gave out. Result: delivered, gone (nothing to deliver), '
+    'held (somebody has the order), or why not; then it is set aside for a minute, unless only '
+    'stock is missing.';

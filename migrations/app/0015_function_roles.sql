@@ -103,6 +103,7 @@ grant execute on function backend.test_delivery(text, boolean) to fn_test_delive
 grant execute on function backend.log_webhook_call(text, text, text, text, text, text)
     to fn_webhook_debug;
 
-grant execute on function backend.deliver_next_waiting() to fn_deliver_waiting;
+grant execute on function backend.claim_waiting(), backend.deliver_waiting(text)
+    to fn_deliver_waiting;
 
 grant execute on function backend.health() to fn_health;

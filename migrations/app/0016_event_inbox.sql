@@ -2,11 +2,12 @@
 --
 -- A callback is normally stored and applied in one transaction (record_payment_event). When that
 -- fails although the database is there, the callback stores its event only, in state received, and
--- is acknowledged; process_next_event applies it later, with back-off, and gives up after twelve
--- tries: the event is dead then, and a review says so.
+-- is acknowledged. It is finished later in two transactions: claim_next_event counts the try and
+-- leases the event, process_event applies it. So a try counts also when it takes the process or
+-- its backend along. After twelve tries the event is dead, and a review says so.
 --
--- Nobody locks an event to own it: who holds the order's row lock does. Whatever applies an event
--- asks again under that lock whether it is done.
+-- A lease only keeps others from trying at the same time. Who holds the order's row lock owns its
+-- events: whatever applies one asks again under that lock whether it is done.
 
 alter table public.payment_events
     alter column outcome drop not null,
@@ -22,6 +23,8 @@ alter table public.payment_events
 update public.payment_events set done_at = received_at;
 comment on column public.payment_events.state is
     'done: its effect has happened; received: it has not yet; dead: it could not, tries times.';
+comment on column public.payment_events.tries is
+    'Tries begun, the one on arrival among them.';
 
 create index payment_events_received_idx
     on public.payment_events (id) where state = 'received';
@@ -138,8 +141,8 @@ end
 $$;
 comment on function backend.store_payment_event(text, text, text, text, text, text, text, text,
         text, text, numeric, numeric, numeric, text, numeric, text, text, text) is
-    'Stores an event whose effect could not happen now, with the reason; process_next_event '
-    'finishes it. Outcome stored or duplicate.';
+    'Stores an event whose effect could not happen now, with the reason; process_event finishes '
+    'it. Outcome stored or duplicate.';
 
 create function backend.apply_stored_event(p_event public.payment_events)
 returns text
@@ -160,25 +163,29 @@ $$;
 comment on function backend.apply_stored_event(public.payment_events) is
     'record_payment_event with the arguments that were kept.';
 
+create function backend.event_tries_max()
+returns integer
+language sql immutable
+as $$ select 12 $$;
+comment on function backend.event_tries_max() is 'Tries before an event is dead.';
+
 create function backend.event_failed(p_event public.payment_events, p_error text)
 returns text
 language plpgsql
 as $$
 declare
-    c_most_tries constant integer := 12;
-    v_dead boolean := p_event.tries + 1 >= c_most_tries;
+    v_dead boolean := p_event.tries >= backend.event_tries_max();
 begin
     update public.payment_events as e
-       set tries = e.tries + 1,
-           last_error = left(p_error, 500),
+       set last_error = left(p_error, 500),
            state = case when v_dead then 'dead' else 'received' end,
            next_try_at = case when not v_dead
-                              then clock_timestamp() + backend.retry_delay(e.tries + 1) end
+                              then clock_timestamp() + backend.retry_delay(e.tries) end
      where e.id = p_event.id and e.state = 'received';
     if found and v_dead then
         perform backend.open_review('event_dead', p_event.order_id, p_event.payment_id,
             jsonb_build_object('event', p_event.id, 'status', p_event.status,
-                               'tries', p_event.tries + 1, 'error', left(p_error, 500)));
+                               'tries', p_event.tries, 'error', left(p_error, 500)));
     end if;
     return case when v_dead then 'dead' else 'failed' end;
 end
@@ -232,7 +239,40 @@ $$;
 comment on function backend.next_received_event() is
     'The next event to finish, with its order''s row locked; null when nothing is due.';
 
-create function backend.process_next_event()
+create function backend.claim_next_event()
+returns table (event_id text, attempt text)
+language plpgsql security definer
+set search_path = pg_catalog, public, backend, pg_temp
+set enable_seqscan = off                -- see record_payment_event
+as $$
+declare
+    v_event public.payment_events;
+begin
+    loop
+        v_event := backend.next_received_event();
+        exit when v_event.id is null;
+        continue when v_event.state <> 'received';      -- done by somebody meanwhile
+        if v_event.tries >= backend.event_tries_max() then
+            -- A last try that had come back would have ended it.
+            perform backend.event_failed(v_event, 'processing did not return');
+            continue;
+        end if;
+        update public.payment_events as e
+           set tries = e.tries + 1,
+               next_try_at = clock_timestamp() + interval '30 seconds'
+                             + backend.retry_delay(e.tries)
+         where e.id = v_event.id
+        returning e.id::text, e.tries::text into event_id, attempt;
+        return next;
+        exit;
+    end loop;
+end
+$$;
+comment on function backend.claim_next_event() is
+    'Counts a try of the next event that is due and leases it for half a minute and more, six '
+    'times what process_event may take; no row when none is due.';
+
+create function backend.process_event(p_id bigint, p_attempt integer)
 returns table (event_id text, payment_id text, status text, result text, error text)
 language plpgsql security definer
 set search_path = pg_catalog, public, backend, pg_temp
@@ -240,33 +280,45 @@ set enable_seqscan = off                -- see record_payment_event
 as $$
 #variable_conflict use_column
 declare
-    v_event public.payment_events := backend.next_received_event();
+    v_event public.payment_events;
 begin
-    if v_event.id is null then
-        return;
+    select * into v_event from public.payment_events as e where e.id = p_id;
+    perform from public.orders as o where o.order_id = v_event.order_id for update skip locked;
+    if not found
+       and exists (select from public.orders as o where o.order_id = v_event.order_id) then
+        -- Somebody took the order since the claim. That is no try.
+        update public.payment_events as e
+           set tries = e.tries - 1, next_try_at = clock_timestamp() + backend.retry_delay(1)
+         where e.id = p_id and e.tries = p_attempt and e.state = 'received';
+        result := 'held';
+    else
+        select * into v_event
+          from public.payment_events as e
+         where e.id = p_id and e.tries = p_attempt and e.state = 'received';
+        if not found then
+            result := 'duplicate';      -- done by somebody, or somebody else's by now
+        else
+            begin
+                result := backend.apply_stored_event(v_event);
+            exception
+                -- Whatever went wrong is undone, and written down.
+                when query_canceled or assert_failure or others then
+                    error := sqlstate || ': ' || sqlerrm;
+            end;
+            if error is not null then
+                result := backend.event_failed(v_event, error);
+            end if;
+        end if;
     end if;
-    begin
-        result := case v_event.state
-            when 'received' then backend.apply_stored_event(v_event)
-            else 'duplicate'            -- done by somebody while we waited for the order
-        end;
-    exception
-        -- Whatever went wrong is undone, and written down.
-        when query_canceled or assert_failure or others then
-            error := sqlstate || ': ' || sqlerrm;
-    end;
-    if error is not null then
-        result := backend.event_failed(v_event, error);
-    end if;
-    event_id := v_event.id;
+    event_id := p_id;
     payment_id := v_event.payment_id;
     status := v_event.status;
     return next;
 end
 $$;
-comment on function backend.process_next_event() is
-    'Finishes at most one received event; no row when none is due. Result: the outcome of '
-    'record_payment_event, or failed or dead with the error.';
+comment on function backend.process_event(bigint, integer) is
+    'Finishes an event, as the given try of claim_next_event. Result: the outcome of '
+    'record_payment_event; failed or dead with the error; held when somebody has the order.';
 
 create function backend.retry_event(p_id bigint)
 returns jsonb
@@ -313,4 +365,7 @@ grant execute on function
         backend.store_payment_event(text, text, text, text, text, text, text, text, text, text,
                                     numeric, numeric, numeric, text, numeric, text, text, text)
     to fn_payment_webhook;
-grant execute on function backend.process_next_event() to fn_process_events;
+grant execute on function
+        backend.claim_next_event(),
+        backend.process_event(bigint, integer)
+    to fn_process_events;

@@ -6,6 +6,8 @@ create table public.payment_checks (
     -- A lease while somebody asks; a back-off after an answer that was none.
     not_before  timestamptz,
     failures    integer not null default 0,
+    -- Times in a row that somebody began to ask and never said what came of it.
+    lost        integer not null default 0,
     -- A finished payment was looked at once more, a day later: no late refund.
     settled     boolean not null default false,
     last_result text check (last_result in ('seen', 'not_found', 'unreachable', 'refused')),
@@ -60,23 +62,29 @@ returns table (payment_id text)
 language sql volatile security definer
 set search_path = pg_catalog, public, backend, pg_temp
 as $$
-    -- Who loses a race for a payment finds the winner's lease and does not get it.
-    insert into public.payment_checks as c (payment_id, not_before)
-    select p.payment_id, clock_timestamp() + interval '2 minutes'
+    -- Who loses a race for a payment finds the winner's lease and does not get it. The lease counts
+    -- as lost until the answer is recorded: a payment that kills whoever asks about it waits longer
+    -- each time, and keeps no other one waiting.
+    insert into public.payment_checks as c (payment_id, not_before, lost)
+    select p.payment_id,
+           clock_timestamp() + least(interval '1 day', interval '2 minutes'
+                                     * 2 ^ least(coalesce(k.lost, 0), 10)),
+           1
     from public.payments as p
     left join public.payment_checks as k on k.payment_id = p.payment_id
     where p.created_at > now() - interval '30 days'
       and backend.check_due_at(p, k.settled, p_after_s * interval '1 second') <= clock_timestamp()
       and (k.not_before is null or k.not_before <= clock_timestamp())
-    order by p.last_seen_at, p.payment_id
+    order by coalesce(k.lost, 0), p.last_seen_at, p.payment_id
     limit p_limit
     on conflict on constraint payment_checks_pkey do update
-       set not_before = excluded.not_before
+       set not_before = excluded.not_before, lost = c.lost + 1
      where c.not_before is null or c.not_before <= clock_timestamp()
     returning c.payment_id
 $$;
 comment on function backend.payments_to_check(integer, integer) is
-    'Claims payments the provider has to be asked about, longest silent first, for two minutes.';
+    'Claims payments the provider has to be asked about, longest silent first, for two minutes '
+    'or more.';
 
 create function backend.record_payment_check(
     p_payment_id text,
@@ -88,6 +96,7 @@ set search_path = pg_catalog, public, backend, pg_temp
 as $$
     update public.payment_checks as c
        set failures = case when p_result = 'seen' then 0 else c.failures + 1 end,
+           lost = 0,
            not_before = case p_result
                when 'seen' then null
                when 'not_found' then clock_timestamp()

@@ -18,7 +18,9 @@ create table public.reconciliation_runs (
     differences  integer not null default 0,
     -- Tries in a row that got no answer about the payment behind `position`.
     failures     integer not null default 0,
-    problem      text
+    problem      text,
+    -- Claims in a row that neither got further nor gave the run back.
+    lost         integer not null default 0
 );
 comment on table public.reconciliation_runs is
     'Comparisons of provider and books; differences counts those open when the run ended.';
@@ -85,11 +87,59 @@ $$;
 comment on function backend.request_reconciliation(timestamptz) is
     'Makes a run due now, for everything that changed since; its number.';
 
+create function backend.changed_payments(p_run public.reconciliation_runs)
+returns setof public.payments
+language sql stable
+as $$
+    select p.*
+    from public.payments as p
+    where p.payment_id > p_run.position
+      and (p.updated_at >= p_run.since
+           or exists (
+                select
+                from public.reconciliation_differences as d
+                where d.payment_id = p.payment_id
+                  and d.scope = 'provider'
+                  and d.resolved_at is null))
+    order by p.payment_id
+$$;
+comment on function backend.changed_payments(public.reconciliation_runs) is
+    'What a run still has to compare: changed since its date, or with an open difference.';
+
+create function backend.pass_over(p_run public.reconciliation_runs)
+returns void
+language plpgsql
+as $$
+declare
+    v_payment public.payments;
+begin
+    select * into v_payment from backend.changed_payments(p_run) limit 1;
+    perform backend.note_difference(p_run.id, 'provider', 'missing',
+        case when v_payment.payment_id is null then 'list_page' else 'answer' end,
+        v_payment.payment_id, v_payment.order_id, null, null, null,
+        case when v_payment.payment_id is null
+             then format('page %s of the provider''s list: processing did not return, %s times',
+                         p_run.list_page, p_run.lost)
+             else format('it could not be compared: processing did not return, %s times',
+                         p_run.lost) end);
+    update public.reconciliation_runs as r
+       set lost = 0,
+           position = coalesce(v_payment.payment_id, r.position),
+           list_page = r.list_page + (v_payment.payment_id is null)::int
+     where r.id = p_run.id;
+end
+$$;
+comment on function backend.pass_over(public.reconciliation_runs) is
+    'Lists the payment, or the page of the provider''s list, that nobody came back from, and goes '
+    'on behind it.';
+
 create function backend.claim_reconciliation()
 returns table (run_id text, since text, list_page integer)
 language plpgsql security definer
 set search_path = pg_catalog, public, backend, pg_temp
 as $$
+declare
+    v_run public.reconciliation_runs;
 begin
     -- The first process after midnight (UTC) makes the day's run.
     insert into public.reconciliation_runs (reason, since)
@@ -102,18 +152,29 @@ begin
                    and r.requested_at >= date_trunc('day', now() at time zone 'UTC')
                                          at time zone 'UTC'))
     on conflict do nothing;
+    update public.reconciliation_runs as r
+       set started_at = coalesce(r.started_at, clock_timestamp()),
+           leased_until = clock_timestamp() + interval '1 minute',
+           lost = r.lost + 1
+     where r.finished_at is null
+       and (r.leased_until is null or r.leased_until < clock_timestamp())
+    returning * into v_run;
+    if not found then
+        return;
+    end if;
+    if v_run.lost > 5 then
+        perform backend.pass_over(v_run);
+    end if;
     return query
-        update public.reconciliation_runs as r
-           set started_at = coalesce(r.started_at, clock_timestamp()),
-               leased_until = clock_timestamp() + interval '1 minute'
-         where r.finished_at is null
-           and (r.leased_until is null or r.leased_until < clock_timestamp())
-        returning r.id::text, backend.iso_utc(r.since), r.list_page;
+        select r.id::text, backend.iso_utc(r.since), r.list_page
+        from public.reconciliation_runs as r
+        where r.id = v_run.id;
 end
 $$;
 comment on function backend.claim_reconciliation() is
     'The run that is to be worked on, if there is one and nobody does: a new one each day, one '
-    'that was asked for, or one whose process died. The claim is a lease of a minute.';
+    'that was asked for, or one whose process died. The claim is a lease of a minute; what five '
+    'claims in a row did not come back from is listed and passed over.';
 
 create function backend.payments_to_compare(p_run_id bigint, p_limit integer)
 returns table (payment_id text)
@@ -129,23 +190,11 @@ begin
      where r.id = p_run_id and r.finished_at is null
     returning * into v_run;
     return query
-        select p.payment_id
-        from public.payments as p
-        where v_run.id is not null
-          and p.payment_id > v_run.position
-          and (p.updated_at >= v_run.since
-               or exists (
-                    select
-                    from public.reconciliation_differences as d
-                    where d.payment_id = p.payment_id
-                      and d.scope = 'provider'
-                      and d.resolved_at is null))
-        order by p.payment_id
-        limit p_limit;
+        select p.payment_id from backend.changed_payments(v_run) as p limit p_limit;
 end
 $$;
 comment on function backend.payments_to_compare(bigint, integer) is
-    'The next payments of a run: changed since its date, or with an open difference.';
+    'The next payments of a run.';
 
 create function backend.note_difference(
     p_run_id      bigint,
@@ -316,6 +365,7 @@ begin
     update public.reconciliation_runs as r
        set checked = r.checked + 1,
            failures = 0,
+           lost = 0,
            problem = null,
            position = case when p_was_missing then r.position else p_payment_id end
      where r.id = p_run_id;
@@ -342,7 +392,8 @@ as $$
 #variable_conflict use_column
 begin
     update public.reconciliation_runs as r
-       set list_page = p_page, leased_until = clock_timestamp() + interval '1 minute'
+       set list_page = p_page, leased_until = clock_timestamp() + interval '1 minute',
+           lost = case when p_page > r.list_page then 0 else r.lost end
      where r.id = p_run_id and r.finished_at is null;
     return query
         select x.id
@@ -569,6 +620,7 @@ begin
        set leased_until = case when p_problem is null then null
                                else clock_timestamp() + interval '30 seconds' end,
            failures = case when p_problem is null then 0 else r.failures + 1 end,
+           lost = 0,
            problem = left(p_problem, 500)
      where r.id = p_run_id and r.finished_at is null
     returning * into v_run;

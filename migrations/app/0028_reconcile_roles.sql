@@ -10,6 +10,8 @@ revoke all on function
         backend.record_payment_check(text, text, text),
         backend.settle_attempts(integer),
         backend.request_reconciliation(timestamptz),
+        backend.changed_payments(public.reconciliation_runs),
+        backend.pass_over(public.reconciliation_runs),
         backend.claim_reconciliation(),
         backend.payments_to_compare(bigint, integer),
         backend.note_difference(bigint, text, text, text, text, text, uuid, text, text, text, text),

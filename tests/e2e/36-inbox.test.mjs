@@ -5,7 +5,16 @@ import { beforeEach, test } from 'node:test';
 import { as, row, rows, value } from './lib/db.mjs';
 import { ipnBody, paymentId, postIpn } from './lib/ipn.mjs';
 import { clearFaults } from './lib/sandbox.mjs';
-import { delivered, events, makeSale, orderState, untilState } from './lib/shop.mjs';
+import {
+  addStock,
+  delivered,
+  events,
+  makeOrder,
+  makeSale,
+  orderState,
+  reviews,
+  untilState,
+} from './lib/shop.mjs';
 import { until } from './lib/wait.mjs';
 
 beforeEach(clearFaults);
@@ -34,12 +43,16 @@ const untilEvent = (order, state) =>
     return (await events(order)).every((e) => e.state === state);
   }, `events of ${order.order_id} ${state}`);
 
-/** Make every change of an order fail; returns what undoes it. */
-async function breakOrder(order) {
+const fail = `raise exception 'broken on purpose'`;
+/** Ends the backend that works on it: nobody can catch that. */
+const kill = 'perform pg_terminate_backend(pg_backend_pid()); return new';
+
+/** Break every change of an order, or its delivery; returns what undoes it. */
+async function breakOrder(order, how = fail, what = 'update on public.orders') {
   const name = `broken_${order.order_id.toLowerCase()}`;
   await rows(`create function public.${name}() returns trigger language plpgsql as
-    $$ begin raise exception 'broken on purpose'; end $$`);
-  await rows(`create trigger ${name} before update on public.orders for each row
+    $$ begin ${how}; end $$`);
+  await rows(`create trigger ${name} before ${what} for each row
     when (new.order_id = '${order.order_id}') execute function public.${name}()`);
   return () => rows(`drop function public.${name}() cascade`);
 }
@@ -142,4 +155,55 @@ test('an event that keeps failing dies with its reason, is listed, and can be re
     await value('select state from public.reviews where order_id = $1', [order.order_id]),
     'resolved',
   );
+});
+
+test('an event that kills whatever works on it dies, and stops no other one', async () => {
+  const { order } = await makeSale();
+  const other = await makeSale();
+  const body = ipnBody(order, 'finished');
+  const repair = await breakOrder(order, kill);
+  try {
+    const answer = await timed(body);
+    assert.equal(answer.status, 200, answer.text);
+    await holding(other.order, () => postIpn(ipnBody(other.order, 'finished')));
+    await untilState(other.order, 'completed/paid/delivered');
+    await untilEvent(order, 'dead');
+  } finally {
+    await repair();
+  }
+  const [event] = await events(order);
+  assert.deepEqual([event.tries, event.last_error], [12, 'processing did not return']);
+  const review = await row('select * from public.reviews where order_id = $1', [order.order_id]);
+  assert.deepEqual([review.kind, review.detail.error], ['event_dead', 'processing did not return']);
+
+  await value('select backend.retry_event($1)', [event.id]);
+  await untilState(order, 'completed/paid/delivered');
+});
+
+test('an order whose delivery kills whatever works on it does not stop those behind it', async () => {
+  const { user, order, product } = await makeSale({ stock: 0 });
+  const second = await makeOrder(user, product);
+  for (const o of [order, second]) {
+    await postIpn(ipnBody(o, 'finished'));
+    assert.equal(await orderState(o), 'processing/paid/pending');
+  }
+  const repair = await breakOrder(order, kill, 'insert on public.delivered_accounts');
+  try {
+    await addStock(product, 2);
+    await untilState(second, 'completed/paid/delivered');
+    await until(async () => {
+      await rows(
+        `update public.waiting_deliveries set lease_until = now() where order_id = $1 and lease_until > now()`,
+        [order.order_id],
+      );
+      return (await reviews(order)).includes('delivery_error');
+    }, 'the order set aside');
+  } finally {
+    await repair();
+  }
+  assert.equal(await orderState(order), 'processing/paid/pending');
+  const review = await row('select * from public.reviews where order_id = $1', [order.order_id]);
+  assert.equal(review.detail.error, 'delivery did not return');
+  await value(`select public.resolve_review($1, 'accept', 'mended')`, [review.id]);
+  assert.equal(await orderState(order), 'completed/paid/delivered');
 });

@@ -135,23 +135,23 @@ select is(event('FFX000000012', 'q2', 'finished'), 'applied processing/paid/pend
 select is(event('FFX000000011', 'q1', 'finished'), 'applied processing/paid/pending',
           'so does the next');
 update waiting_deliveries set paid_at = now() - interval '1 minute' where order_id = 'FFX000000012';
-select is((select count(*) from backend.deliver_next_waiting()), 0::bigint,
+select is((select count(*) from deliver_next_waiting()), 0::bigint,
           'without stock there is nothing to do');
 select make_stock('s1');
 select is(event('FFX000000013', 'q3', 'finished'), 'applied processing/paid/pending',
           'who paid later does not overtake the queue');
-select is((select order_id from backend.deliver_next_waiting()), 'FFX000000012',
+select is((select order_id from deliver_next_waiting()), 'FFX000000012',
           'who paid first is served first');
-select is((select count(*) from backend.deliver_next_waiting()), 0::bigint, 'one account, one order');
+select is((select count(*) from deliver_next_waiting()), 0::bigint, 'one account, one order');
 select make_stock('s2'), make_stock('s3');
-select is((select order_id from backend.deliver_next_waiting()), 'FFX000000011', 'then the second');
+select is((select order_id from deliver_next_waiting()), 'FFX000000011', 'then the second');
 select is(state('FFX000000011'), 'completed/paid/delivered', 'complete');
 select is((select string_agg(order_id, ',') from waiting_deliveries), 'FFX000000013',
           'who is delivered no longer waits');
 select is(event('FFX000000013', 'q3', 'refunded'), 'applied refunded/refunded/pending',
           'a waiting order is refunded');
 select is((select count(*) from waiting_deliveries), 0::bigint, 'and waits no longer');
-select is((select count(*) from backend.deliver_next_waiting()), 0::bigint, 'nor is delivered');
+select is((select count(*) from deliver_next_waiting()), 0::bigint, 'nor is delivered');
 
 -- Staff takes a waiting order in hand.
 select make_order('ann', 14), make_order('bob', 15);
@@ -159,7 +159,7 @@ update account_container set status = 'disabled' where status = 'available';
 select is(event('FFX000000014', 'q4', 'finished'), 'applied processing/paid/pending', 'waits');
 update orders set order_status = 'cancelled' where order_id = 'FFX000000014';
 select make_stock('s4');
-select is((select count(*) from backend.deliver_next_waiting()), 0::bigint,
+select is((select count(*) from deliver_next_waiting()), 0::bigint,
           'a cancelled order is not delivered');
 select is((select count(*) from waiting_deliveries), 0::bigint, 'and leaves the queue');
 insert into waiting_deliveries values ('FFX000000014', 'hft', 10000, 'mt5', now(), 'left over');

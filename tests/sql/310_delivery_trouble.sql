@@ -1,6 +1,6 @@
 -- Delivery when the tables contradict it: money is kept, and nobody holds up the others.
 begin;
-select plan(47);
+select plan(60);
 select make_user('ann');
 select make_user('boss');
 insert into administrators (email) values ('boss@example.com');
@@ -56,7 +56,7 @@ select make_stock('w1'), make_stock('w2');
 update account_container set status = 'disabled' where login_id in ('w1', 'w2');
 select hand_out('FFX000000004', 'w1');
 update account_container set status = 'available' where login_id = 'w2';
-select is((select order_id from backend.deliver_next_waiting()), 'FFX000000005',
+select is((select order_id from deliver_next_waiting()), 'FFX000000005',
           'a waiting order that got its account by hand does not hold up the next');
 select is((select count(*) from waiting_deliveries), 0::bigint, 'and waits no longer');
 select is(reviews('FFX000000004'), 'delivered_by_hand', 'but is seen');
@@ -90,16 +90,16 @@ select is(event('FFX000000007', 'a7', 'finished'), 'applied processing/paid/pend
 select is(event('FFX000000009', 'a9', 'finished'), 'applied processing/paid/pending', 'no stock');
 update waiting_deliveries set paid_at = now() - interval '1 hour' where order_id = 'FFX000000007';
 select make_stock('x2');
-select is((select order_id from backend.deliver_next_waiting()), 'FFX000000009',
+select is((select order_id from deliver_next_waiting()), 'FFX000000009',
           'the head of the queue fails, the next is served');
-select is((select count(*) from backend.deliver_next_waiting()), 0::bigint, 'that was all');
+select is((select count(*) from deliver_next_waiting()), 0::bigint, 'that was all');
 select is((select count(*) from waiting_deliveries where parked_at is not null), 2::bigint,
           'two stand aside');
 drop trigger refuse on delivered_accounts;
 select make_stock('x3');
-select is((select count(*) from backend.deliver_next_waiting()), 0::bigint, 'not tried at once');
+select is((select count(*) from deliver_next_waiting()), 0::bigint, 'not tried at once');
 update waiting_deliveries set parked_at = now() - interval '61 s';
-select is((select order_id from backend.deliver_next_waiting()), 'FFX000000007',
+select is((select order_id from deliver_next_waiting()), 'FFX000000007',
           'tried again after a minute, who paid first before the other');
 select is((try.result -> 'delivery_function_test' ->> 'success'), 'false', 'no stock for a test')
 from backend.test_delivery('FFX000000006', false) as try;
@@ -124,14 +124,60 @@ from orders where order_id in ('FFX000000050', 'FFX000000051', 'FFX000000052');
 update orders set order_status = 'processing', payment_status = 'paid', paid_at = now()
 where order_id in ('FFX000000050', 'FFX000000051', 'FFX000000052');
 update account_container set status = 'disabled' where status = 'available';
-select is((select count(*) from backend.deliver_next_waiting()), 0::bigint, 'empty stock');
+select is((select count(*) from deliver_next_waiting()), 0::bigint, 'empty stock');
 select make_stock('100k', 100000), make_stock('5k', 5000, 'mt4'), make_stock('5k5', 5000);
 select rows_eq('select * from backend.stock_kinds()',
     $$ values (5000.00, 'mt4'), (5000.00, 'mt5'), (100000.00, 'mt5') $$, 'what is in stock');
-select is((select order_id from backend.deliver_next_waiting()), 'FFX000000051',
+select is((select order_id from deliver_next_waiting()), 'FFX000000051',
           'who paid first of those that have stock');
-select is((select order_id from backend.deliver_next_waiting()), 'FFX000000052', 'then the next');
-select is((select count(*) from backend.deliver_next_waiting()), 0::bigint, 'nobody else');
+select is((select order_id from deliver_next_waiting()), 'FFX000000052', 'then the next');
+select is((select count(*) from deliver_next_waiting()), 0::bigint, 'nobody else');
+
+-- A delivery that never comes back: the claim counts, and what was claimed stops nobody
+select make_order('ann', n, 'hft', 200000) from generate_series(60, 61) as n;
+select event(order_id, 'p' || order_id, 'finished', 9999, 9999, p_amount => 9999)
+from orders where account_size = 200000;
+select is((select string_agg(order_id, ',' order by paid_at, order_id) from waiting_deliveries
+           where account_size = 200000), 'FFX000000060,FFX000000061', 'two wait');
+select make_stock('200k', 200000), make_stock('200k-2', 200000);
+select is((select order_id from backend.claim_waiting()), 'FFX000000060', 'the first is claimed');
+select is((select order_id from deliver_next_waiting()), 'FFX000000061',
+          'the one behind it does not wait');
+select is((select count(*) from backend.claim_waiting()), 0::bigint, 'a claim is a lease');
+create function tests.lease_ends() returns void language sql as
+    $$ update waiting_deliveries set lease_until = now() - interval '1 s'
+       where lease_until is not null $$;
+create function tests.claims(p_count integer) returns void language plpgsql as $$
+begin
+    for i in 1..p_count loop
+        perform tests.lease_ends(), (select c.order_id from backend.claim_waiting() as c);
+    end loop;
+end
+$$;
+select claims(4);
+select is((select tries from waiting_deliveries where order_id = 'FFX000000060'), 5, 'five tries');
+select lease_ends();
+select is((select count(*) from backend.claim_waiting()), 0::bigint, 'no sixth');
+select rows_eq(
+    $$ select reason, parked_at from waiting_deliveries where order_id = 'FFX000000060' $$,
+    $$ values ('delivery did not return', 'infinity'::timestamptz) $$, 'it stands aside');
+select is(reviews('FFX000000060'), 'delivery_error', 'and a human is asked');
+select is(public.resolve_review(id, 'accept', 'mended') ->> 'order', 'completed/paid/delivered',
+          'who has it tried again') from reviews where order_id = 'FFX000000060';
+select is((select result from backend.deliver_waiting('FFX000000060')), 'gone',
+          'who comes back too late delivers nothing');
+-- and stock that is gone since the claim is no try
+select make_order('ann', 62, 'hft', 200000);
+select event('FFX000000062', 'p62', 'finished', 9999, 9999, p_amount => 9999);
+select make_stock('200k-3', 200000);
+select is((select order_id from backend.claim_waiting()), 'FFX000000062', 'claimed');
+update account_container set status = 'disabled' where login_id = '200k-3';
+select is((select result from backend.deliver_waiting('FFX000000062')), 'No available accounts',
+          'the last account is gone');
+select rows_eq($$ select tries, lease_until, parked_at from waiting_deliveries
+                  where order_id = 'FFX000000062' $$,
+               $$ values (0, null::timestamptz, null::timestamptz) $$, 'in line as before');
+delete from waiting_deliveries where order_id = 'FFX000000062';
 
 -- Whoever ends the waiting, the queue knows.
 select is((select string_agg(order_id, ',') from waiting_deliveries), 'FFX000000050', 'one waits');

@@ -47,7 +47,7 @@ select is(event('FFX000000011', 'b2', 'confirmed', null), 'applied processing/pa
 select is(event('FFX000000011', 'b2', 'finished', 100), 'review processing/paid/pending',
           'but is not delivered when too little was settled');
 select is((select count(*) from waiting_deliveries), 0::bigint, 'nor does it wait for delivery');
-select is((select count(*) from backend.deliver_next_waiting()), 0::bigint, 'or get one');
+select is((select count(*) from deliver_next_waiting()), 0::bigint, 'or get one');
 select is(event('FFX000000011', 'b2', 'partially_paid', 100), 'stale processing/paid/pending',
           'after that nothing lower');
 

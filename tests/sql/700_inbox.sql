@@ -1,6 +1,6 @@
 -- The inbox: stored is not done, and what is not done is finished or reported.
 begin;
-select plan(49);
+select plan(63);
 select make_user('ann');
 select make_order('ann', n) from generate_series(1, 20) as n;
 select make_stock(n::text) from generate_series(1, 9) as n;
@@ -24,7 +24,7 @@ declare
 begin
     update payment_events set next_try_at = now() - interval '1 s' where state = 'received';
     select string_agg(p.payment_id || ' ' || p.status || ' ' || p.result, ',') into v_result
-      from backend.process_next_event() as p;
+      from process_next_event() as p;
     return v_result;
 end
 $$;
@@ -45,10 +45,10 @@ select is((select last_error from payment_events where payment_id = 'a1'), 'SQLS
 select ok((select next_try_at > now() and outcome is null and done_at is null
            from payment_events where payment_id = 'a1'), 'for a later try');
 select is(store('FFX000000001', 'a1', 'finished'), 'duplicate', 'once');
-select is((select count(*) from backend.process_next_event()), 0::bigint, 'not before its time');
+select is((select count(*) from process_next_event()), 0::bigint, 'not before its time');
 select is(process(), 'a1 finished applied', 'then it is applied');
 select is(state('FFX000000001'), 'completed/paid/delivered', 'with all that follows');
-select is(inbox('a1'), 'finished done applied 1', 'and done');
+select is(inbox('a1'), 'finished done applied 2', 'and done, with the second try');
 select ok((select done_at is not null and next_try_at is null and raw = '{"raw": true}'
            from payment_events where payment_id = 'a1'), 'its body as it came');
 select is(process(), null, 'once');
@@ -90,17 +90,17 @@ select store('FFX000000005', 'd2', 'finished');
 update payment_events
    set next_try_at = now() + case status when 'finished' then '-1 s' else '1 min' end::interval
  where payment_id = 'd2';
-select is((select count(*) from backend.process_next_event()), 0::bigint,
+select is((select count(*) from process_next_event()), 0::bigint,
           'a younger event waits for an older one');
 update payment_events set tries = 2 where payment_id = 'd2' and status = 'waiting';
-select is((select status || ' ' || result from backend.process_next_event()), 'finished applied',
+select is((select status || ' ' || result from process_next_event()), 'finished applied',
           'but not for one that keeps failing');
 select is(process(), 'd2 waiting stale', 'which is late then');
 
 -- No order
 select is(store('FFX777777777', 'e1', 'finished'), 'stored', 'of an unknown order');
 select is(process(), 'e1 finished order_not_found', 'is looked for');
-select is(inbox('e1'), 'finished done order_not_found 1', 'and known as such');
+select is(inbox('e1'), 'finished done order_not_found 2', 'and known as such');
 select is(reviews('FFX777777777'), 'order_not_found', 'by a human, too');
 
 -- What fails
@@ -137,6 +137,44 @@ select is((select description from admin_audit_log where action_type = 'RETRY_EV
           'event put back into the inbox', 'which is written down');
 select is(process(), 'f1 finished applied', 'and takes effect');
 select is((select state from reviews where kind = 'event_dead'), 'resolved', 'which closes the review');
+
+-- What never comes back: the claim counts, and what was claimed is left alone meanwhile
+create function tests.due()
+returns void language sql as $$
+    update payment_events set next_try_at = now() - interval '1 s' where state = 'received'
+$$;
+select store('FFX000000009', 'h1', 'finished'), store('FFX000000010', 'h2', 'finished');
+select due();
+select is((select attempt from backend.claim_next_event()), '2', 'a claim is a try');
+select is(inbox('h1'), 'finished received 2', 'before anything is done');
+select is((select payment_id || ' ' || result from process_next_event()), 'h2 applied',
+          'the event behind it does not wait');
+select is((select count(*) from backend.claim_next_event()), 0::bigint, 'a claim is a lease');
+select due();
+select is((select attempt from backend.claim_next_event()), '3', 'which ends');
+select is((select p.result from payment_events as e
+           cross join lateral backend.process_event(e.id, 2) as p where e.payment_id = 'h1'),
+          'duplicate', 'who comes back too late does nothing');
+select is(state('FFX000000009'), 'pending/pending/pending', 'nothing happened');
+do $$
+begin
+    for i in 4..12 loop
+        perform tests.due(), (select c.attempt from backend.claim_next_event() as c);
+    end loop;
+end
+$$;
+select is(inbox('h1'), 'finished received 12', 'twelve tries');
+select due();
+select is((select count(*) from backend.claim_next_event()), 0::bigint, 'no thirteenth');
+select is(inbox('h1'), 'finished dead 12', 'it is dead');
+select is((select last_error from payment_events where payment_id = 'h1'),
+          'processing did not return', 'with the reason');
+select is((select detail ->> 'error' from reviews where payment_id = 'h1'),
+          'processing did not return', 'and a human is asked');
+select is(backend.retry_event(id) ->> 'success', 'true', 'who may have it tried again')
+from payment_events where payment_id = 'h1';
+select is(process(), 'h1 finished applied', 'with effect');
+
 select is((select max(extract(epoch from backend.retry_delay(n))) <= 375
                   and min(extract(epoch from backend.retry_delay(n))) >= 0.75
            from generate_series(1, 40) as n), true, 'no delay is longer than about five minutes');

@@ -112,7 +112,7 @@ select is((select count(*) from waiting_deliveries where order_id = 'FFX00000000
 select is(resolve('FFX000000008', 'underpaid', 'accept'), 'ok (already) processing/paid/pending',
           'once');
 update account_container set status = 'available' where id in (select id from aside);
-select is((select order_id from backend.deliver_next_waiting()), 'FFX000000008', 'and gets it');
+select is((select order_id from deliver_next_waiting()), 'FFX000000008', 'and gets it');
 
 -- refund_noted
 select event('FFX000000009', 'h1', 'finished', 100);

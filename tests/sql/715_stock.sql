@@ -30,7 +30,7 @@ select rows_eq($$ select level, state from stock_alerts order by id $$,
                $$ values ('low', 'open'), ('empty', 'open') $$, 'both are open');
 select make_stock('t1');
 select make_stock('t2');
-select is((select order_id from backend.deliver_next_waiting()), 'FFX000000007', 'who waited is served');
+select is((select order_id from deliver_next_waiting()), 'FFX000000007', 'who waited is served');
 select is(alerts(), null, 'one in stock: still low');
 select rows_eq($$ select level, state from stock_alerts order by id $$,
                $$ values ('low', 'open'), ('empty', 'ended') $$, 'but no longer empty');

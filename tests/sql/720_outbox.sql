@@ -31,7 +31,7 @@ select event('FFX000000001', '11', 'finished');
 select is(mails('FFX000000001'), 'payment_received ann@example.com',
           'no stock, no delivery mail; repeats cause nothing');
 select make_stock('7001');
-select is(order_id, 'FFX000000001', 'stock arrives') from backend.deliver_next_waiting();
+select is(order_id, 'FFX000000001', 'stock arrives') from deliver_next_waiting();
 select event('FFX000000001', '11', 'finished');
 select is(mails('FFX000000001'),
           'account_delivery ann@example.com, payment_received ann@example.com',

@@ -1,6 +1,6 @@
 -- Which payments the provider is asked about, back-off, and the end of attempts nobody finished.
 begin;
-select plan(32);
+select plan(37);
 select make_user('ann');
 select make_order('ann', n) from generate_series(1, 20) as n;
 
@@ -103,6 +103,31 @@ select backend.record_payment_check('t-2', 'seen', null);
 select rows_eq($$ select failures, not_before, last_detail from payment_checks
                   where payment_id = 't-2' $$, $$ values (0, null::timestamptz, null::text) $$,
                'an answer clears it');
+
+-- Who asks and never comes back
+update payments set last_seen_at = now();
+select lease_ends();
+select silent('v-kills', 'waiting', '50 minutes', '40 minutes'),
+       silent('v-other', 'waiting', '50 minutes', '4 minutes');
+select is((select payment_id from backend.payments_to_check(1)), 'v-kills', 'longest silent first');
+select is((select lost from payment_checks where payment_id = 'v-kills'), 1, 'counted beforehand');
+select lease_ends();
+select is((select payment_id from backend.payments_to_check(1)), 'v-other',
+          'a payment that nobody came back from is asked about after the others');
+select backend.record_payment_check('v-other', 'seen', null);
+update payments set last_seen_at = now() where payment_id = 'v-other';
+do $$
+begin
+    for i in 1..3 loop
+        perform tests.lease_ends(), (select c.payment_id from backend.payments_to_check(1) as c);
+    end loop;
+end
+$$;
+select ok((select lost = 4 and not_before between clock_timestamp() + interval '15 minutes'
+                                             and clock_timestamp() + interval '17 minutes'
+           from payment_checks where payment_id = 'v-kills'), 'and later each time');
+select backend.record_payment_check('v-kills', 'seen', null);
+select is((select lost from payment_checks where payment_id = 'v-kills'), 0, 'until one does');
 
 -- Attempts
 create function tests.attempt(p_number int, p_state text, p_age interval, p_invoice text)

@@ -1,6 +1,6 @@
 -- Provider against books and books against books: each difference once, healed ones not again.
 begin;
-select plan(35);
+select plan(43);
 select make_user('ann'), make_user('boss');
 insert into administrators (email) values ('boss@example.com');
 select make_order('ann', n) from generate_series(1, 12) as n;
@@ -109,6 +109,36 @@ select rows_eq('select failures, problem from reconciliation_runs where id = run
 select is((select skipped from backend.pause_reconciliation(run(), '103', 'HTTP 500')), true,
           'but not for ever');
 select alike(differences('103'), 'missing answer - - open;%', 'the payment is listed instead');
+
+-- A payment that nobody comes back from, and a page of the provider's list
+create function tests.claim() returns text language plpgsql as $$
+declare
+    v record;
+begin
+    update reconciliation_runs set leased_until = null where id = tests.run();
+    select * into v from backend.claim_reconciliation();
+    return (select position from reconciliation_runs where id = tests.run()) || ' ' || v.list_page;
+end
+$$;
+update reconciliation_runs set position = '', lost = 0 where id = run();
+select is((select string_agg(claim(), ',') from generate_series(1, 5)), ' 0, 0, 0, 0, 0',
+          'five claims that end nowhere');
+select is(claim(), '101 0', 'then the run goes on behind it');
+select is(differences('101'), 'missing answer - - open', 'and the payment is listed');
+select is((select explanation from reconciliation_differences where payment_id = '101'),
+          'it could not be compared: processing did not return, 6 times', 'with the reason');
+select claim() from generate_series(1, 4);
+select compare('102', theirs('102', '{"price_amount": 350}'));
+select is(claim(), '102 0', 'a run that gets further is not lost');
+select backend.pause_reconciliation(run(), null, null);
+select is((select lost from reconciliation_runs where id = run()), 0, 'nor one that is given back');
+update reconciliation_runs set position = '999' where id = run();
+select claim() from generate_series(1, 6);
+select is(claim(), '999 1', 'a page of the list is passed over in the same way');
+select is((select explanation from reconciliation_differences where aspect = 'list_page'),
+          'page 0 of the provider''s list: processing did not return, 6 times', 'and listed');
+update reconciliation_differences set resolved_at = now(), resolution = 'gone'
+where aspect in ('answer', 'list_page') and explanation like '%did not return%';
 
 -- Accepting
 select is(as_user('ann', 'select public.accept_difference(1, '''')'), 'ERROR 42501', 'not a customer''s');
