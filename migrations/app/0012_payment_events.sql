@@ -8,7 +8,8 @@
 --   partially_paid      processing  pending   review
 --   failed, expired     failed      failed    not after finished, not while another payment lives;
 --                                             when another one has paid, that one is counted
---   refunded            refunded    refunded  transaction "refund"
+--   refunded            refunded    refunded  transaction "refund"; only when nothing that remains
+--                                             is credited to the order, see 0017
 --
 -- Reviews (the order is not delivered by such an event): underpaid, amount_unknown,
 -- price_currency, price_amount, partially_paid, child_payment, unknown_status, paid_twice,
@@ -114,6 +115,8 @@ declare
     v_child boolean;
     v_after public.payments;        -- the payment as this event leaves it
     v_credit numeric;               -- what arrived for the order in all its payments, in USD
+    v_back text;                    -- what money that went back is to a paid order
+    v_rest numeric;                 -- what remains credited then
     v_settles boolean := false;     -- and that it pays the order
     v_stored boolean;               -- the event was stored before, without effect
     v_counted_id text;
@@ -268,11 +271,10 @@ begin
             end if;
 
         when v_status = 'refunded' then
-            if v_order.payment_status = 'paid' and not v_payment.counted then
-                v_review := 'refund_of_other_payment';
-            elsif v_order.payment_status <> 'refunded'
-                  and (v_payment.counted
-                       or not backend.has_live_payment(v_order.order_id, p_payment_id)) then
+            -- A paid order: see what went back below.
+            if v_order.payment_status not in ('paid', 'refunded')
+               and (v_payment.counted
+                    or not backend.has_live_payment(v_order.order_id, p_payment_id)) then
                 v_order.order_status := 'refunded';
                 v_order.payment_status := 'refunded';
             end if;
@@ -297,6 +299,7 @@ begin
         select c.amount, c.settles, c.main_payment_id
           into v_credit, v_settles, v_counted_id
           from backend.order_credit(v_order, v_after) as c;
+        v_settles := v_settles and not backend.is_held(v_order.order_id);
         if v_settles then
             if v_order.payment_status <> 'paid' then
                 v_review := null;
@@ -313,20 +316,36 @@ begin
             v_deliver := v_review is null;
         end if;
     end if;
-    -- Money that the order needed went back, in a payment that is not the counted one.
-    if v_moves and v_status = 'refunded' and v_order.payment_status = 'paid'
-       and v_review in ('child_payment', 'refund_of_other_payment') then
-        v_after := v_payment;
-        v_after.status := v_status;
-        if (select c.amount from backend.order_credit(v_order, v_payment) as c)
-               >= 0.99 * v_order.final_amount
-           and (select c.amount from backend.order_credit(v_order, v_after) as c)
-               < 0.99 * v_order.final_amount then
+    -- Money of a paid order went back, in whichever payment: what remains decides.
+    if v_moves and v_status = 'refunded' and v_order.payment_status = 'paid' then
+        select r.effect, r.credit, r.rest, r.main_payment_id
+          into v_back, v_credit, v_rest, v_counted_id
+          from backend.refund_effect(v_order, v_payment) as r;
+        case v_back
+        when 'whole' then
+            v_review := null;
+            v_order.order_status := 'refunded';
+            v_order.payment_status := 'refunded';
+        when 'part' then
             v_review := 'refunded_in_part';
-        end if;
+        else
+            v_review := coalesce(v_review, 'refund_of_other_payment');
+            if v_payment.counted and v_counted_id is not null then
+                v_back := 'moved';              -- another payment takes its place
+                v_payment.counted := false;
+                select * into v_other
+                  from public.payments as p
+                 where p.payment_id = v_counted_id;
+                v_order.payment_provider_id := v_counted_id;
+                v_order.crypto_currency := v_other.crypto_currency;
+                v_order.crypto_amount := v_other.pay_amount;
+                v_order.crypto_address := v_other.pay_address;
+            end if;
+        end case;
     end if;
     v_deliver := v_deliver and v_order.delivery_status = 'pending'
-                 and v_order.payment_status = 'paid' and v_order.order_status = 'processing';
+                 and v_order.payment_status = 'paid' and v_order.order_status = 'processing'
+                 and not backend.is_held(v_order.order_id);
 
     outcome := case
         when v_review is not null then 'review'
@@ -396,7 +415,10 @@ begin
         update public.payments as p set last_seen_at = now() where p.payment_id = p_payment_id;
     end if;
 
-    if v_moves and not v_child then
+    if v_moves and v_status = 'refunded' then
+        perform backend.book_refund(v_order, v_payment, v_back,
+                                    least(v_credit, v_order.final_amount) - v_rest);
+    elsif v_moves and not v_child then
         perform backend.book_payment(v_order, v_payment, v_status, v_review, v_paid, v_pay_amount,
                                      v_price_amount, v_price_currency);
     end if;
@@ -404,8 +426,8 @@ begin
         perform backend.count_payment(v_order, v_counted_id);
     end if;
     if v_other.payment_id is not null then
-        perform backend.count_instead(v_order, v_other, p_payment_id);
-        if v_other.actually_paid > 1.01 * v_other.pay_amount then
+        perform backend.count_instead(v_order, v_other.payment_id, p_payment_id, v_status);
+        if v_back is null and v_other.actually_paid > 1.01 * v_other.pay_amount then
             perform backend.open_review('overpaid', v_order.order_id, v_other.payment_id,
                 jsonb_build_object('event', v_event_id, 'actually_paid', v_other.actually_paid,
                     'pay_amount', v_other.pay_amount, 'final_amount', v_order.final_amount));
@@ -417,7 +439,9 @@ begin
             'event', v_event_id, 'status', v_status, 'actually_paid', v_paid,
             'pay_amount', v_pay_amount, 'pay_currency', lower(p_pay_currency),
             'price_amount', v_price_amount, 'price_currency', v_price_currency,
-            'parent_payment_id', v_parent_id));
+            'parent_payment_id', v_parent_id)
+            || case when v_back is null then '{}'
+                    else jsonb_build_object('remaining', round(v_rest, 2)) end);
     end if;
     if v_status = 'refunded' and v_order.payment_status = 'refunded' and v_moves
        and backend.has_account(v_order) then
@@ -458,7 +482,7 @@ begin
     if ((v_order.order_status, v_order.payment_status)
             <> (v_old_order_status, v_old_payment_status)
         or v_other.payment_id is not null)
-       and v_order.order_status <> 'completed' then
+       and v_result ->> 'success' is distinct from 'true' then       -- delivery writes it itself
         update public.orders as o
            set order_status = v_order.order_status,
                payment_status = v_order.payment_status,

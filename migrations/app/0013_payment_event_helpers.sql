@@ -72,33 +72,30 @@ comment on function backend.payment_that_pays(public.orders, text) is
     'Another payment that finished and is enough for the order, whose row is passed as unpaid.';
 
 create function backend.count_instead(
-    p_order             public.orders,
-    p_payment           public.payments,
-    p_failed_payment_id text)
+    p_order      public.orders,
+    p_payment_id text,
+    p_former_id  text,
+    p_status     text)
 returns void
 language plpgsql
 as $$
 begin
-    update public.payments as p
-       set counted = true, updated_at = now()
-     where p.payment_id = p_payment.payment_id
-    returning p.* into p_payment;
-    perform backend.book_payment(p_order, p_payment, 'finished', null, p_payment.actually_paid,
-                                 p_payment.pay_amount, p_payment.price_amount,
-                                 p_payment.price_currency);
+    perform backend.count_payment(p_order, p_payment_id);
     update public.reviews as r
        set state = 'resolved',
-           resolution = format('counted for the order, because payment %s failed',
-                               p_failed_payment_id),
+           resolution = format('counted for the order, because payment %s is %s', p_former_id,
+                               p_status),
+           resolved_by = 'events',
            resolved_at = now()
      where r.order_id = p_order.order_id
-       and r.payment_id = p_payment.payment_id
+       and r.payment_id = p_payment_id
        and r.kind = 'paid_twice'
        and r.state = 'open';
 end
 $$;
-comment on function backend.count_instead(public.orders, public.payments, text) is
-    'Counts a payment that had looked like a second one, after the first one failed.';
+comment on function backend.count_instead(public.orders, text, text, text) is
+    'Counts and books a payment that had looked like a second one, after the first one failed or '
+    'went back.';
 
 create function backend.record_event_without_order(
     p_source              text,
@@ -168,36 +165,7 @@ declare
         when p_status in ('failed', 'expired') then 'failed'
         else 'processing'
     end;
-    v_counted boolean;
-    v_arrived constant numeric :=
-        p_price_amount * greatest(p_actually_paid, p_payment.actually_paid)
-        / nullif(p_pay_amount, 0);
 begin
-    if p_status = 'refunded' then
-        -- What was counted for the order goes back whole. Of other money only what had arrived was
-        -- there to go back; when nobody knows how much, the row says 0 and waits for a human.
-        v_counted := p_payment.counted or exists (
-            select
-            from public.payment_transactions as t
-            where t.provider = 'nowpayments'
-              and t.provider_transaction_id = p_payment.payment_id
-              and t.transaction_type = 'payment'
-              and t.status = 'completed');
-        insert into public.payment_transactions
-            (order_id, user_id, transaction_type, amount, currency, provider,
-             provider_transaction_id, provider_status, provider_response, status, processed_at)
-        values
-            (p_order.order_id, p_order.user_id, 'refund',
-             case
-                 when v_counted then p_order.final_amount
-                 when v_arrived is null then 0
-                 else least(v_arrived, 99999999.99)
-             end,
-             p_order.currency, 'nowpayments', p_payment.payment_id, p_status, v_response,
-             case when v_counted then 'completed' else 'processing' end, now())
-        on conflict (provider, provider_transaction_id, transaction_type) do nothing;
-        return;
-    end if;
     insert into public.payment_transactions as t
         (order_id, user_id, transaction_type, amount, currency, provider,
          provider_transaction_id, provider_status, provider_response, status, processed_at)
@@ -214,7 +182,7 @@ end
 $$;
 comment on function backend.book_payment(public.orders, public.payments, text, text, numeric,
         numeric, numeric, text) is
-    'Writes the transaction row of a payment, or of its refund.';
+    'Writes the transaction row of a payment.';
 
 create function backend.deliver_or_queue(p_order public.orders)
 returns jsonb

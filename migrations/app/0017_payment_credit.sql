@@ -4,8 +4,18 @@
 -- by its own rate, a repeated deposit (child payment) in the same coin by its parent's rate, one in
 -- another coin by what the provider settled for both. 99 percent of the order pay it.
 --
--- When one of several payments goes back and the rest is too little: refunded_in_part; a delivered
--- account is suspended, and what waits for stock waits for a human instead.
+-- When a payment of a paid order goes back, what remains credited decides, whichever payment it was:
+--
+--   99 percent or more  the order stays paid. If the counted payment went back, the largest of the
+--                       others counts instead; a human knows (refund_of_other_payment)
+--   less, not nothing   refunded_in_part: a delivered account is suspended, what waits for stock
+--                       waits for a human instead; the order stays paid until that human decides
+--   nothing             refunded; a delivered account is suspended
+--
+-- The price is booked once, under the payment that counts: one completed "payment" of the order's
+-- amount. A completed "refund" is the part of the price that its payment was credited for, the last
+-- one all that is left, so that the refunds of an order add up to its price and never to more. What
+-- was too much was never booked; neither is its way back ("processing").
 --
 -- Money that a human decided on (paid back, say) pays nothing together with other money.
 --
@@ -28,20 +38,17 @@ as $$
         union all
         select (p_payment).*
     ),
-    arrived as (
-        select k.*
-        from known as k
-        where k.status in ('finished', 'partially_paid')
-    ),
     own as (
+        -- One that went back is worth nothing, but its rate still holds for its children.
         select
             a.*,
             -- Never more than the order: a dearer price is no better rate.
             least(a.price_amount, p_order.final_amount) / a.pay_amount as rate,
             coalesce(a.actually_paid, 0) * least(a.price_amount, p_order.final_amount)
                 / a.pay_amount as value
-        from arrived as a
-        where a.parent_payment_id is null
+        from known as a
+        where a.status in ('finished', 'partially_paid', 'refunded')
+          and a.parent_payment_id is null
           and a.price_currency = lower(p_order.currency)
           and a.price_amount >= p_order.final_amount
           and a.pay_amount > 0
@@ -49,6 +56,7 @@ as $$
     credited as (
         select o.payment_id, o.value, o.counted, o.created_at, true as is_own
         from own as o
+        where o.status <> 'refunded'
         union all
         select
             c.payment_id,
@@ -58,8 +66,9 @@ as $$
                     then c.outcome_amount * o.value / o.outcome_amount
             end,
             false, c.created_at, false
-        from arrived as c
+        from known as c
         join own as o on o.payment_id = c.parent_payment_id
+        where c.status in ('finished', 'partially_paid')
     )
     select
         round(coalesce(sum(c.value), 0), 8),
@@ -149,6 +158,127 @@ $$;
 comment on function backend.count_payment(public.orders, text) is
     'Lets a payment count for its order, unless another one does, and books it; the caller holds '
     'the order''s row lock.';
+
+create function backend.is_held(p_order_id text)
+returns boolean
+language sql stable
+as $$
+    select exists (
+        select
+        from public.reviews as r
+        where r.order_id = p_order_id and r.kind = 'refunded_in_part' and r.state = 'open')
+$$;
+comment on function backend.is_held(text) is
+    'Whether a paid order waits for a human, because part of its money went back.';
+
+create function backend.refund_effect(p_order public.orders, p_payment public.payments)
+returns table (effect text, credit numeric, rest numeric, main_payment_id text)
+language plpgsql stable
+as $$
+#variable_conflict use_column
+declare
+    v_counted_status text;          -- of another payment that counts
+    v_enough constant numeric := 0.99 * p_order.final_amount;
+begin
+    -- p_payment is the payment before it went back.
+    select c.amount into credit from backend.order_credit(p_order, p_payment) as c;
+    p_payment.status := 'refunded';
+    select c.amount, c.main_payment_id
+      into rest, main_payment_id
+      from backend.order_credit(p_order, p_payment) as c;
+    select p.status
+      into v_counted_status
+      from public.payments as p
+     where p.order_id = p_order.order_id and p.counted
+       and p.payment_id <> p_payment.payment_id;
+    effect := case
+        when rest >= v_enough then 'surplus'
+        -- Another payment counts, or money of elsewhere: this one was beside it, unless the order
+        -- needed it. What a human accepted although it was less is a human's to judge.
+        when v_counted_status in ('confirmed', 'sending') then 'surplus'
+        when v_counted_status <> 'refunded' then
+            case when credit >= v_enough then 'part' else 'surplus' end
+        when not p_payment.counted and v_counted_status is null
+             and p_order.payment_provider_id is distinct from p_payment.payment_id then 'surplus'
+        when rest > 0 then 'part'
+        else 'whole'
+    end;
+    return next;
+end
+$$;
+comment on function backend.refund_effect(public.orders, public.payments) is
+    'What a payment that goes back is to its paid order: surplus, part or whole of what paid it; '
+    'what was and what remains credited, and which of the others counts then.';
+
+create function backend.booked_amount(p_order_id text)
+returns numeric
+language sql stable
+as $$
+    select coalesce(sum(case t.transaction_type when 'payment' then t.amount
+                                                else -t.amount end), 0)
+    from public.payment_transactions as t
+    where t.order_id = p_order_id and t.status = 'completed'
+$$;
+comment on function backend.booked_amount(text) is
+    'What the books keep of an order''s price: completed payments less refunds and chargebacks.';
+
+create function backend.book_refund(
+    p_order   public.orders,
+    p_payment public.payments,
+    p_effect  text,
+    p_part    numeric)
+returns void
+language plpgsql
+as $$
+declare
+    v_payment public.payments;      -- as written by now
+    v_booked constant numeric := greatest(backend.booked_amount(p_order.order_id), 0);
+    v_price numeric := case
+        when p_effect = 'part' then least(greatest(round(p_part, 2), 0), v_booked)
+        when p_effect in ('whole', 'moved') then v_booked
+        when p_effect is null and p_payment.counted then v_booked
+    end;
+begin
+    select * into v_payment
+      from public.payments as p
+     where p.payment_id = p_payment.payment_id;
+    if coalesce(v_price, 0) = 0
+       and (v_payment.parent_payment_id is not null
+            or exists (
+                select
+                from public.payment_transactions as t
+                where t.provider = 'nowpayments'
+                  and t.provider_transaction_id = v_payment.payment_id
+                  and t.transaction_type = 'payment'
+                  and t.status = 'completed'))
+    then
+        return;                     -- never booked, or back in the books already
+    end if;
+    -- Of money that was never booked only what had arrived was there to go back; when nobody knows
+    -- how much, the row says 0 and waits for a human.
+    insert into public.payment_transactions
+        (order_id, user_id, transaction_type, amount, currency, provider,
+         provider_transaction_id, provider_status, provider_response, status, processed_at)
+    values
+        (p_order.order_id, p_order.user_id, 'refund',
+         case
+             when v_price > 0 then v_price
+             else least(coalesce(v_payment.price_amount * v_payment.actually_paid
+                                 / nullif(v_payment.pay_amount, 0), 0), 99999999.99)
+         end,
+         p_order.currency, 'nowpayments', v_payment.payment_id, v_payment.status,
+         jsonb_strip_nulls(jsonb_build_object(
+            'payment_id', v_payment.payment_id, 'payment_status', v_payment.status,
+            'actually_paid', v_payment.actually_paid, 'pay_amount', v_payment.pay_amount,
+            'pay_currency', v_payment.pay_currency, 'price_amount', v_payment.price_amount,
+            'price_currency', v_payment.price_currency)),
+         case when v_price > 0 then 'completed' else 'processing' end, now())
+    on conflict (provider, provider_transaction_id, transaction_type) do nothing;
+end
+$$;
+comment on function backend.book_refund(public.orders, public.payments, text, numeric) is
+    'Writes the transaction row of a payment that went back: the part of the price it was credited '
+    'for, or what had arrived in it without being booked.';
 
 create function backend.suspend_account(p_order_id text)
 returns boolean

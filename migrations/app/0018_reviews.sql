@@ -102,13 +102,7 @@ returns jsonb
 language plpgsql
 as $$
 declare
-    v_paid constant boolean := p_order.payment_status = 'paid' or exists (
-        select
-        from public.payment_transactions as t
-        where t.provider = 'nowpayments'
-          and t.provider_transaction_id = p_review.payment_id
-          and t.transaction_type = 'payment'
-          and t.status = 'completed');
+    v_booked constant numeric := greatest(backend.booked_amount(p_order.order_id), 0);
     v_arrived numeric;
 begin
     if backend.has_account(p_order) then
@@ -117,7 +111,7 @@ begin
         return jsonb_build_object('success', true);
     end if;
     if p_order.payment_status <> 'refunded' then
-        -- What pays the order goes back whole. Of other money only what had arrived was there to go
+        -- What is booked for the order goes back whole. Of other money only what had arrived was there to go
         -- back; when nobody knows how much, the row says 0.
         select sum(p.price_amount * p.actually_paid / nullif(p.pay_amount, 0))
           into v_arrived
@@ -128,19 +122,23 @@ begin
                     then p.status in ('finished', 'partially_paid')
                 else p.payment_id = p_review.payment_id
                end;
-        insert into public.payment_transactions
+        insert into public.payment_transactions as t
             (order_id, user_id, transaction_type, amount, currency, provider,
              provider_transaction_id, provider_status, status, processed_at)
         values
             (p_order.order_id, p_order.user_id, 'refund',
              case
-                 when v_paid then p_order.final_amount
+                 when v_booked > 0 then v_booked
                  else least(coalesce(v_arrived, 0), 99999999.99)
              end,
              p_order.currency, 'nowpayments',
              coalesce(p_review.payment_id, p_review.id::text), 'refund_noted',
-             case when v_paid then 'completed' else 'processing' end, now())
-        on conflict (provider, provider_transaction_id, transaction_type) do nothing;
+             case when v_booked > 0 then 'completed' else 'processing' end, now())
+        -- A part of it went back in this payment before.
+        on conflict (provider, provider_transaction_id, transaction_type) do update
+           set amount = t.amount + excluded.amount,
+               provider_status = excluded.provider_status
+         where excluded.status = 'completed' and t.status = 'completed';
         update public.orders as o
            set order_status = 'refunded', payment_status = 'refunded'
          where o.id = p_order.id;

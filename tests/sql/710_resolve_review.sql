@@ -145,9 +145,10 @@ select is(resolve('FFX000000012', 'paid_twice', 'refund_noted'), 'ok processing/
 select event('FFX000000013', 'l1', 'confirmed', null);
 select event('FFX000000013', 'l1', 'finished', 100);
 select is(resolve('FFX000000013', 'underpaid', 'refund_noted'), 'ok refunded/refunded/pending',
-          'counted money went back');
+          'paid by its state, but never booked');
 select is(books('FFX000000013'),
-          'nowpayments payment processing 349.00,nowpayments refund completed 349.00', 'and is booked');
+          'nowpayments payment processing 349.00,nowpayments refund processing 100.00',
+          'what had arrived went back, and no more than was booked');
 
 -- cancel
 select event('FFX000000014', 'm1', 'finished', 100);
