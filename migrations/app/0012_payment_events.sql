@@ -170,12 +170,16 @@ begin
         -- Chosen on the provider's page (another coin), a repeated deposit, or faster than us.
         insert into public.payments as p
             (payment_id, order_id, parent_payment_id, invoice_id, purchase_id, status,
-             pay_address, pay_currency, crypto_currency)
+             pay_address, pay_currency, crypto_currency, pay_amount, actually_paid, price_amount,
+             price_currency, outcome_amount, outcome_currency)
         values
             (p_payment_id, v_order.order_id, v_parent_id, nullif(p_invoice_id, ''),
              nullif(p_purchase_id, ''), case when v_rank is null then v_status else 'waiting' end,
              nullif(p_pay_address, ''), lower(p_pay_currency),
-             backend.shop_currency(p_pay_currency))
+             backend.shop_currency(p_pay_currency),
+             nullif(backend.plain_amount(p_pay_amount), 0), v_paid,
+             backend.plain_amount(p_price_amount), lower(nullif(p_price_currency, '')),
+             backend.plain_amount(p_outcome_amount), lower(nullif(p_outcome_currency, '')))
         on conflict (payment_id) do nothing
         returning p.* into v_payment;
         if not found then

@@ -300,6 +300,12 @@ begin
         ) as f (kind, aspect, ours, theirs, explanation)
         where f.theirs is not null
           and f.theirs is distinct from f.ours
+          -- Closed or paid back by hand, the provider reports nothing as paid.
+          and not (f.aspect = 'actually_paid' and f.theirs = '0'
+                   and p_payment.status = v_status and v_status in ('finished', 'refunded'))
+          -- The books outlive the order, when its customer is deleted.
+          and not (f.aspect = 'order_id' and f.ours is null
+                   and not exists (select from public.orders as o where o.order_id = f.theirs))
           -- An event that came in after the provider was asked: the books know more.
           and not (f.kind = 'state' and coalesce(
                 p_payment.provider_updated_at > backend.read_time(p_theirs ->> 'updated_at')
@@ -412,16 +418,20 @@ language sql stable
 as $$
     with o as (
         select o.*, p.payment_id as counted_id, p.status as counted_status,
-               t.n as booked, t.total as booked_total, (d.id is not null) as has_account,
-               (w.order_id is not null) as waits
+               backend.booked_amount(o.order_id) as kept, (d.id is not null) as has_account,
+               (w.order_id is not null) as waits,
+               -- Paid by its state, and a human decides whether it is.
+               exists (
+                    select
+                    from public.reviews as r
+                    where r.order_id = o.order_id and r.payment_id = p.payment_id
+                      and r.state = 'open') as is_asked,
+               exists (
+                    select
+                    from public.reviews as r
+                    where r.order_id = o.order_id and r.kind = 'refunded_in_part') as is_part
         from public.orders as o
         left join public.payments as p on p.order_id = o.order_id and p.counted
-        left join lateral (
-            select count(*) as n, sum(x.amount) as total
-            from public.payment_transactions as x
-            where x.order_id = o.order_id
-              and x.transaction_type = 'payment'
-              and x.status = 'completed') as t on true
         left join public.delivered_accounts as d on d.order_id = o.order_id
         left join public.waiting_deliveries as w on w.order_id = o.order_id
         where o.updated_at >= p_since
@@ -441,25 +451,29 @@ as $$
            o.payment_status, 'a payment counts for an order that is not paid'
     from o
     where o.counted_id is not null and o.payment_status not in ('paid', 'refunded')
+      and o.counted_status <> 'refunded'                -- refunded, then opened again by staff
     union all
-    -- Paid orders and their transaction; while a payment settles it is not completed yet.
-    select case when o.booked = 0 then 'missing' else 'extra' end, 'transaction', o.counted_id,
-           o.order_id, null, o.booked::text, '1',
-           'a paid order has exactly one completed payment transaction'
+    -- Orders and what the books keep of their price: payments less refunds. While a payment settles,
+    -- or somebody decides about it, nothing is completed yet; a cancelled order may be either.
+    select case when o.kept = 0 then 'missing' when o.kept > o.final_amount then 'extra'
+                else 'amount' end,
+           'transaction', o.counted_id, o.order_id, null, trim_scale(o.kept)::text,
+           trim_scale(o.final_amount)::text,
+           'the completed payments of a paid order, less its refunds, are not its price'
     from o
-    where o.payment_status = 'paid' and o.booked <> 1
-      and (o.counted_id is null or o.counted_status in ('finished', 'partially_paid'))
+    where o.payment_status = 'paid' and o.kept <> o.final_amount
+      and not (o.kept = 0
+               and (coalesce(o.counted_status, 'finished') not in ('finished', 'partially_paid')
+                    or o.is_asked or o.order_status = 'cancelled'))
+      and not (o.is_part and o.kept > 0 and o.kept < o.final_amount)
     union all
-    select 'amount', 'transaction', o.counted_id, o.order_id, null,
-           trim_scale(o.booked_total)::text, trim_scale(o.final_amount)::text,
-           'the completed transaction has another amount than the order'
+    select case when o.payment_status = 'refunded' then 'amount' else 'extra' end, 'transaction',
+           o.counted_id, o.order_id, null, trim_scale(o.kept)::text, o.payment_status,
+           case when o.payment_status = 'refunded'
+                then 'the refunds of a refunded order do not add up to what was booked for it'
+                else 'money is booked as completed for an order that is not paid' end
     from o
-    where o.payment_status = 'paid' and o.booked = 1 and o.booked_total <> o.final_amount
-    union all
-    select 'extra', 'transaction', o.counted_id, o.order_id, null, o.booked::text,
-           o.payment_status, 'money is booked as completed for an order that is not paid'
-    from o
-    where o.payment_status not in ('paid', 'refunded') and o.booked > 0
+    where o.payment_status <> 'paid' and o.kept <> 0
     union all
     -- Deliveries
     select 'missing', 'delivered_account', null, o.order_id, null, null, o.delivery_status,
@@ -479,7 +493,7 @@ as $$
     from o
     where o.order_status = 'processing' and o.payment_status = 'paid'
       and o.delivery_status = 'pending' and not o.waits
-      and o.counted_status in ('finished', 'partially_paid')
+      and o.kept > 0 and not backend.is_held(o.order_id)
     union all
     select 'extra', 'waiting_delivery', o.counted_id, o.order_id, null, 'waiting',
            o.order_status || '/' || o.payment_status || '/' || o.delivery_status,
@@ -541,6 +555,8 @@ begin
         return found;
     end if;
     if not backend.waits_for_stock(v_order)
+       or backend.booked_amount(p_order_id) <= 0
+       or backend.is_held(p_order_id)
        or exists (select from public.waiting_deliveries as w where w.order_id = p_order_id) then
         return false;
     end if;

@@ -299,6 +299,26 @@ test('figures that differ are listed once, with an explanation, until they agree
   assert.equal((await differences(order)).length, 3);
 });
 
+test('pieces, too much, another coin, by hand, refunded: nothing differs from what the provider says', async () => {
+  const since = await now();
+  const sales = [];
+  for (const actions of [['underpay'], ['overpay'], ['underpay', 'pay_twice'], ['pay', 'pay_twice'], ['wrong_asset'],
+    ['underpay', 'finish_by_hand'], ['pay', 'refund'], ['expire', 'late']]) {
+    const sale = await openedSale();
+    for (const action of actions) {
+      await control(sale.paymentId, action);
+      await settled(sale.paymentId);
+    }
+    sales.push({ ...sale, actions });
+  }
+  for (const time of ['first', 'second']) {
+    const run = await reconcile(since);
+    for (const { order, actions } of sales)
+      assert.deepEqual(await differences(order), [], `${time} run, ${actions}: ${await orderState(order)}`);
+    assert.ok(run.checked >= sales.length);
+  }
+});
+
 test('customers may not read the report', async () => {
   const user = await makeUser();
   for (const claims of [userClaims(user), { role: 'anon' }])
