@@ -10,12 +10,17 @@
 #include "config.h"
 #include "db.h"
 #include "fn.h"
+#include "gate.h"
 #include "log.h"
 #include "nowpayments.h"
 
-/* Together below the provider's 3 s; the role's limits (lock 1 s, statement 1.5 s) are inside. */
+/* Together below the provider's 3 s; the role's limits (lock 100 ms, statement 1.5 s) are
+ * inside. */
+#define WAIT_MS  1000 /* for other callbacks of the same order */
 #define APPLY_MS 1700
 #define STORE_MS 2800
+
+#define SQLSTATE_LOCKED "SQLSTATE 55P03"
 
 static struct db_stmt record_event = {
     .sql = "SELECT outcome, order_id FROM backend.record_payment_event('ipn', $1, $2, $3, $4, $5, "
@@ -81,13 +86,10 @@ record(struct fn_req *req, const struct np_payment *p, const char *failed, struc
 
 /* Not applied: keep it for process-events.  Without a connection this fails at once. */
 static enum err
-store(struct fn_req *req, const struct np_payment *p, enum err why, int64_t deadline_ms,
+store(struct fn_req *req, const struct np_payment *p, const char *reason, int64_t deadline_ms,
       struct fn_res *res)
 {
     struct db_row row;
-    const char *reason = req->fail.detail[0] != '\0'
-                             ? arena_printf(req->arena, "%s", req->fail.detail)
-                             : err_info(why)->name;
 
     req->deadline_ms = deadline_ms;
     if (record(req, p, reason, &row) != ERR_OK)
@@ -103,12 +105,19 @@ apply(struct fn_req *req, const struct np_payment *p, struct fn_res *res)
 {
     const int64_t now_ms = clock_ms();
     const int64_t deadline_ms = MIN(req->deadline_ms, now_ms + STORE_MS);
+    struct gate *gate;
     struct db_row row;
 
     req->deadline_ms = MIN(req->deadline_ms, now_ms + APPLY_MS);
+    if (!gate_enter(p->order_id, now_ms + WAIT_MS, &gate))
+        return store(req, p, "the order was held a moment ago", deadline_ms, res);
     const enum err e = record(req, p, NULL, &row);
+    gate_leave(gate, e != ERR_OK && strstr(req->fail.detail, SQLSTATE_LOCKED) != NULL);
     if (e != ERR_OK)
-        return store(req, p, e, deadline_ms, res);
+        return store(req, p,
+                     req->fail.detail[0] != '\0' ? arena_printf(req->arena, "%s", req->fail.detail)
+                                                 : err_info(e)->name,
+                     deadline_ms, res);
     log_event(LOG_INFO, "payment_event", req->id, NULL, LOG_TEXT("payment_id", p->payment_id),
               LOG_TEXT("payment_status", p->status), LOG_TEXT("order_id", db_text(&row, 1)),
               LOG_TEXT("outcome", db_text(&row, 0)));

@@ -104,6 +104,7 @@ returns table (outcome text)
 language plpgsql security definer
 set search_path = pg_catalog, public, backend, pg_temp
 set enable_seqscan = off                -- see record_payment_event
+set lock_timeout = '1s'                 -- of a session that is about to store the same event
 as $$
 #variable_conflict use_column
 begin
@@ -352,12 +353,14 @@ comment on function backend.retry_event(bigint) is
     'Gives a dead event (or one that waits for its turn) all its tries again, from now on.';
 
 -- The role of process-events, and the time limits of the webhook: the provider waits 3 s, in which
--- the event must be applied or at least stored.
+-- the event must be applied or at least stored. It waits for no order longer than an order's own
+-- callbacks take: many callbacks for one that is held would keep every connection of the webhook
+-- waiting, and with them the callbacks of the others.
 
 select backend.make_program_role('fn_process_events', array[
     'statement_timeout=5s', 'lock_timeout=3s', 'idle_in_transaction_session_timeout=10s']);
 select backend.make_program_role('fn_payment_webhook', array[
-    'statement_timeout=1500ms', 'lock_timeout=1s', 'idle_in_transaction_session_timeout=10s']);
+    'statement_timeout=1500ms', 'lock_timeout=100ms', 'idle_in_transaction_session_timeout=10s']);
 
 
 revoke all on all functions in schema backend from public;

@@ -98,7 +98,7 @@ select is_empty(
          and not (r.rolname = 'fn_payment_webhook' and s.setting ~ '^(statement|lock)_timeout')
          and not s.setting = any (coalesce(r.rolconfig, '{}')) $$,
     'every program has its time limits');
-select ok((select rolconfig @> array['statement_timeout=1500ms', 'lock_timeout=1s'] from pg_roles
+select ok((select rolconfig @> array['statement_timeout=1500ms', 'lock_timeout=100ms'] from pg_roles
            where rolname = 'fn_payment_webhook'),
           'the webhook''s are shorter: the provider waits three seconds');
 
