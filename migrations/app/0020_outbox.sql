@@ -3,7 +3,7 @@
 
 create domain public.outbox_kind as text
     check (value in ('account_delivery', 'payment_received', 'payment_failed', 'review_needed',
-                     'direct'));
+                     'stock_alert', 'direct'));
 create domain public.outbox_state as text
     check (value in ('pending', 'sending', 'sent', 'dead'));
 
@@ -136,26 +136,64 @@ $$;
 comment on function backend.mail_payment() is
     'Trigger: an order that becomes paid or failed causes a mail.';
 
+create function backend.mail_administrators(
+    p_kind      text,
+    p_cause     text,
+    p_order_id  text,
+    p_variables jsonb)
+returns void
+language sql
+as $$
+    insert into public.outbox (kind, cause, order_id, recipient, template_name, variables)
+    select p_kind, p_cause || ' ' || a.email, p_order_id, a.email, p_kind, p_variables
+    from public.administrators as a
+    where a.is_active
+    on conflict (cause) do nothing
+$$;
+comment on function backend.mail_administrators(text, text, text, jsonb) is
+    'Writes a mail to every active row of administrators, the first one (admin@…) among them, once '
+    'per cause and address. Who administers by the role claim alone is not in that table and gets '
+    'none.';
+
 create function backend.mail_review()
 returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, backend, pg_temp
 as $$
 begin
-    insert into public.outbox (kind, cause, order_id, recipient, template_name, variables)
-    select 'review_needed', 'review_needed ' || new.id || ' ' || a.email, new.order_id, a.email,
-           'review_needed',
-           jsonb_build_object('review_kind', replace(new.kind, '_', ' '),
-                              'order_id', coalesce(new.order_id, ''),
-                              'payment_id', coalesce(new.payment_id, ''))
-    from public.administrators as a
-    where a.is_active
-    on conflict (cause) do nothing;
+    perform backend.mail_administrators('review_needed', 'review_needed ' || new.id, new.order_id,
+        jsonb_build_object('review_kind', replace(new.kind, '_', ' '),
+                           'order_id', coalesce(new.order_id, ''),
+                           'payment_id', coalesce(new.payment_id, '')));
     return null;
 end
 $$;
 comment on function backend.mail_review() is
     'Trigger: a review item causes a mail to every active administrator.';
+
+create function backend.mail_stock_alert()
+returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, backend, pg_temp
+as $$
+begin
+    perform backend.mail_administrators('stock_alert', 'stock_alert ' || new.id, null,
+        jsonb_build_object(
+            'stock_level', case new.level when 'empty' then 'is out' else 'runs low' end,
+            'account_size', to_char(new.account_size, 'FM999,999,999,999,990'),
+            'platform_type', upper(new.platform_type),
+            'available', new.available,
+            'waiting', (
+                select count(*)
+                from public.waiting_deliveries as w
+                where w.account_size = new.account_size
+                  and w.platform_type = new.platform_type)));
+    return null;
+end
+$$;
+comment on function backend.mail_stock_alert() is
+    'Trigger: stock that runs low or out causes a mail to every active administrator, once per '
+    'level, as the alert.';
 
 create trigger delivered_accounts_mail
     after insert on public.delivered_accounts
@@ -169,3 +207,6 @@ create trigger orders_mail
 create trigger reviews_mail
     after insert on public.reviews
     for each row execute function backend.mail_review();
+create trigger stock_alerts_mail
+    after insert on public.stock_alerts
+    for each row execute function backend.mail_stock_alert();

@@ -1,11 +1,11 @@
--- The mails about payments.
+-- The mails about payments and stock.
 
 alter table public.email_templates
     drop constraint email_templates_template_type_check,
     add constraint email_templates_template_type_check
         check (template_type in ('account_delivery', 'welcome', 'phase_completion',
                                  'account_breach', 'payment_received', 'payment_failed',
-                                 'review_needed'));
+                                 'review_needed', 'stock_alert'));
 
 insert into public.email_templates
     (template_name, template_type, subject, html_content, text_content, variables)
@@ -70,5 +70,21 @@ Payment: {{payment_id}}
 
 The evidence is in the list of reviews.
 $text$,
- '["review_kind", "order_id", "payment_id"]')
+ '["review_kind", "order_id", "payment_id"]'),
+
+('stock_alert', 'stock_alert',
+ 'Stock {{stock_level}}: ${{account_size}} {{platform_type}}',
+$html$<h1>Stock {{stock_level}}</h1>
+<p>Accounts of ${{account_size}} on {{platform_type}}: {{available}} available, {{waiting}} paid
+orders waiting.</p>
+<p>Whoever waits is served by itself as soon as accounts are added.</p>
+$html$,
+$text$Stock {{stock_level}}.
+
+Accounts of ${{account_size}} on {{platform_type}}: {{available}} available, {{waiting}} paid
+orders waiting.
+
+Whoever waits is served by itself as soon as accounts are added.
+$text$,
+ '["stock_level", "account_size", "platform_type", "available", "waiting"]')
 on conflict (template_name) do nothing;

@@ -1,6 +1,6 @@
 -- Stock: alerts once per level, and the report.
 begin;
-select plan(22);
+select plan(25);
 select make_user('ann');
 select make_user('boss');
 insert into administrators (email) values ('boss@example.com');
@@ -20,12 +20,26 @@ select event('FFX000000001', 'a1', 'finished');
 select is(alerts(), null, 'five, too');
 select event('FFX000000002', 'a2', 'finished');
 select is(alerts(), '10000 mt5 low 4', 'four are low');
+create function tests.mails()
+returns text language sql as $$
+    select string_agg(concat_ws(' ', recipient, variables ->> 'stock_level',
+                                variables ->> 'account_size', variables ->> 'platform_type',
+                                variables ->> 'available', variables ->> 'waiting'), ','
+                      order by (variables ->> 'available')::int desc, recipient)
+    from outbox where kind = 'stock_alert'
+$$;
+select is(mails(), 'admin@flashfundx.com runs low 10,000 MT5 4 0,'
+          'boss@example.com runs low 10,000 MT5 4 0', 'every administrator gets a mail');
 select event('FFX000000003', 'a3', 'finished');
 select is(alerts(), null, 'told once, not per order');
 select event('FFX00000000' || n, 'a' || n, 'finished') from generate_series(4, 6) as n;
 select is(alerts(), '10000 mt5 empty 0', 'none left is another level');
 select event('FFX000000007', 'a7', 'finished');
 select is(alerts(), null, 'told once, too');
+select is(mails(), 'admin@flashfundx.com runs low 10,000 MT5 4 0,'
+          'boss@example.com runs low 10,000 MT5 4 0,admin@flashfundx.com is out 10,000 MT5 0 0,'
+          'boss@example.com is out 10,000 MT5 0 0', 'one mail per level');
+update administrators set is_active = false where email = 'boss@example.com';
 select rows_eq($$ select level, state from stock_alerts order by id $$,
                $$ values ('low', 'open'), ('empty', 'open') $$, 'both are open');
 select make_stock('t1');
@@ -39,6 +53,9 @@ select is(alerts(), null, 'five again');
 select is((select count(*) from stock_alerts where state = 'open'), 0::bigint, 'all alerts ended');
 update account_container set status = 'disabled' where login_id = 'u1';
 select is(alerts(), '10000 mt5 low 4', 'armed again');
+select is((select count(*) from outbox where kind = 'stock_alert'), 5::bigint,
+          'another mail, to those who are active');
+update administrators set is_active = true where email = 'boss@example.com';
 select is(as_user('boss', $$ update shop_settings set value = 3 where name = 'stock_low_below' $$),
           '1', 'the threshold is the shop''s');
 select is(alerts(), null, 'four are enough now');
