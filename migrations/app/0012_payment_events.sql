@@ -12,10 +12,11 @@
 --                                             is credited to the order, see 0017
 --
 -- Reviews (the order is not delivered by such an event): underpaid, amount_unknown,
--- price_currency, price_amount, partially_paid, child_payment, unknown_status, paid_twice,
--- order_closed, payment_of_other_order, refund_of_other_payment, refunded_after_delivery,
--- failed_after_delivery, counted_payment_failed, order_not_found; from the delivery itself:
--- delivery_error, delivered_by_hand.
+-- price_currency, price_amount, partially_paid, child_payment, wrong_asset (another coin than
+-- agreed, or a child in one), unknown_status, paid_twice, order_closed, payment_of_other_order,
+-- refund_of_other_payment, refunded_in_part, failed_after_delivery, counted_payment_failed,
+-- order_not_found; from the delivery itself: delivery_error, delivered_by_hand. Those that only
+-- inform stand at the head of 0017.
 
 create function backend.payment_problem(
     p_status         text,
@@ -204,7 +205,14 @@ begin
     elsif v_child then
         -- A second transfer to the same address, or another coin than agreed. It may say
         -- "finished" while it is worth a fraction of the order: see the credit below.
-        v_review := 'child_payment';
+        v_review := case
+            when exists (
+                select
+                from public.payments as p
+                where p.payment_id = coalesce(v_payment.parent_payment_id, v_parent_id)
+                  and p.pay_currency <> lower(p_pay_currency)) then 'wrong_asset'
+            else 'child_payment'
+        end;
         v_moves := v_rank >= v_old_rank;
     elsif v_rank < v_old_rank
           and not (v_payment.status = 'failed'
@@ -224,6 +232,9 @@ begin
         when v_status in ('confirmed', 'sending', 'finished') then
             v_review := backend.payment_problem(v_status, v_order, v_payment, v_paid,
                                                 v_pay_amount, v_price_amount, v_price_currency);
+            if v_review is null and v_payment.pay_currency <> lower(p_pay_currency) then
+                v_review := 'wrong_asset';
+            end if;
             if v_review is not null then
                 if v_order.order_status = 'pending' then
                     v_order.order_status := 'processing';
@@ -287,7 +298,8 @@ begin
 
     -- Too little in this payment, or a child: what arrived for the order in all of them counts.
     if v_moves and v_status in ('finished', 'partially_paid')
-       and v_review in ('underpaid', 'partially_paid', 'child_payment') then
+       and (v_review in ('underpaid', 'partially_paid', 'child_payment')
+            or v_child and v_review = 'wrong_asset') then
         v_after := v_payment;
         v_after.status := v_status;
         v_after.parent_payment_id := coalesce(v_payment.parent_payment_id, v_parent_id);
@@ -459,7 +471,7 @@ begin
     if v_order.payment_status = 'paid' and v_old_payment_status <> 'paid' then
         perform backend.resolve_reviews(v_order.order_id,
             array['underpaid', 'partially_paid', 'counted_payment_failed']
-                || case when v_settles then array['child_payment'] else '{}' end,
+                || case when v_settles then array['child_payment', 'wrong_asset'] else '{}' end,
             'answered by event ' || v_event_id || ': the order is paid');
         if v_old_order_status = 'failed' then
             perform backend.open_review('paid_late', v_order.order_id, p_payment_id,

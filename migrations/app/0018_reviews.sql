@@ -13,7 +13,7 @@ as $$
     -- Money beside what pays the order, or information: the order itself is not in question.
     select p_kind in ('overpaid', 'paid_twice', 'refund_of_other_payment',
                       'payment_of_other_order', 'event_dead')
-        or (p_kind in ('child_payment', 'partially_paid', 'counted_payment_failed')
+        or (p_kind in ('child_payment', 'wrong_asset', 'partially_paid', 'counted_payment_failed')
             and p_order.payment_status = 'paid')
 $$;
 comment on function backend.review_is_surplus(text, public.orders) is

@@ -620,7 +620,7 @@ for (const [action, state, kinds, stock] of [
   ['fail', 'failed/failed/pending', []],
   ['late', 'completed/paid/delivered', ['paid_late']],
   ['pay_twice', 'completed/paid/delivered', ['child_payment'], 2],
-  ['wrong_asset', 'processing/pending/pending', ['child_payment']],
+  ['wrong_asset', 'processing/pending/pending', ['wrong_asset']],
   ['finish_by_hand', 'processing/pending/pending', ['underpaid']],
 ]) {
   test(`sandbox, ${action}: ${state}`, async () => {
