@@ -61,6 +61,8 @@ struct smtp_answer {
     char reply[256]; /* the server's last line, "250 2.0.0 Ok: queued as 4F3", controls removed */
 };
 
+/* Errors: ERR_PROVIDER (refused for good: a 5xx to the recipient or the message), ERR_UPSTREAM,
+ * ERR_UNKNOWN_OUTCOME (the message was handed over, and no answer came). */
 NODISCARD enum err smtp_send(struct fn_req *req, const struct smtp_request *mail,
                              struct smtp_answer *ret);
 

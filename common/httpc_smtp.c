@@ -20,6 +20,8 @@ struct mail_transfer {
     struct str left; /* of the message */
     bool handed_over;
     bool refused_after; /* the answer to the complete message came, and was no */
+    char command[5];    /* the verb that was sent last */
+    bool refused_for_good;
     char reply[256];
     char error[CURL_ERROR_SIZE];
 };
@@ -41,6 +43,26 @@ give_message(char *data, size_t size, size_t count, void *arg)
     return len;
 }
 
+/* A 5xx is final when it is about this mail: its recipient, or its words.  What is said to our
+ * greeting, login or sender is about us, and true for all mails until somebody mends it. */
+static bool
+is_final(const struct mail_transfer *t, const char *line, size_t len)
+{
+    return len >= 3 && line[0] == '5' &&
+           (t->handed_over || strcmp(t->command, "RCPT") == 0 || strcmp(t->command, "DATA") == 0);
+}
+
+static int
+note_command(CURL *easy, curl_infotype type, char *data, size_t size, void *arg)
+{
+    struct mail_transfer *t = arg;
+
+    (void)easy;
+    if (type == CURLINFO_HEADER_OUT && size >= 4)
+        memcpy(t->command, data, 4);
+    return 0;
+}
+
 /* Every line of the server comes here. */
 static size_t
 take_reply(char *data, size_t size, size_t count, void *arg)
@@ -53,7 +75,9 @@ take_reply(char *data, size_t size, size_t count, void *arg)
         KILL_POINT("smtp", "reply", "arrived"); /* to the mail; then the goodbye */
     if (t->handed_over && len > 0 && (data[0] == '4' || data[0] == '5'))
         t->refused_after = true;
-    if (t->handed_over && len >= 3 && memcmp(data, "221", 3) == 0)
+    if (is_final(t, data, size * count))
+        t->refused_for_good = true;
+    if (len >= 3 && memcmp(data, "221", 3) == 0)
         return size * count; /* the goodbye says nothing about the mail */
     for (size_t i = 0; i < len; i++)
         if ((unsigned char)data[i] >= 0x20 && (unsigned char)data[i] < 0x7F)
@@ -85,6 +109,9 @@ set_options(struct mail_transfer *t, const struct smtp_request *mail, long timeo
     (void)curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, take_reply);
     (void)curl_easy_setopt(e, CURLOPT_WRITEDATA, t);
     (void)curl_easy_setopt(e, CURLOPT_ERRORBUFFER, t->error);
+    (void)curl_easy_setopt(e, CURLOPT_DEBUGFUNCTION, note_command); /* prints nothing */
+    (void)curl_easy_setopt(e, CURLOPT_DEBUGDATA, t);
+    (void)curl_easy_setopt(e, CURLOPT_VERBOSE, 1L);
     (void)curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
     (void)curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, MIN((long)CONNECT_TIMEOUT_MS, timeout_ms));
     (void)curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, timeout_ms);
@@ -128,7 +155,9 @@ smtp_send(struct fn_req *req, const struct smtp_request *mail, struct smtp_answe
     }
     metrics_add(METRIC_HTTP_ERRORS, 1);
     return fail_detail(&req->fail,
-                       t.handed_over && !t.refused_after ? ERR_UNKNOWN_OUTCOME : ERR_UPSTREAM,
+                       t.refused_for_good                  ? ERR_PROVIDER
+                       : t.handed_over && !t.refused_after ? ERR_UNKNOWN_OUTCOME
+                                                           : ERR_UPSTREAM,
                        "smtp: %s%s%s", t.error[0] != '\0' ? t.error : curl_easy_strerror(t.result),
                        t.reply[0] != '\0' ? "; last reply: " : "", t.reply);
 }

@@ -80,6 +80,15 @@ resend_body(struct fn_req *req, const struct mail_message *m, const struct mail_
     return out->overflow ? STR_NONE : buf_str(out);
 }
 
+/* Whether the same mail will be refused again.  401 and 403 are about our key or domain, and true
+ * for all mails until somebody mends it. */
+static bool
+is_final(int status)
+{
+    return status >= 400 && status <= 499 && status != 401 && status != 403 && status != 408 &&
+           status != 409 && status != 429;
+}
+
 static enum err
 send_resend(struct fn_req *req, const struct mail_message *m, const struct mail_sender *from,
             const char **ret_id)
@@ -108,8 +117,9 @@ send_resend(struct fn_req *req, const struct mail_message *m, const struct mail_
     if (answer.status < 200 || answer.status > 299) {
         const struct str text = json_text(json_get(doc, "message"));
 
-        return fail_detail(&req->fail, ERR_UPSTREAM, "resend: %d %.*s", answer.status,
-                           (int)MIN(text.len, (size_t)200), text.ptr == NULL ? "" : text.ptr);
+        return fail_detail(&req->fail, is_final(answer.status) ? ERR_PROVIDER : ERR_UPSTREAM,
+                           "resend: %d %.*s", answer.status, (int)MIN(text.len, (size_t)200),
+                           text.ptr == NULL ? "" : text.ptr);
     }
     const struct str id = json_text(json_get(doc, "id"));
     *ret_id = id.len > 0 ? arena_copy(req->arena, id) : m->message_id;

@@ -29,7 +29,8 @@ struct mail_message {
 NODISCARD enum err mail_check(struct fn_req *req, const struct mail_message *m);
 
 /* Send once.  `ret_id` is the provider's id, in the arena.  Errors: ERR_INVALID (mail_check),
- * ERR_UPSTREAM (not accepted, detail says why), ERR_UNKNOWN_OUTCOME (may have been accepted). */
+ * ERR_PROVIDER (this mail will never be accepted, detail says why), ERR_UPSTREAM (not accepted
+ * now), ERR_UNKNOWN_OUTCOME (may have been accepted). */
 NODISCARD enum err mail_send(struct fn_req *req, const struct mail_message *m,
                              const char **ret_id);
 

@@ -16,7 +16,8 @@ static struct db_stmt begin = {
 static struct db_stmt sent = {
     .sql = "SELECT outcome FROM backend.outbox_sent($1::uuid, $2)", .kind = DB_WRITE};
 static struct db_stmt failed = {
-    .sql = "SELECT outcome FROM backend.outbox_failed($1::uuid, $2::int, $3)", .kind = DB_WRITE};
+    .sql = "SELECT outcome FROM backend.outbox_failed($1::uuid, $2::int, $3, $4::boolean)",
+    .kind = DB_WRITE};
 
 static const char *
 read_text(struct fn_req *req, const char *field)
@@ -75,7 +76,10 @@ try_now(struct fn_req *req, const struct mail_message *m, const struct db_row *q
 
         log_event(LOG_WARN, "mail_failed", req->id, why, LOG_TEXT("id", id));
         *ret_id = NULL;
-        e = db_one(req, &failed, DB_PARAMS(id, db_text(queued, COL_ATTEMPT), why), &row);
+        e = db_one(req, &failed,
+                   DB_PARAMS(id, db_text(queued, COL_ATTEMPT), why,
+                             e == ERR_PROVIDER ? "true" : "false"),
+                   &row);
     }
     if (e != ERR_OK) /* its lease ends by itself */
         log_event(LOG_WARN, "mail_unrecorded", req->id, req->fail.detail, LOG_TEXT("id", id));

@@ -35,7 +35,8 @@ static struct db_stmt claim = {
 static struct db_stmt sent = {
     .sql = "SELECT outcome FROM backend.outbox_sent($1::uuid, $2)", .kind = DB_WRITE};
 static struct db_stmt failed = {
-    .sql = "SELECT outcome FROM backend.outbox_failed($1::uuid, $2::int, $3)", .kind = DB_WRITE};
+    .sql = "SELECT outcome FROM backend.outbox_failed($1::uuid, $2::int, $3, $4::boolean)",
+    .kind = DB_WRITE};
 
 static const char *
 render(struct fn_req *req, const struct db_row *mail, int column, const struct json *variables,
@@ -93,7 +94,7 @@ record(struct fn_req *req, struct db_stmt *stmt, const char *const *params, size
 }
 
 static enum err
-record_failure(struct fn_req *req, const struct db_row *mail)
+record_failure(struct fn_req *req, const struct db_row *mail, enum err e)
 {
     const char *why = arena_copy(req->arena, str_of(req->fail.detail[0] != '\0'
                                                         ? req->fail.detail
@@ -101,7 +102,9 @@ record_failure(struct fn_req *req, const struct db_row *mail)
     struct db_row row;
 
     req->fail = (struct fail){0};
-    TRY(record(req, &failed, DB_PARAMS(db_text(mail, COL_ID), db_text(mail, COL_ATTEMPT), why),
+    TRY(record(req, &failed,
+               DB_PARAMS(db_text(mail, COL_ID), db_text(mail, COL_ATTEMPT), why,
+                         e == ERR_PROVIDER ? "true" : "false"),
                &row));
     const bool dead = strcmp(db_text(&row, 0), "dead") == 0;
     log_event(dead ? LOG_ERROR : LOG_WARN, dead ? "mail_dead" : "mail_failed", req->id, why,
@@ -126,8 +129,9 @@ send_outbox(struct fn_req *req)
         if (db_rows(result) == 0)
             return ERR_OK;
         const struct db_row mail = db_row(result, 0);
-        if (send_claimed(req, &mail, &provider_id) != ERR_OK) {
-            TRY(record_failure(req, &mail));
+        const enum err e = send_claimed(req, &mail, &provider_id);
+        if (e != ERR_OK) {
+            TRY(record_failure(req, &mail, e));
             continue;
         }
         TRY(record(req, &sent, DB_PARAMS(db_text(&mail, COL_ID), provider_id), &row));

@@ -162,7 +162,11 @@ $$;
 comment on function backend.outbox_sent(uuid, text) is
     'Records that a mail was sent, and with a delivery mail that the account''s mail was.';
 
-create function backend.outbox_failed(p_id uuid, p_attempt integer, p_error text)
+create function backend.outbox_failed(
+    p_id      uuid,
+    p_attempt integer,
+    p_error   text,
+    p_final   boolean)
 returns table (outcome text)
 language plpgsql security definer
 set search_path = pg_catalog, public, backend, pg_temp
@@ -170,7 +174,8 @@ as $$
 begin
     -- Only the try that holds the lease may fail it: a late one must not stop its successor.
     update public.outbox as m
-       set state = case when m.tries >= backend.outbox_tries_max() then 'dead' else 'pending' end,
+       set state = case when p_final or m.tries >= backend.outbox_tries_max() then 'dead'
+                        else 'pending' end,
            lease_until = null,
            last_error = left(p_error, 500),
            next_try_at = clock_timestamp() + backend.outbox_pause(m.tries)
@@ -180,8 +185,9 @@ begin
     return next;
 end
 $$;
-comment on function backend.outbox_failed(uuid, integer, text) is
-    'Records a failed try: pending again later, or dead after the tenth.';
+comment on function backend.outbox_failed(uuid, integer, text, boolean) is
+    'Records a failed try: pending again later, or dead after the tenth, or at once when the mail '
+    'was refused for good.';
 
 -- send-email -------------------------------------------------------------------------------------
 
@@ -248,9 +254,10 @@ begin
         with chosen as (
             select m.id, m.state
             from public.outbox as m
-            where (m.id = any (p_ids) and m.state in ('sent', 'dead'))
-               or (p_all_dead and m.state = 'dead')
-               for update),
+            where ((m.id = any (p_ids) and m.state in ('sent', 'dead'))
+                   or (p_all_dead and m.state = 'dead'))
+              and m.html is distinct from ''           -- its words were forgotten
+              for update),
         revived as (
             update public.outbox as m
                set state = 'pending',

@@ -18,7 +18,7 @@ revoke all on function
         backend.outbox_credentials(public.outbox),
         backend.outbox_claim(integer, text, text),
         backend.outbox_sent(uuid, text),
-        backend.outbox_failed(uuid, integer, text),
+        backend.outbox_failed(uuid, integer, text, boolean),
         backend.send_email(uuid, text, text, text, text, text),
         backend.outbox_replay(uuid[], boolean)
     from public;
@@ -27,7 +27,7 @@ grant execute on function backend.outbox_claim(integer, text, text) to fn_send_o
 grant execute on function backend.send_email(uuid, text, text, text, text, text) to fn_send_email;
 grant execute on function
         backend.outbox_sent(uuid, text),
-        backend.outbox_failed(uuid, integer, text)
+        backend.outbox_failed(uuid, integer, text, boolean)
     to fn_send_outbox, fn_send_email;
 
 revoke all on function public.replay_outbox(uuid) from public, anon;

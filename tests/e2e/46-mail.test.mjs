@@ -216,7 +216,6 @@ test('by SMTP', async (t) => {
   await t.test('refused, busy, cut off: tried again later, with the reason', async () => {
     for (const [answer, reason] of [
       ['451 4.7.1 later', /451/],
-      ['550 5.1.1 no such user', /550/],
       ['drop', /smtp: /],
     ]) {
       const { user, order } = await makeSale({ stock: 0 });
@@ -237,9 +236,44 @@ test('by SMTP', async (t) => {
     }
   });
 
+  await t.test('refused for good: dead at once, with the reason', async () => {
+    for (const [who, what] of [
+      ['onRcpt', 'the recipient'],
+      ['onMail', 'the message'],
+    ]) {
+      const { user, order } = await makeSale({ stock: 0 });
+      const usual = smtp[who];
+      smtp[who] = (one) => ((one.to?.[0] ?? one) === user.email ? '550 5.1.1 not this one' : '250 ok');
+      await pay(order);
+      const m = await untilMail(order, 'payment_received', 'dead');
+      smtp[who] = usual;
+      assert.deepEqual([m.tries, /550 5.1.1 not this one/.test(m.last_error)], [1, true], `${what}: ${m.last_error}`);
+    }
+  });
+
+  await t.test('what is refused to us, not to the mail, is tried again: greeting, sender', async () => {
+    for (const [what, line] of [
+      ['greeting', '554 not today'],
+      ['sender', '550 not from you'],
+    ]) {
+      const { order } = await makeSale({ stock: 0 });
+      smtp[what] = line;
+      await pay(order);
+      const m = await until(async () => {
+        const now = await mail(order, 'payment_received');
+        return now?.tries >= 1 && now.state !== 'sending' && now;
+      }, `a try without ${what}`);
+      smtp[what] = undefined;
+      assert.equal(m.state, 'pending', `${what}: ${m.last_error}`);
+      assert.match(m.last_error, new RegExp(line.slice(0, 3)));
+      await hurry(m.id);
+      await untilMail(order, 'payment_received', 'sent');
+    }
+  });
+
   await t.test('the tenth failure is the last; replay by command and by an administrator', async () => {
     const { user, order } = await makeSale({ stock: 0 });
-    smtp.onRcpt = (to) => (to === user.email ? '550 5.1.1 no such user' : '250 ok');
+    smtp.onRcpt = (to) => (to === user.email ? '450 4.2.1 mailbox busy' : '250 ok');
     await pay(order);
     const first = await until(async () => {
       const m = await mail(order, 'payment_received');
@@ -247,7 +281,7 @@ test('by SMTP', async (t) => {
     }, 'the first failure');
     await rows('update public.outbox set tries = 9, next_try_at = now() where id = $1', [first.id]);
     const dead = await untilMail(order, 'payment_received', 'dead');
-    assert.match(dead.last_error, /550/);
+    assert.match(dead.last_error, /450/);
     assert.ok(log('send-outbox').includes('"mail_dead"'));
     assert.equal(smtp.to(user.email).length, 0);
 
@@ -380,6 +414,26 @@ test('by Resend', async (t) => {
     assert.ok(calls[0].body.html.includes(order.order_id) && calls[0].body.text.includes(order.order_id));
     assert.deepEqual(calls[0].body, calls[2].body);
     assert.ok(!log('send-outbox').includes('re_test_key'));
+  });
+
+  await t.test('refused for good: dead at once; for our key: tried again', async () => {
+    for (const [status, state] of [
+      [422, 'dead'],
+      [400, 'dead'],
+      [401, 'pending'],
+      [409, 'pending'],
+    ]) {
+      const { user, order } = await makeSale({ stock: 0 });
+      resend.onCall = (call) => (call.body.to[0] === user.email ? [status, { message: 'no' }] : [200, { id: 're_1' }]);
+      await pay(order);
+      const m = await until(async () => {
+        const now = await mail(order, 'payment_received');
+        return now?.tries === 1 && now.state !== 'sending' && now;
+      }, `the answer ${status}`);
+      assert.deepEqual([m.state, m.last_error], [state, `resend: ${status} no`]);
+      await rows('delete from public.outbox where id = $1', [m.id]);
+    }
+    resend.onCall = () => [200, { id: 're_42' }];
   });
 
   await t.test('a delivery is recorded as sent', async () => {

@@ -1,6 +1,6 @@
 -- The outbox: one mail per cause, leases, back-off, giving up, replay, who may what.
 begin;
-select plan(53);
+select plan(56);
 
 select make_user('ann');
 select make_user('bob');
@@ -91,7 +91,7 @@ select ok((select email_sent and email_sent_at is not null from delivered_accoun
 select is(outcome, 'unchanged', 'recorded once') from backend.outbox_sent(
     (select id::uuid from claimed where kind = 'account_delivery'), 'smtp 2');
 select is(outcome, 'unchanged', 'a late failure does not undo it') from backend.outbox_failed(
-    (select id::uuid from claimed where kind = 'account_delivery'), 1, 'late');
+    (select id::uuid from claimed where kind = 'account_delivery'), 1, 'late', false);
 select is((select state || ' ' || provider_id from outbox where kind = 'account_delivery'),
           'sent smtp 1', 'it stays sent');
 
@@ -107,12 +107,12 @@ select is((select attempt || ' ' || message_id from claim()),
           '2 ' || (select message_id from claimed where kind = 'payment_received'),
           'a lease that ran out: the same message, the second try');
 select is(outcome, 'unchanged', 'the first try cannot fail the second')
-from backend.outbox_failed((one()).id, 1, 'slow');
+from backend.outbox_failed((one()).id, 1, 'slow', false);
 
 -- Back-off ---------------------------------------------------------------------------------------
 
 select is(outcome, 'pending', 'the second try fails')
-from backend.outbox_failed((one()).id, 2, '450 busy');
+from backend.outbox_failed((one()).id, 2, '450 busy', false);
 select is((one()).last_error, '450 busy', 'with its reason');
 select ok((one()).next_try_at between clock_timestamp() + interval '14 s'
                                   and clock_timestamp() + interval '30 s', 'and waits 15 to 30 s');
@@ -126,11 +126,18 @@ select is_empty(
 update outbox set tries = 9, next_try_at = now() where kind = 'payment_received';
 select is((select attempt from claim()), '10', 'the tenth try');
 select is(outcome, 'dead', 'is the last one')
-from backend.outbox_failed((one()).id, 10, '550 no such user');
+from backend.outbox_failed((one()).id, 10, '450 busy', false);
 select is_empty('select from claim()', 'who is dead is left alone');
 update outbox set state = 'sending', lease_until = now() where kind = 'payment_received';
 select is_empty('select from claim()', 'the tenth sender died: no eleventh try');
-select is((one()).state || ' ' || (one()).last_error, 'dead 550 no such user', 'but a dead letter');
+select is((one()).state || ' ' || (one()).last_error, 'dead 450 busy', 'but a dead letter');
+
+update outbox set state = 'pending', tries = 0, lease_until = null, next_try_at = now()
+where kind = 'payment_received';
+select is((select attempt from claim()), '1', 'a first try');
+select is(outcome, 'dead', 'that is refused for good is the last one')
+from backend.outbox_failed((one()).id, 1, '550 no such user', true);
+select is((one()).last_error, '550 no such user', 'with its reason');
 
 -- Replay -----------------------------------------------------------------------------------------
 

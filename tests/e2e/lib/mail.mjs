@@ -38,8 +38,9 @@ const decodeWords = (text) =>
 /**
  * An SMTP server on a free port of 127.0.0.1.
  * onMail(mail) decides the answer to a complete message: a line such as '250 ok', 'drop' to close
- * without one, or a promise of these. onRcpt(address) likewise for RCPT. mails[] has every complete
- * message, accepted or not: {from, to, raw, answer, …parseMail}.
+ * without one, or a promise of these. onRcpt(address) likewise for RCPT. greeting and sender, when
+ * set, are the answers to a connection and to MAIL. mails[] has every complete message, accepted or
+ * not: {from, to, raw, answer, …parseMail}.
  */
 export async function smtpServer() {
   const server = { mails: [], logins: [], onMail: () => '250 2.0.0 queued', onRcpt: () => '250 ok' };
@@ -62,7 +63,7 @@ export async function smtpServer() {
       }
       if (verb === 'EHLO') say('250-test\r\n250-AUTH PLAIN\r\n250 8BITMIME');
       else if (verb === 'AUTH') (login = true), say('334 ');
-      else if (verb === 'MAIL') (mail = { from: /<(.*?)>/.exec(line)[1], to: [] }), say('250 ok');
+      else if (verb === 'MAIL') (mail = { from: /<(.*?)>/.exec(line)[1], to: [] }), say(server.sender ?? '250 ok');
       else if (verb === 'RCPT') {
         const to = /<(.*?)>/.exec(line)[1];
         mail.to.push(to);
@@ -91,7 +92,7 @@ export async function smtpServer() {
         turn = turn.then(() => (was ? message(piece) : command(piece))).catch(() => {});
       }
     });
-    say('220 test');
+    say(server.greeting ?? '220 test');
   });
   await new Promise((resolve) => net.listen(0, '127.0.0.1', resolve));
   server.port = net.address().port;
