@@ -1,7 +1,7 @@
 /*
  * send-outbox: sends the mails that are due, one after the other; no route, only a schedule.
  * Claim, send, record: dying in between sends the same message again, by its Message-ID, when the
- * lease of the claim has run out.
+ * lease of the claim has run out.  Then a few old mails by send-email lose their words.
  */
 #include "config.h"
 #include "credentials.h"
@@ -37,6 +37,9 @@ static struct db_stmt sent = {
 static struct db_stmt failed = {
     .sql = "SELECT outcome FROM backend.outbox_failed($1::uuid, $2::int, $3, $4::boolean)",
     .kind = DB_WRITE};
+
+static struct db_stmt forget = {
+    .sql = "SELECT forgotten FROM backend.forget_mail_words(200)", .kind = DB_WRITE};
 
 static const char *
 render(struct fn_req *req, const struct db_row *mail, int column, const struct json *variables,
@@ -114,7 +117,7 @@ record_failure(struct fn_req *req, const struct db_row *mail, enum err e)
 }
 
 static enum err
-send_outbox(struct fn_req *req)
+send_due(struct fn_req *req)
 {
     const int64_t until_ms = clock_ms() + RUN_MS;
     const char *domain = mail_domain(req->arena);
@@ -140,6 +143,19 @@ send_outbox(struct fn_req *req)
                   LOG_TEXT("try", db_text(&mail, COL_ATTEMPT)),
                   LOG_TEXT("provider_id", provider_id));
     }
+    return ERR_OK;
+}
+
+static enum err
+send_outbox(struct fn_req *req)
+{
+    struct db_row row;
+
+    TRY(send_due(req));
+    TRY(db_one(req, &forget, DB_NO_PARAMS, &row));
+    if (strcmp(db_text(&row, 0), "0") != 0)
+        log_event(LOG_INFO, "mail_words_forgotten", req->id, NULL,
+                  LOG_TEXT("mails", db_text(&row, 0)));
     return ERR_OK;
 }
 

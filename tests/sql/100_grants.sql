@@ -23,6 +23,7 @@ values
     ('fn_send_outbox', 'outbox_claim'),
     ('fn_send_outbox', 'outbox_sent'),
     ('fn_send_outbox', 'outbox_failed'),
+    ('fn_send_outbox', 'forget_mail_words'),
     ('fn_send_email', 'send_email'),
     ('fn_send_email', 'outbox_sent'),
     ('fn_send_email', 'outbox_failed'),
