@@ -22,25 +22,37 @@
 
 #define SQLSTATE_LOCKED "SQLSTATE 55P03"
 
+struct callback {
+    const char *source; /* ipn, ipn_previous */
+    struct np_payment payment;
+};
+
 static struct db_stmt record_event = {
-    .sql = "SELECT outcome, order_id FROM backend.record_payment_event('ipn', $1, $2, $3, $4, $5, "
-           "$6, $7, $8, $9, $10::numeric, $11::numeric, $12::numeric, $13, $14::numeric, $15, $16)",
+    .sql = "SELECT outcome, order_id FROM backend.record_payment_event($1, $2, $3, $4, $5, $6, "
+           "$7, $8, $9, $10, $11::numeric, $12::numeric, $13::numeric, $14, $15::numeric, $16, $17)",
     .kind = DB_WRITE};
 
 static struct db_stmt store_event = {
-    .sql = "SELECT outcome FROM backend.store_payment_event('ipn', $1, $2, $3, $4, $5, $6, $7, $8, "
-           "$9, $10::numeric, $11::numeric, $12::numeric, $13, $14::numeric, $15, $16, $17)",
+    .sql = "SELECT outcome FROM backend.store_payment_event($1, $2, $3, $4, $5, $6, $7, $8, $9, "
+           "$10, $11::numeric, $12::numeric, $13::numeric, $14, $15::numeric, $16, $17, $18)",
     .kind = DB_WRITE};
 
+/* `*ret_source`: by which key, as the event is stored. */
 static enum err
-verify(struct fn_req *req, const struct json **ret)
+verify(struct fn_req *req, const struct json **ret, const char **ret_source)
 {
+    const struct str signature = fn_header(req, "x-nowpayments-sig");
+
     if (json_parse(req->arena, &req->fail, req->body, ret) != ERR_OK ||
         json_type(*ret) != JSON_OBJECT)
         return fail_set(&req->fail, ERR_INVALID, "Invalid payload");
-    if (!np_ipn_verify(req->arena, req->body, *ret, fn_header(req, "x-nowpayments-sig"),
-                       config_str(CFG_NOWPAYMENTS_IPN_SECRET),
-                       config_str(CFG_NOWPAYMENTS_IPN_SECRET_PREVIOUS)))
+    *ret_source = "ipn";
+    if (np_ipn_verify(req->arena, req->body, *ret, signature,
+                      config_str(CFG_NOWPAYMENTS_IPN_SECRET), STR_NONE))
+        return ERR_OK;
+    *ret_source = "ipn_previous";
+    if (!np_ipn_verify(req->arena, req->body, *ret, signature,
+                       config_str(CFG_NOWPAYMENTS_IPN_SECRET_PREVIOUS), STR_NONE))
         return fail_set(&req->fail, ERR_UNAUTHENTICATED, "Invalid signature");
     return ERR_OK;
 }
@@ -59,9 +71,11 @@ reply(struct fn_res *res)
 
 /* `failed`: why the event was not applied; NULL: apply it. */
 static enum err
-record(struct fn_req *req, const struct np_payment *p, const char *failed, struct db_row *ret)
+record(struct fn_req *req, const struct callback *c, const char *failed, struct db_row *ret)
 {
-    const char *const params[] = {req->body.ptr,
+    const struct np_payment *p = &c->payment;
+    const char *const params[] = {c->source,
+                                  req->body.ptr,
                                   p->payment_id,
                                   p->parent_payment_id,
                                   p->invoice_id,
@@ -86,13 +100,14 @@ record(struct fn_req *req, const struct np_payment *p, const char *failed, struc
 
 /* Not applied: keep it for process-events.  Without a connection this fails at once. */
 static enum err
-store(struct fn_req *req, const struct np_payment *p, const char *reason, int64_t deadline_ms,
+store(struct fn_req *req, const struct callback *c, const char *reason, int64_t deadline_ms,
       struct fn_res *res)
 {
+    const struct np_payment *p = &c->payment;
     struct db_row row;
 
     req->deadline_ms = deadline_ms;
-    if (record(req, p, reason, &row) != ERR_OK)
+    if (record(req, c, reason, &row) != ERR_OK)
         return fail_set(&req->fail, ERR_UNAVAILABLE, "%s", err_info(ERR_UNAVAILABLE)->text);
     log_event(LOG_WARN, "payment_event_stored", req->id, reason,
               LOG_TEXT("payment_id", p->payment_id), LOG_TEXT("payment_status", p->status),
@@ -101,8 +116,9 @@ store(struct fn_req *req, const struct np_payment *p, const char *reason, int64_
 }
 
 static enum err
-apply(struct fn_req *req, const struct np_payment *p, struct fn_res *res)
+apply(struct fn_req *req, const struct callback *c, struct fn_res *res)
 {
+    const struct np_payment *p = &c->payment;
     const int64_t now_ms = clock_ms();
     const int64_t deadline_ms = MIN(req->deadline_ms, now_ms + STORE_MS);
     struct gate *gate;
@@ -110,11 +126,11 @@ apply(struct fn_req *req, const struct np_payment *p, struct fn_res *res)
 
     req->deadline_ms = MIN(req->deadline_ms, now_ms + APPLY_MS);
     if (!gate_enter(p->order_id, now_ms + WAIT_MS, &gate))
-        return store(req, p, "the order was held a moment ago", deadline_ms, res);
-    const enum err e = record(req, p, NULL, &row);
+        return store(req, c, "the order was held a moment ago", deadline_ms, res);
+    const enum err e = record(req, c, NULL, &row);
     gate_leave(gate, e != ERR_OK && strstr(req->fail.detail, SQLSTATE_LOCKED) != NULL);
     if (e != ERR_OK)
-        return store(req, p,
+        return store(req, c,
                      req->fail.detail[0] != '\0' ? arena_printf(req->arena, "%s", req->fail.detail)
                                                  : err_info(e)->name,
                      deadline_ms, res);
@@ -130,15 +146,15 @@ static enum err
 payment_webhook(struct fn_req *req, struct fn_res *res)
 {
     const struct json *doc;
-    struct np_payment p;
+    struct callback c;
 
-    TRY(verify(req, &doc));
+    TRY(verify(req, &doc, &c.source));
     if (json_get(doc, "payment_id") == NULL)
         return reply(res); /* of a payout or a subscription: genuine, and not ours to act on */
-    TRY(np_payment_read(req, doc, &p));
-    if (p.payment_id == NULL || p.status == NULL)
+    TRY(np_payment_read(req, doc, &c.payment));
+    if (c.payment.payment_id == NULL || c.payment.status == NULL)
         return fail_set(&req->fail, ERR_INVALID, "Invalid payload");
-    return apply(req, &p, res);
+    return apply(req, &c, res);
 }
 
 static const struct fn_input_doc inputs[] = {

@@ -50,8 +50,12 @@ as $$
     select p_event - array['received_at'] || jsonb_build_object(
         'proof', case p_event ->> 'source'
             when 'ipn' then 'signature verified on arrival'
+            when 'ipn_previous' then 'signature verified on arrival'
             when 'poll' then 'answer of the provider to a question of ours'
             else 'entered by staff' end,
+        'key', case p_event ->> 'source'
+            when 'ipn' then 'NOWPAYMENTS_IPN_SECRET of that time'
+            when 'ipn_previous' then 'NOWPAYMENTS_IPN_SECRET_PREVIOUS of that time' end,
         'raw_sha256_now', h.now,
         'raw_unchanged', (
             select bool_and(ltrim(s.value, '\x') = h.now)
@@ -182,7 +186,8 @@ as $$
     where r.order_id = any (p_order_ids) or r.payment_id = any (p_payment_ids)
     union all
     select r.resolved_at, 'review_resolved', jsonb_build_object(
-        'id', r.id, 'kind', r.kind, 'resolution', r.resolution)
+        'id', r.id, 'kind', r.kind, 'resolution', r.resolution, 'note', r.note,
+        'resolved_by', r.resolved_by)
     from public.reviews as r
     where (r.order_id = any (p_order_ids) or r.payment_id = any (p_payment_ids))
       and r.resolved_at is not null
@@ -197,19 +202,27 @@ as $$
     union all
     select l.created_at, 'staff', jsonb_strip_nulls(to_jsonb(l) - array['created_at', 'id'])
     from public.admin_audit_log as l
-    where l.record_id = any (p_order_ids || p_payment_ids)
-       or l.record_id in (
-            select t.id::text from public.payment_transactions as t
+    -- By table and key: an event and a difference may have the same number.
+    where (l.table_name, l.record_id) in (
+            select 'orders', o.id from unnest(p_order_ids) as o (id)
+            union all
+            select 'payment_transactions', t.id::text from public.payment_transactions as t
             where t.order_id = any (p_order_ids)
             union all
-            select d.id::text from public.delivered_accounts as d
+            select 'delivered_accounts', d.id::text from public.delivered_accounts as d
             where d.order_id = any (p_order_ids)
             union all
-            select r.id::text from public.reviews as r
+            select 'payment_events', e.id::text from events as e
+            union all
+            select 'reviews', r.id::text from public.reviews as r
             where r.order_id = any (p_order_ids) or r.payment_id = any (p_payment_ids)
             union all
-            select x.id::text from public.reconciliation_differences as x
-            where x.order_id = any (p_order_ids) or x.payment_id = any (p_payment_ids))
+            select 'reconciliation_differences', x.id::text
+            from public.reconciliation_differences as x
+            where x.order_id = any (p_order_ids) or x.payment_id = any (p_payment_ids)
+            union all
+            select 'outbox', m ->> 'id'
+            from backend.related_rows('public.outbox', p_order_ids, p_payment_ids) as m)
     union all
     -- Mails without their bodies: these hold credentials.
     select (m ->> 'created_at')::timestamptz, 'mail',

@@ -158,6 +158,12 @@ test("the signature in capitals, the body in another layout or order: still the 
 test('the secret before the last change is still accepted', async () => {
   const { order } = await makeSale({ stock: 0 });
   answered(await postIpn(ipnBody(order, 'waiting'), { secret: env.NOWPAYMENTS_IPN_SECRET_PREVIOUS }), 200);
+  answered(await postIpn(ipnBody(order, 'confirming')), 200);
+  assert.deepEqual(
+    (await events(order)).map((e) => e.source),
+    ['ipn_previous', 'ipn'],
+    'and the event says which one it was',
+  );
 });
 
 test('no key, no token and no content type of ours is asked for', async () => {

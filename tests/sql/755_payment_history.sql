@@ -1,6 +1,6 @@
 -- Evidence: everything of one payment in order, nothing secret.
 begin;
-select plan(21);
+select plan(28);
 select make_user('ann'), make_user('boss');
 insert into administrators (email) values ('boss@example.com');
 select make_order('ann', n) from generate_series(1, 3) as n;
@@ -67,6 +67,49 @@ select ok(exists (
 select event('FFX999999999', '13', 'finished');
 select alike(whats('13'), 'event review%', 'a payment without an order');
 select is(backend.payment_history('FFX000000000'), null, 'nothing is known');
+
+-- Every staff action, and by which key a callback was signed
+create function tests.staff(p_key text)
+returns text language sql as $$
+    select string_agg(concat_ws(' ', e -> 'detail' ->> 'action_type', e -> 'detail' ->> 'table_name'),
+                      ',' order by e -> 'detail' ->> 'action_type', e -> 'detail' ->> 'table_name')
+    from jsonb_array_elements(backend.payment_history(p_key) -> 'entries') as e
+    where e ->> 'what' = 'staff' and e -> 'detail' ->> 'action_type' not in ('INSERT', 'UPDATE')
+$$;
+select event('FFX000000003', '14', 'finished', 1, p_source => 'ipn_previous');
+select is(public.resolve_review(id, 'cancel', 'asked for it') ->> 'success', 'true', 'decided')
+from reviews where payment_id = '14';
+update payment_events set state = 'dead', outcome = null where payment_id = '14';
+select is(backend.retry_event(id) ->> 'success', 'true', 'retried')
+from payment_events where payment_id = '14';
+insert into outbox (kind, cause, order_id, recipient, template_name, state)
+values ('payment_received', 'x', 'FFX000000003', 'ann@example.com', 'payment_received', 'sent');
+select is(public.replay_outbox(id) ->> 'success', 'true', 'sent again') from outbox where cause = 'x';
+insert into reconciliation_runs (reason, since) values ('asked', now());
+-- of another order, with the number of the event
+insert into reconciliation_differences
+    (id, run_id, last_run_id, scope, kind, aspect, payment_id, order_id, explanation)
+overriding system value
+select e.id, r.id, r.id, 'provider', 'amount', 'x', '12', 'FFX000000002', 'x'
+from payment_events as e, reconciliation_runs as r where e.payment_id = '14';
+insert into reconciliation_differences
+    (run_id, last_run_id, scope, kind, aspect, payment_id, order_id, explanation)
+select r.id, r.id, 'provider', 'amount', 'x', '14', 'FFX000000003', 'x' from reconciliation_runs as r;
+select public.accept_difference(id, 'so be it') from reconciliation_differences;
+select is(staff('14'), 'ACCEPT reconciliation_differences,REPLAY outbox,RESOLVE_REVIEW reviews,'
+          'RETRY_EVENT payment_events', 'every staff action of this payment');
+select is(staff('12'), 'ACCEPT reconciliation_differences', 'and no other one''s');
+select rows_eq(
+    $$ select e -> 'detail' ->> 'proof', e -> 'detail' ->> 'key'
+       from jsonb_array_elements(backend.payment_history('14') -> 'entries') as e
+       where e ->> 'what' = 'event' $$,
+    $$ values ('signature verified on arrival', 'NOWPAYMENTS_IPN_SECRET_PREVIOUS of that time') $$,
+    'by which key');
+select rows_eq(
+    $$ select e -> 'detail' ->> 'note', e -> 'detail' ->> 'resolved_by' is not null
+       from jsonb_array_elements(backend.payment_history('14') -> 'entries') as e
+       where e ->> 'what' = 'review_resolved' $$,
+    $$ values ('asked for it', true) $$, 'who decided, and why');
 
 -- Mails; nothing happens behind this, for the table is not the real one.
 set local client_min_messages = warning;
