@@ -18,7 +18,7 @@ static struct gate gates[GATES];
 static bool
 in_use(const struct gate *g)
 {
-    return g->inside > 0 || g->held_until_ms > clock_ms();
+    return g->inside > 0 || (g->held_until_ms != 0 && g->held_until_ms > clock_ms());
 }
 
 static struct gate *
