@@ -2,18 +2,17 @@
 import { execFile, spawn } from 'node:child_process';
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 import { idle, openModel, slow } from './clients.mjs';
 import { cpuOf, machine as load, parts } from './processes.mjs';
 import { checkoutRequests, plainRequests, statusRequests, token, orderId, userId, webhookRequests } from './requests.mjs';
+import { here, providerStart, settings } from './system.mjs';
 import { compare, print } from './table.mjs';
 
-const here = dirname(fileURLToPath(import.meta.url));
 const home = process.env.FFX_HOME;
 const options = JSON.parse(process.env.BENCH_OPTIONS);
 const ORDERS = 100_000, USERS = 10_000, STOCK = 200_000;
@@ -25,8 +24,6 @@ const WARM_SECONDS = 2;
 const CONNECTIONS = 64, CLIENTS = [8, 16, 32];
 const PROVIDER_MS = 50;
 
-const settings = (file) => Object.fromEntries(readFileSync(file, 'utf8').split('\n').filter(Boolean)
-  .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]));
 const env = settings(join(home, 'env'));
 const port = Number(env.FFX_PORT);
 const system = parts(home);
@@ -175,16 +172,6 @@ async function wrkProvider() {
 }
 
 let provider;
-async function providerStart() {
-  const url = env.NOWPAYMENTS_SANDBOX_API_URL;
-  const child = spawn(process.execPath, [join(here, 'provider.mjs'), new URL(url).port, String(PROVIDER_MS)],
-    { stdio: ['ignore', 'pipe', 'inherit'] });
-  await new Promise((resolve, reject) => {
-    child.stdout.once('data', resolve);
-    child.once('exit', () => reject(new Error('the provider did not start')));
-  });
-  provider = { url: new URL(url).origin, stop: () => child.kill() };
-}
 
 async function prepare() {
   say(`filling: ${ORDERS} orders, ${USERS} users, ${STOCK} accounts in stock …`);
@@ -212,7 +199,7 @@ async function main() {
   const result = { began: new Date().toISOString(), machine: await machine(), settings: await tuned(),
     sizes: { orders: ORDERS, users: USERS, stock: STOCK, rounds: ROUNDS, seconds: SECONDS, connections: CONNECTIONS },
     idle_pss: system.pss(), rounds: [] };
-  await providerStart();
+  provider = await providerStart(env, PROVIDER_MS);
   try {
     await prepare();
     await quietBackground();

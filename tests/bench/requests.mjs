@@ -52,12 +52,14 @@ export function plainRequests(path, address, count = 1000) {
   out.close();
 }
 
+const any = (count) => Math.floor(Math.random() * count);
+
 /** W1: customers ask for any of the orders from `first` on. */
-export function statusRequests(path, { secret, first, count, users, requests = 20_000 }) {
+export function statusRequests(path, { secret, first, count, users, requests = 20_000, pick = any }) {
   const out = new Out(path);
   const tokens = new Map();
   for (let i = 0; i < requests; i++) {
-    const order = first + Math.floor(Math.random() * count);
+    const order = first + pick(count, i);
     const user = order % users;
     if (!tokens.has(user)) tokens.set(user, token(secret, user));
     out.add(`GET /functions/v1/check-payment-status?orderId=${orderId(order)}&userId=${userId(user)} HTTP/1.1\r\n`
