@@ -1,7 +1,8 @@
 /*
  * auth: bearer tokens.  HS256 with JWT_SECRET and nothing else (RFC 7519, RFC 7515); `alg` is
  * compared, never obeyed.  Checked: form, signature (constant time), exp, nbf and iat with 30 s
- * of skew, role one of anon, authenticated, service_role; sub a uuid where present.
+ * of skew, role one of anon, authenticated, service_role; sub a uuid where present.  What a good
+ * token says is remembered (4096 of at most 1 KiB per process), and its times are checked each time.
  *
  * Thread rule: loop's thread (it reads JSON).
  */

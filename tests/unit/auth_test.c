@@ -472,6 +472,114 @@ long_tokens_are_refused(void **state)
     (void)accepted(payload);
 }
 
+/* ---- tokens that were good before ---- */
+
+static enum err
+verify_at(struct str secret, const char *token, int64_t now_s, struct caller *ret)
+{
+    f = (struct fail){0};
+    return auth_verify(a, &f, secret, str_of(token), now_s, ret);
+}
+
+static void
+second_use_says_the_same(void **state)
+{
+    (void)state;
+    const char *token = auth_sign(a, SECRET, STR(GOOD ",\"email\":\"b@example.com\"}"));
+    struct caller first, second;
+
+    assert_int_equal(verify(token, &first), ERR_OK);
+    assert_int_equal(verify(token, &second), ERR_OK);
+    assert_string_equal(second.user_id, first.user_id);
+    assert_string_equal(second.role, first.role);
+    assert_string_equal(second.email, first.email);
+    assert_true(str_eq(second.claims_json, first.claims_json));
+}
+
+static void
+token_expires_between_two_uses(void **state)
+{
+    (void)state;
+    const char *token = auth_sign(a, SECRET, STR(GOOD ",\"x\":1}"));
+    struct caller caller;
+
+    assert_int_equal(verify_at(SECRET, token, 1800003600, &caller), ERR_OK);
+    assert_int_equal(verify_at(SECRET, token, 1800003630, &caller), ERR_UNAUTHENTICATED);
+    assert_string_equal(f.text, "Token has expired");
+}
+
+/* A clock that was set back. */
+static void
+token_of_the_future_is_refused_at_its_second_use(void **state)
+{
+    (void)state;
+    const char *late = auth_sign(a, SECRET, STR(GOOD ",\"nbf\":1800000000}"));
+    const char *issued = auth_sign(a, SECRET, STR(GOOD ",\"iat\":1800000000}"));
+    struct caller caller;
+
+    assert_int_equal(verify(late, &caller), ERR_OK);
+    assert_int_equal(verify(issued, &caller), ERR_OK);
+    assert_int_equal(verify_at(SECRET, late, NOW - 31, &caller), ERR_UNAUTHENTICATED);
+    assert_int_equal(verify_at(SECRET, issued, NOW - 31, &caller), ERR_UNAUTHENTICATED);
+}
+
+static void
+known_token_is_refused_under_another_secret(void **state)
+{
+    (void)state;
+    const struct str other = STR("another-secret-of-32-characters-or-more");
+    const char *token = auth_sign(a, SECRET, STR(GOOD ",\"x\":2}"));
+    const char *foreign = auth_sign(a, other, STR(GOOD ",\"x\":2}"));
+    struct caller caller;
+
+    assert_int_equal(verify(token, &caller), ERR_OK);
+    assert_int_equal(verify_at(other, token, NOW, &caller), ERR_UNAUTHENTICATED);
+    assert_int_equal(verify_at(other, foreign, NOW, &caller), ERR_OK);
+    assert_int_equal(verify(foreign, &caller), ERR_UNAUTHENTICATED);
+    assert_int_equal(verify(token, &caller), ERR_OK);
+}
+
+/* The same signature's end finds the same place: the rest must be the same too. */
+static void
+changed_copies_of_a_known_token_are_refused(void **state)
+{
+    (void)state;
+    const char *token = auth_sign(a, SECRET, STR(GOOD ",\"x\":3}"));
+    struct caller caller;
+
+    assert_int_equal(verify(token, &caller), ERR_OK);
+    for (size_t i = 0; token[i] != '\0'; i++) {
+        char *changed = arena_copy(a, str_of(token));
+
+        changed[i] = changed[i] == 'A' ? 'B' : 'A';
+        refused_token(changed, "Invalid token");
+    }
+    refused_token(arena_printf(a, "A%s", token), "Invalid token");
+    refused_token(token + 1, "Invalid token");
+}
+
+/* More tokens than places: each says its own at every use. */
+static void
+tokens_that_share_a_place_are_not_confused(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 6000; i++) {
+            struct arena *own = arena_new(64 * 1024);
+            const char *claims =
+                arena_printf(own, "{\"role\":\"service_role\",\"exp\":2000000000,\"n\":%d}", i);
+            const char *token = auth_sign(own, SECRET, str_of(claims));
+            struct caller caller;
+
+            for (int use = 0; use < 2; use++) {
+                assert_int_equal(auth_verify(own, &f, SECRET, str_of(token), NOW, &caller), ERR_OK);
+                check_str(caller.claims_json, claims);
+            }
+            arena_free(own);
+        }
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -512,6 +620,12 @@ main(void)
         TEST(other_forms_are_refused),
         TEST(unused_bits_of_the_signature_are_refused),
         TEST(long_tokens_are_refused),
+        TEST(second_use_says_the_same),
+        TEST(token_expires_between_two_uses),
+        TEST(token_of_the_future_is_refused_at_its_second_use),
+        TEST(known_token_is_refused_under_another_secret),
+        TEST(changed_copies_of_a_known_token_are_refused),
+        TEST(tokens_that_share_a_place_are_not_confused),
     };
 
     return cmocka_run_group_tests_name("auth", tests, NULL, NULL);
