@@ -134,3 +134,50 @@ utf8_length(const char *text, size_t left)
             return 0;
     return n;
 }
+
+/* Eight bytes at a time: a byte's upper bit in `stop` says that it does not pass.  Borrows run
+ * upwards, so the lowest of these bits is right. */
+size_t
+plain_length(const char *text, size_t len)
+{
+    const uint64_t ones = 0x0101010101010101;
+    size_t i = 0;
+
+    _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the first byte is the lowest");
+    for (; len - i >= 8; i += 8) {
+        uint64_t w;
+
+        memcpy(&w, text + i, 8);
+        const uint64_t quote = w ^ ones * '"';
+        const uint64_t backslash = w ^ ones * '\\';
+        const uint64_t stop = (w | ((w - ones * 0x20) & ~w) | ((quote - ones) & ~quote) |
+                               ((backslash - ones) & ~backslash)) &
+                              ones * 0x80;
+        if (stop != 0)
+            return i + (size_t)__builtin_ctzll(stop) / 8;
+    }
+    for (; i < len; i++) {
+        const unsigned char c = (unsigned char)text[i];
+
+        if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\')
+            break;
+    }
+    return i;
+}
+
+size_t
+int64_format(int64_t n, char ret[INT64_SIZE])
+{
+    uint64_t left = n < 0 ? -(uint64_t)n : (uint64_t)n;
+    char digits[INT64_SIZE];
+    size_t at = sizeof(digits);
+
+    do
+        digits[--at] = (char)('0' + left % 10);
+    while ((left /= 10) > 0);
+    if (n < 0)
+        digits[--at] = '-';
+    memcpy(ret, digits + at, sizeof(digits) - at);
+    ret[sizeof(digits) - at] = '\0';
+    return sizeof(digits) - at;
+}

@@ -62,6 +62,14 @@ bool str_ieq(struct str a, struct str b);
  * surrogates, up to U+10FFFF), or 0. */
 size_t utf8_length(const char *p, size_t left);
 
+/* Length of the beginning of `text` that stands in a JSON string as it is: ASCII without control
+ * characters, quotes and backslashes. */
+size_t plain_length(const char *text, size_t len);
+
+/* The decimal digits of n and a NUL; returns their number. */
+#define INT64_SIZE 21
+size_t int64_format(int64_t n, char ret[INT64_SIZE]);
+
 /* Monotonic time in ms and us: for deadlines and durations. */
 int64_t clock_ms(void);
 int64_t clock_us(void);

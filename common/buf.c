@@ -2,7 +2,7 @@
 
 #include <stdarg.h>
 
-#define FIRST_ROOM ((size_t)256)
+#define FIRST_ROOM ((size_t)1024)
 
 void
 buf_init_arena(struct buf *b, struct arena *a, size_t max_bytes)
@@ -94,6 +94,25 @@ void
 buf_add_char(struct buf *b, char c)
 {
     buf_add(b, &c, 1);
+}
+
+void
+buf_add_i64(struct buf *b, int64_t n)
+{
+    char digits[INT64_SIZE];
+
+    buf_add(b, digits, int64_format(n, digits));
+}
+
+char *
+buf_extend(struct buf *b, size_t len)
+{
+    if (!reserve(b, len))
+        return NULL;
+    char *place = b->ptr + b->len;
+    b->len += len;
+    b->ptr[b->len] = '\0';
+    return place;
 }
 
 void

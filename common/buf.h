@@ -32,6 +32,9 @@ void buf_add(struct buf *b, const void *data, size_t len);
 void buf_add_str(struct buf *b, struct str s);
 void buf_add_text(struct buf *b, const char *text);
 void buf_add_char(struct buf *b, char c);
+void buf_add_i64(struct buf *b, int64_t n);
+/* Append `len` bytes that the caller writes at the returned place; NULL after an overflow. */
+char *buf_extend(struct buf *b, size_t len);
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF(2, 3);
 
 static inline struct str

@@ -227,15 +227,19 @@ compose(struct fn_req *req, const struct fn_res *res)
     struct buf out;
 
     buf_init_arena(&out, req->arena, ANSWER_MAX + 8192);
-    buf_printf(&out,
-               "Status: %d %s\r\n"
-               "Content-Type: %s\r\n"
-               "Content-Length: %zu\r\n"
-               "X-Request-Id: %s\r\n"
-               "Access-Control-Allow-Origin: *\r\n"
-               "Cache-Control: no-store\r\n"
-               "X-Content-Type-Options: nosniff\r\n",
-               res->status, http_reason(res->status), res->content_type, res->body.len, req->id);
+    buf_add_text(&out, "Status: ");
+    buf_add_i64(&out, res->status);
+    buf_add_char(&out, ' ');
+    buf_add_text(&out, http_reason(res->status));
+    buf_add_text(&out, "\r\nContent-Type: ");
+    buf_add_text(&out, res->content_type);
+    buf_add_text(&out, "\r\nContent-Length: ");
+    buf_add_i64(&out, (int64_t)res->body.len);
+    buf_add_text(&out, "\r\nX-Request-Id: ");
+    buf_add_text(&out, req->id);
+    buf_add_text(&out, "\r\nAccess-Control-Allow-Origin: *\r\n"
+                       "Cache-Control: no-store\r\n"
+                       "X-Content-Type-Options: nosniff\r\n");
     for (size_t i = 0; i < res->header_count; i++) {
         buf_add_str(&out, res->headers[i].name);
         buf_add(&out, ": ", 2);

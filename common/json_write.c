@@ -83,31 +83,46 @@ write_escape(struct buf *out, unsigned char c)
     buf_add_text(out, text);
 }
 
-/* Stretches that need no change are added as they are. */
+/* A string that has something to escape; stretches that have not are added as they are. */
 static void
-write_string(struct buf *out, struct str s)
+write_escaped(struct buf *out, struct str s)
 {
     const unsigned char *p = (const unsigned char *)s.ptr;
-    size_t done = 0;
 
     buf_add_char(out, '"');
     for (size_t i = 0; i < s.len;) {
-        const size_t n = utf8_length(s.ptr + i, s.len - i);
+        size_t n = plain_length(s.ptr + i, s.len - i);
 
-        if (n > 0 && p[i] >= 0x20 && p[i] != '"' && p[i] != '\\') {
-            i += n;
-            continue;
-        }
-        buf_add(out, s.ptr + done, i - done);
-        if (n == 0)
-            buf_add_text(out, "\xEF\xBF\xBD"); /* U+FFFD */
-        else
+        buf_add(out, s.ptr + i, n);
+        i += n;
+        if (i == s.len)
+            break;
+        n = utf8_length(s.ptr + i, s.len - i);
+        if (n > 1)
+            buf_add(out, s.ptr + i, n);
+        else if (n == 1)
             write_escape(out, p[i]);
-        done = ++i;
+        else
+            buf_add_text(out, "\xEF\xBF\xBD"); /* U+FFFD */
+        i += MAX(n, 1);
     }
-    if (s.len > done)
-        buf_add(out, s.ptr + done, s.len - done);
     buf_add_char(out, '"');
+}
+
+static void
+write_string(struct buf *out, struct str s)
+{
+    if (plain_length(s.ptr, s.len) < s.len) {
+        write_escaped(out, s);
+        return;
+    }
+    char *to = buf_extend(out, s.len + 2);
+    if (to == NULL)
+        return;
+    to[0] = '"';
+    if (s.len > 0)
+        memcpy(to + 1, s.ptr, s.len);
+    to[s.len + 1] = '"';
 }
 
 void
@@ -151,7 +166,7 @@ void
 jw_i64(struct json_writer *w, int64_t n)
 {
     before_value(w);
-    buf_printf(w->out, "%lld", (long long)n);
+    buf_add_i64(w->out, n);
 }
 
 void

@@ -58,13 +58,13 @@ put(struct line *l, const char *data, size_t len)
     }
 }
 
-/* The piece of a JSON string for the character at p; returns its length in *ret_taken and in
- * `ret` (up to 6 bytes). */
+/* The piece of a JSON string for the character at p, which is no plain one; returns its length
+ * in *ret_taken and in `ret` (up to 6 bytes). */
 static size_t
-escape(const unsigned char *p, char ret[8], size_t *ret_taken)
+escape(const unsigned char *p, size_t left, char ret[8], size_t *ret_taken)
 {
     static const char hex[] = "0123456789abcdef";
-    const size_t n = utf8_length((const char *)p, 4); /* a NUL ends it before that */
+    const size_t n = utf8_length((const char *)p, left);
 
     *ret_taken = MAX(n, 1);
     if (n == 0) {
@@ -94,26 +94,34 @@ escape(const unsigned char *p, char ret[8], size_t *ret_taken)
 static void
 put_string(struct line *l, const char *text, size_t max)
 {
-    const unsigned char *p = (const unsigned char *)text;
+    const char *end = text + strlen(text);
     const size_t room = l->limit - l->len;
 
     if (room < 2 + 3)
         return;
-    const size_t end = l->len + 1 + MIN(max, room - 2 - 3);
-    char piece[8];
-    size_t taken;
+    const size_t stop = l->len + 1 + MIN(max, room - 2 - 3);
+    bool cut = false;
 
     l->text[l->len++] = '"';
-    while (*p != '\0') {
-        const size_t len = escape(p, piece, &taken);
+    while (text < end && !cut) {
+        const size_t plain = plain_length(text, (size_t)(end - text));
+        const size_t fits = MIN(plain, stop - l->len);
+        char piece[8];
+        size_t taken;
 
-        if (len > end - l->len) {
-            put(l, "...", 3);
+        put(l, text, fits);
+        text += fits;
+        cut = fits < plain;
+        if (cut || text == end)
             break;
-        }
-        put(l, piece, len);
-        p += taken;
+        const size_t len = escape((const unsigned char *)text, (size_t)(end - text), piece, &taken);
+        cut = len > stop - l->len;
+        if (!cut)
+            put(l, piece, len);
+        text += taken;
     }
+    if (cut)
+        put(l, "...", 3);
     l->text[l->len++] = '"';
 }
 
@@ -142,9 +150,10 @@ is_secret(const char *key)
         plain[len++] = *p >= 'A' && *p <= 'Z' ? (char)(*p - 'A' + 'a') : *p;
     }
     plain[len] = '\0';
-    for (size_t i = 0; i < ARRAY_LEN(words); i++)
-        if (strstr(plain, words[i]) != NULL)
-            return true;
+    for (const char *p = plain; *p != '\0'; p++)
+        for (size_t i = 0; i < ARRAY_LEN(words); i++)
+            if (*p == words[i][0] && strncmp(p, words[i], strlen(words[i])) == 0)
+                return true;
     return false;
 }
 
@@ -166,9 +175,9 @@ put_field(struct line *l, const struct log_field *f, bool first)
     } else if (f->text != NULL) {
         put_string(l, f->text, TEXT_MAX);
     } else {
-        char number[24];
-        const int n = snprintf(number, sizeof(number), "%lld", (long long)f->number);
-        put(l, number, (size_t)n);
+        char number[INT64_SIZE];
+
+        put(l, number, int64_format(f->number, number));
     }
 }
 

@@ -175,6 +175,39 @@ must_names_the_condition(void **state)
     check_dies(break_invariant, "broken invariant: 1 + 1 == 3");
 }
 
+/* Every byte at every place of a text that is longer than a word. */
+static void
+plain_length_stops_at_every_byte_that_is_not_plain(void **state)
+{
+    (void)state;
+    for (int c = 0; c < 256; c++) {
+        for (size_t at = 0; at < 20; at++) {
+            char text[] = "the quick brown fox~\x7F";
+            const bool plain = c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+
+            text[at] = (char)c;
+            assert_int_equal(plain_length(text, 20), plain ? 20 : at);
+            assert_int_equal(plain_length(text, at), at);
+        }
+    }
+}
+
+static void
+int64_format_agrees_with_printf(void **state)
+{
+    (void)state;
+    static const int64_t numbers[] = {0,  1,   -1,        9,         10,           -10,
+                                      99, 100, INT64_MAX, INT64_MIN, INT64_MIN + 1, 1234567890123};
+
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+        char text[INT64_SIZE], right[32];
+
+        assert_int_equal(int64_format(numbers[i], text),
+                         snprintf(right, sizeof(right), "%lld", (long long)numbers[i]));
+        assert_string_equal(text, right);
+    }
+}
+
 int
 main(void)
 {
@@ -184,6 +217,8 @@ main(void)
         cmocka_unit_test(str_ieq_sees_other_lengths),
         cmocka_unit_test(str_ieq_folds_letters_only),
         cmocka_unit_test(str_eq_of_empty_texts),
+        cmocka_unit_test(plain_length_stops_at_every_byte_that_is_not_plain),
+        cmocka_unit_test(int64_format_agrees_with_printf),
         cmocka_unit_test(timestamp_of_the_epoch),
         cmocka_unit_test(timestamp_has_milliseconds),
         cmocka_unit_test(timestamp_of_a_leap_day),
