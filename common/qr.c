@@ -10,29 +10,43 @@
 
 /* ---- checksums of PNG ---- */
 
-/* CRC-32 of ISO 3309, bit by bit: an image has a few kilobytes. */
+/* CRC-32 of ISO 3309, half a byte at a time. */
 static uint32_t
 crc32_of(const uint8_t *data, size_t len)
 {
+    static const uint32_t table[16] = {
+        0x00000000, 0x1DB71064, 0x3B6E20C8, 0x26D930AC, 0x76DC4190, 0x6B6B51F4,
+        0x4DB26158, 0x5005713C, 0xEDB88320, 0xF00F9344, 0xD6D6A3E8, 0xCB61B38C,
+        0x9B64C2B0, 0x86D3D2D4, 0xA00AE278, 0xBDBDF21C,
+    };
     uint32_t crc = 0xFFFFFFFF;
 
     for (size_t i = 0; i < len; i++) {
         crc ^= data[i];
-        for (int bit = 0; bit < 8; bit++)
-            crc = crc >> 1 ^ ((crc & 1) != 0 ? 0xEDB88320 : 0);
+        crc = crc >> 4 ^ table[crc & 15];
+        crc = crc >> 4 ^ table[crc & 15];
     }
     return ~crc;
 }
 
+/* The sums are reduced before 32 bits could overflow: after 5552 bytes (as in zlib). */
 static uint32_t
 adler32_of(const uint8_t *data, size_t len)
 {
     uint32_t a = 1;
     uint32_t b = 0;
 
-    for (size_t i = 0; i < len; i++) {
-        a = (a + data[i]) % 65521;
-        b = (b + a) % 65521;
+    while (len > 0) {
+        const size_t n = MIN(len, 5552);
+
+        for (size_t i = 0; i < n; i++) {
+            a += data[i];
+            b += a;
+        }
+        a %= 65521;
+        b %= 65521;
+        data += n;
+        len -= n;
     }
     return b << 16 | a;
 }
@@ -88,29 +102,25 @@ put_stored(struct image *to, const uint8_t *data, size_t len)
 
 /* ---- the picture ---- */
 
-/* Rows of 1-bit pixels, 1 white, each behind a filter byte 0. */
+/* Rows of 1-bit pixels, 1 white, each behind a filter byte 0.  A module is half a byte wide, and
+ * the rows of one line of modules are all the same. */
 static struct image
 draw(struct arena *a, const QRcode *code)
 {
-    const size_t modules = (size_t)code->width + 2 * QUIET;
-    const size_t side = modules * SCALE;
-    const size_t row_size = 1 + (side + 7) / 8;
-    struct image pixels = {arena_alloc(a, row_size * side), row_size * side};
+    const size_t width = (size_t)code->width;
+    const size_t modules = width + 2 * QUIET;
+    const size_t row_size = 1 + (modules + 1) / 2;
+    struct image pixels = {arena_alloc(a, row_size * modules * SCALE), 0};
+    uint8_t *row = arena_alloc(a, row_size);
 
-    for (size_t y = 0; y < side; y++) {
-        uint8_t *row = pixels.bytes + y * row_size + 1;
-        const size_t v = y / SCALE;
-
-        for (size_t x = 0; x < side; x++) {
-            const size_t u = x / SCALE;
-            const bool inside =
-                u >= QUIET && v >= QUIET && u < modules - QUIET && v < modules - QUIET;
-            const bool dark =
-                inside && (code->data[(v - QUIET) * (size_t)code->width + (u - QUIET)] & 1) != 0;
-
-            if (!dark)
-                row[x / 8] |= (uint8_t)(0x80 >> x % 8);
-        }
+    _Static_assert(SCALE == 4 && QUIET % 2 == 0, "two modules are one byte");
+    for (size_t v = 0; v < modules; v++) {
+        memset(row + 1, 0xFF, row_size - 1);
+        for (size_t x = 0; v >= QUIET && v < QUIET + width && x < width; x++)
+            if ((code->data[(v - QUIET) * width + x] & 1) != 0)
+                row[1 + (QUIET + x) / 2] ^= x % 2 == 0 ? 0xF0 : 0x0F;
+        for (int i = 0; i < SCALE; i++)
+            put(&pixels, row, row_size);
     }
     return pixels;
 }
