@@ -182,14 +182,24 @@ encode(const void *data, size_t len, char *ret, const char *alphabet, bool pad)
     const uint8_t *in = data;
     size_t out = 0;
 
-    for (size_t i = 0; i < len; i += 3) {
-        const size_t n = MIN(len - i, 3);
-        const uint32_t bits = (uint32_t)in[i] << 16 | (n > 1 ? (uint32_t)in[i + 1] << 8 : 0) |
-                              (n > 2 ? (uint32_t)in[i + 2] : 0);
+    for (size_t i = 0; i + 3 <= len; i += 3) {
+        const uint32_t bits = (uint32_t)in[i] << 16 | (uint32_t)in[i + 1] << 8 | in[i + 2];
 
-        for (size_t k = 0; k <= n; k++)
-            ret[out++] = alphabet[bits >> (18 - 6 * k) & 63];
-        for (size_t k = n; pad && k < 3; k++)
+        ret[out++] = alphabet[bits >> 18];
+        ret[out++] = alphabet[bits >> 12 & 63];
+        ret[out++] = alphabet[bits >> 6 & 63];
+        ret[out++] = alphabet[bits & 63];
+    }
+    if (len % 3 > 0) {
+        const bool two = len % 3 == 2;
+        const uint32_t bits =
+            (uint32_t)in[len - len % 3] << 16 | (two ? (uint32_t)in[len - 1] << 8 : 0);
+
+        ret[out++] = alphabet[bits >> 18];
+        ret[out++] = alphabet[bits >> 12 & 63];
+        if (two)
+            ret[out++] = alphabet[bits >> 6 & 63];
+        for (size_t k = len % 3; pad && k < 3; k++)
             ret[out++] = '=';
     }
     ret[out] = '\0';
@@ -239,19 +249,30 @@ base64url_decode(struct str text, uint8_t *ret, size_t room, size_t *ret_len)
     const unsigned char *in = (const unsigned char *)text.ptr;
     const size_t left = text.len % 4; /* characters of the last, incomplete group */
     const size_t len = text.len / 4 * 3 + (left > 0 ? left - 1 : 0);
-    uint32_t bits = 0;
+    const size_t whole = text.len - left;
     uint32_t wrong = 0;
+    uint32_t bits = 0;
     size_t out = 0;
 
     if (left == 1 || len > room)
         return false;
-    for (size_t i = 0; i < text.len; i++) {
+    for (size_t i = 0; i < whole; i += 4) {
+        const uint32_t v0 = url_safe_values[in[i]], v1 = url_safe_values[in[i + 1]];
+        const uint32_t v2 = url_safe_values[in[i + 2]], v3 = url_safe_values[in[i + 3]];
+
+        wrong |= (v0 | v1 | v2 | v3) & 64;
+        bits = v0 << 18 | v1 << 12 | v2 << 6 | v3;
+        ret[out++] = (uint8_t)(bits >> 16);
+        ret[out++] = (uint8_t)(bits >> 8);
+        ret[out++] = (uint8_t)bits;
+    }
+    for (size_t i = whole; i < text.len; i++) {
         const uint32_t value = url_safe_values[in[i]];
 
         wrong |= value & 64;
         bits = bits << 6 | value;
-        if (i % 4 > 0)
-            ret[out++] = (uint8_t)(bits >> (6 - 2 * (i % 4)));
+        if (i > whole)
+            ret[out++] = (uint8_t)(bits >> (6 - 2 * (i - whole)));
     }
     if (wrong != 0 || (left == 2 && (bits & 15) != 0) || (left == 3 && (bits & 3) != 0))
         return false; /* bits that belong to no byte: a second spelling of the same bytes */

@@ -46,9 +46,8 @@ next_number(struct str text, size_t *at)
     while (i < text.len && text.ptr[i] != '-' && !(text.ptr[i] >= '0' && text.ptr[i] <= '9')) {
         if (text.ptr[i++] != '"')
             continue;
-        for (; text.ptr[i] != '"'; i++)
-            if (text.ptr[i] == '\\')
-                i++;
+        while (text.ptr[i += plain_length(text.ptr + i, text.len - i)] != '"')
+            i += text.ptr[i] == '\\' ? 2 : 1;
         i++;
     }
     const size_t start = i;
@@ -129,7 +128,10 @@ json_get(const struct json *object, const char *name)
 {
     if (object == NULL || !cJSON_IsObject(node(object)))
         return NULL;
-    return value(cJSON_GetObjectItemCaseSensitive(node(object), name));
+    for (const cJSON *v = node(object)->child; v != NULL; v = v->next)
+        if (v->string[0] == name[0] && strcmp(v->string, name) == 0)
+            return value(v);
+    return NULL;
 }
 
 struct str

@@ -4,7 +4,7 @@
  */
 #include "json_internal.h"
 
-#define FEW_KEYS   12 /* compared pair by pair; more are sorted */
+#define FEW_KEYS   32 /* compared pair by pair; more are sorted */
 #define NUMBER_MAX 63 /* cJSON reads no longer ones */
 
 /* A member's name as it is meant (escapes resolved). */
@@ -107,12 +107,11 @@ scan_string(struct scan *s, bool *ret_escaped)
 
     *ret_escaped = false;
     for (s->at++; s->at < s->len;) {
+        s->at += plain_length((const char *)s->text + s->at, s->len - s->at);
+        if (s->at == s->len)
+            break;
         const unsigned char c = s->text[s->at];
 
-        if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\') { /* nearly always */
-            s->at++;
-            continue;
-        }
         if (c == '"') {
             s->at++;
             return true;
