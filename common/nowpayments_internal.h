@@ -1,4 +1,5 @@
-/* What the parts of nowpayments share: nowpayments.c (calls), nowpayments_list.c. */
+/* What the parts of nowpayments share: nowpayments.c (calls), nowpayments_list.c,
+ * nowpayments_read.c (values). */
 #ifndef FFX_NOWPAYMENTS_INTERNAL_H
 #define FFX_NOWPAYMENTS_INTERNAL_H
 
@@ -18,6 +19,10 @@ NODISCARD enum err np_do_call(struct fn_req *req, const struct np_call *call, st
 
 /* The answer is there but makes no sense: after a create call the thing may exist. */
 NODISCARD enum err np_unreadable(struct fn_req *req, const struct np_call *call, const char *why);
+
+/* Text of a string or a number of at most len_max bytes; NULL for null, absent and "". */
+NODISCARD enum err np_read_scalar(struct fn_req *req, const struct json *object, const char *field,
+                                  size_t len_max, const char **ret);
 
 /* A positive whole number of up to 20 digits, however it is spelled; NULL when absent. */
 NODISCARD enum err np_read_id(struct fn_req *req, const struct json *object, const char *field,
