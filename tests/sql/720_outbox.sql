@@ -1,6 +1,6 @@
 -- The outbox: one mail per cause, leases, back-off, giving up, replay, who may what.
 begin;
-select plan(56);
+select plan(57);
 
 select make_user('ann');
 select make_user('bob');
@@ -168,6 +168,11 @@ where kind in ('account_delivery', 'payment_received');
 select is_empty('select from claim()', 'no template, no account to use: no mail');
 select is((select string_agg(last_error, ', ' order by kind) from outbox where state = 'dead'),
           'the account is not active, no active template of this name', 'but the reason');
+update outbox set state = 'pending', tries = 0, next_try_at = now() - interval '1 hour'
+where state = 'dead';
+update outbox set state = 'pending', next_try_at = now() where kind = 'payment_failed';
+select is((select kind from claim(1)), 'payment_failed', 'who is given up takes nobody''s place');
+update outbox set state = 'sent', lease_until = null where kind = 'payment_failed';
 
 -- send_email -------------------------------------------------------------------------------------
 
