@@ -22,6 +22,8 @@ source "$clone/.deploy/demo.sh"
 source "$clone/.deploy/payments.sh"
 # shellcheck source=.deploy/credentials.sh
 source "$clone/.deploy/credentials.sh"
+# shellcheck source=.deploy/selftest.sh
+source "$clone/.deploy/selftest.sh"
 
 # Set in the environment of a caller, these would reach into a system that is not theirs to steer.
 unset "${!PG@}" CDPATH
@@ -46,6 +48,7 @@ Usage: ./deploy.sh COMMAND [ARGUMENTS]
   replay [ID…]     send mails again: by id, or --dead for all that were given up
   psql [ARGS…]     psql as the owner of the database, with the keys of trading passwords
   rotate-keys      store all trading passwords under a new key
+  selftest WHAT    payments, histories: a scratch system under fire; which promises it kept
   test [LEVEL…]    lint unit sql fuzz kills e2e e2e-asan (default: all)
   bench [OPTIONS]  measure a scratch system and what limits it
   help [COMMAND]   this text, or the text of one command
@@ -133,6 +136,18 @@ Usage: ./deploy.sh rotate-keys
 Makes a new key for the stored trading passwords, gives it to the functions, stores every password
 under it and says how far it is, then retires the old key.  Interrupted, it goes on where it was
 when it is called again.
+TEXT
+    selftest) cat <<'TEXT' ;;
+Usage: ./deploy.sh selftest payments|histories [--seed N] [--histories N]
+Brings up a system of its own in a folder under /tmp and on a free port, puts it under fire, prints
+which promises about money it kept, and removes it.  The user's system is not touched.
+  payments   sales under each fault of the provider, a comparison of provider and books, random
+             payment histories, and histories while workers are killed and PostgreSQL crashes
+  histories  only random payment histories; 10,000 take a few minutes
+  --seed N       the first history's seed (default 20261121); the next have N + 1, N + 2 …
+  --histories N  how many (default 300)
+Ends with status 1 when a promise is broken; then it prints the history, by its seed, with its
+events and the state of its order, and keeps the system for a look.
 TEXT
     test) cat <<'TEXT' ;;
 Usage: ./deploy.sh test [LEVEL…]
@@ -525,7 +540,8 @@ main() {
     local command=${1:-help}
     (($# == 0)) || shift
     case $command in
-    up | down | status | logs | demo | payment | reconcile | migrate | replay | psql | rotate-keys | deploy | test | bench)
+    up | down | status | logs | demo | payment | reconcile | migrate | replay | psql | rotate-keys | deploy | selftest | test | \
+        bench)
         if [[ ${1:-} == --help ]]; then usage_of "$command" && return 0; fi
         "cmd_${command//-/_}" "$@"
         ;;

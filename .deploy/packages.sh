@@ -5,8 +5,9 @@
 packages_up=(build-essential cmake ninja-build pkg-config git
     libfcgi-dev libpq-dev libcjson-dev libcurl4-openssl-dev libssl-dev libqrencode-dev libcmocka-dev
     postgresql-15 nginx-light runit jq curl openssl perl procps ca-certificates)
+packages_node=(nodejs npm)
 packages_test=(postgresql-15-pgtap libtap-parser-sourcehandler-pgtap-perl
-    nodejs npm clang libclang-rt-14-dev shellcheck cppcheck)
+    "${packages_node[@]}" clang libclang-rt-14-dev shellcheck cppcheck)
 packages_bench=(nodejs wrk)
 
 package_missing() {

@@ -36,13 +36,13 @@ const decodeWords = (text) =>
     .replace(/=\?UTF-8\?B\?([^?]*)\?=/g, (_, word) => Buffer.from(word, 'base64').toString());
 
 /**
- * An SMTP server on a free port of 127.0.0.1.
+ * An SMTP server on 127.0.0.1, on a free port unless told which.
  * onMail(mail) decides the answer to a complete message: a line such as '250 ok', 'drop' to close
  * without one, or a promise of these. onRcpt(address) likewise for RCPT. greeting and sender, when
  * set, are the answers to a connection and to MAIL. mails[] has every complete message, accepted or
  * not: {from, to, raw, answer, …parseMail}.
  */
-export async function smtpServer() {
+export async function smtpServer({ port = 0 } = {}) {
   const server = { mails: [], logins: [], onMail: () => '250 2.0.0 queued', onRcpt: () => '250 ok' };
   const sockets = new Set();
   const net = createServer((socket) => {
@@ -94,7 +94,7 @@ export async function smtpServer() {
     });
     say(server.greeting ?? '220 test');
   });
-  await new Promise((resolve) => net.listen(0, '127.0.0.1', resolve));
+  await new Promise((resolve) => net.listen(port, '127.0.0.1', resolve));
   server.port = net.address().port;
   server.close = () => {
     for (const socket of sockets) socket.destroy();
