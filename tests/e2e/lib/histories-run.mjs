@@ -83,6 +83,14 @@ async function decide(sale, event, admin) {
   event.answer = `${review.kind}: ${result.success ? result.order : result.error}`;
 }
 
+/** While the order's row is locked: the callback is stored, and takes effect later. */
+async function postHeld(sale, event, caller, tally) {
+  await as({ role: 'service_role' }, async (query) => {
+    await query('select from public.orders where order_id = $1 for update', [sale.order.order_id]);
+    await post(sale, event, caller, tally);
+  }).catch(() => event.answer ?? post(sale, event, caller, tally)); // the lock was lost with the database
+}
+
 async function perform(sale, event, caller, { admin, tally }) {
   if (event.kind === 'stock') {
     await addStock(sale.product, 1);
@@ -94,7 +102,7 @@ async function perform(sale, event, caller, { admin, tally }) {
       return error.code?.startsWith('22') ? Promise.reject(error) : false;
     }), `the decision of ${sale.order.order_id}`, { timeout: 60_000 });
   } else {
-    await post(sale, event, caller, tally);
+    await (event.held ? postHeld : post)(sale, event, caller, tally);
   }
 }
 

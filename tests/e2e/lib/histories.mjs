@@ -112,7 +112,12 @@ export function makeHistory(seed) {
     seed,
     product: random.below(STOCK_SHARES.length),
     payments,
-    events: events.map((event, n) => ({ ...event, n: n + 1, together: crowded && n > 0 && random.next() < 0.5 })),
+    events: events.map((event, n) => ({
+      ...event,
+      n: n + 1,
+      together: crowded && n > 0 && random.next() < 0.5,
+      held: event.kind === 'callback' && random.next() < 0.003, // somebody holds the order for longer than the callback may wait
+    })),
   };
 }
 
@@ -150,7 +155,7 @@ export function tell(history, event, { price, started, ids }) {
 /** One line per event, for people. */
 export const describe = (event) =>
   `${String(event.n).padStart(2)}${event.together ? '+' : '.'} ` +
-  { callback: () => `callback  payment ${event.payment} ${event.status}`,
+  { callback: () => `callback  payment ${event.payment} ${event.status}${event.held ? ', while the order is held' : ''}`,
     forged: () => `forged    payment ${event.payment} ${event.status}: ${event.how}`,
     staff: () => `staff     ${event.action} a review`,
     stock: () => 'staff     adds one account' }[event.kind]();
