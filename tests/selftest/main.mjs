@@ -11,7 +11,7 @@ import { env } from '../e2e/lib/system.mjs';
 import { until } from '../e2e/lib/wait.mjs';
 import { FLOWS } from './flows.mjs';
 
-const [what, seed, count] = [process.argv[2], Number(process.argv[3]), Number(process.argv[4])];
+const [what, seed, amount] = [process.argv[2], Number(process.argv[3]), Number(process.argv[4])];
 const BATCH = 500;
 const VICTIMS = ['payment-webhook', 'process-events', 'deliver-waiting', 'send-outbox', 'reconcile'];
 const EVENTS_PER_KILL = 50;
@@ -19,7 +19,7 @@ const EVENTS_PER_KILL = 50;
 const results = new Map(); // promise -> {checked, broken[]}
 const played = []; // every history, for the explanation
 
-function count1(name, checked, broken) {
+function count(name, checked, broken) {
   const had = results.get(name) ?? { checked: 0, broken: [] };
   results.set(name, { checked: had.checked + checked, broken: [...had.broken, ...broken] });
 }
@@ -69,7 +69,7 @@ async function flows() {
   for (const [n, { promise, name, run }] of FLOWS.entries()) {
     progress(`provider   ${name.padEnd(28)}`, n + 1, FLOWS.length);
     await clearFaults();
-    await run().then(() => count1(promise, 1, []), (error) => count1(promise, 1, [{ broken: `${name}: ${error.message}` }]));
+    await run().then(() => count(promise, 1, []), (error) => count(promise, 1, [{ broken: `${name}: ${error.message}` }]));
   }
   await clearFaults();
   await rows('insert into selftest.orders (order_id) select order_id from public.orders on conflict do nothing');
@@ -87,7 +87,7 @@ async function compare(from) {
       `reconciliation ${id}`, { timeout: 120_000 });
   }
   const open = await rows('select * from public.reconciliation_differences where resolved_at is null');
-  count1('provider and books agree, payment by payment', Number(run.checked),
+  count('provider and books agree, payment by payment', Number(run.checked),
     open.map((d) => ({ order_id: d.order_id, broken: `${d.kind} ${d.aspect}: ours ${d.ours}, theirs ${d.theirs}: ${d.explanation}` })));
   finished(`compare    ${run.checked} payments at the provider with the books (${since(began)})`);
 }
@@ -122,7 +122,7 @@ async function histories(name, first, many, server, { strike = () => {}, after =
 
 /** Workers killed and PostgreSQL crashed while histories are played. */
 async function underFire(random, server) {
-  const many = Math.max(100, Math.ceil(count / 4));
+  const many = Math.max(100, Math.ceil(amount / 4));
   const crashes = [0.3, 0.7].map((share) => Math.floor(share * many * 5));
   const struck = { workers: 0, crashes: 0 };
   let next = EVENTS_PER_KILL;
@@ -172,11 +172,11 @@ try {
     await compare(began);
     await checkedSoFar();
   }
-  await histories('histories', seed, count, server);
+  await histories('histories', seed, amount, server);
   if (what === 'payments') await underFire(random, server);
   await bookMails(server);
   await checkAgain();
-  for (const { name, checked, broken } of await checkPromises()) count1(name, checked, broken);
+  for (const { name, checked, broken } of await checkPromises()) count(name, checked, broken);
 } finally {
   await server.close();
 }

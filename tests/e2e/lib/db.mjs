@@ -15,7 +15,9 @@ const makePool = (server) => {
     idleTimeoutMillis: 1000,
     ...server,
   });
-  made.on('error', () => {}); // an idle connection lost when PostgreSQL is restarted on purpose
+  // A connection lost when PostgreSQL is restarted on purpose: idle, or in somebody's hands.
+  made.on('error', () => {});
+  made.on('connect', (client) => client.on('error', () => {}));
   return made;
 };
 let pool = makePool({ host: decodeURIComponent(folder) });
