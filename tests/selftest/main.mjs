@@ -7,7 +7,7 @@ import { explain, play, quiesce, stateOf } from '../e2e/lib/histories-run.mjs';
 import { smtpServer } from '../e2e/lib/mail.mjs';
 import { checkAgain, checkPromises, checkedSoFar, watch } from '../e2e/lib/promises.mjs';
 import { clearFaults } from '../e2e/lib/sandbox.mjs';
-import { env } from '../e2e/lib/system.mjs';
+import { env, functionNames, log } from '../e2e/lib/system.mjs';
 import { until } from '../e2e/lib/wait.mjs';
 import { FLOWS } from './flows.mjs';
 
@@ -145,6 +145,16 @@ async function underFire(random, server) {
 
 // ---- the end ----
 
+/** What the logs know: a worker that ended by itself, or a sanitizer that spoke. */
+function crashes() {
+  for (const name of functionNames) {
+    const lines = log(name).split('\n').filter((text) =>
+      /AddressSanitizer|LeakSanitizer|runtime error:|broken invariant/.test(text) ||
+      (text.includes('"event":"worker_died"') && !/"code":(9|15)\b/.test(text)));
+    count('no program crashed by itself', 1, lines.slice(0, 1).map((text) => ({ broken: `${name}: ${text.slice(0, 300)}` })));
+  }
+}
+
 function table() {
   const width = Math.max(...[...results.keys()].map((name) => name.length));
   console.log(`\n${'PROMISE'.padEnd(width)}  ${'CHECKED'.padStart(8)}`);
@@ -180,6 +190,7 @@ try {
 } finally {
   await server.close();
 }
+crashes();
 table();
 await explainBroken();
 const broken = [...results.values()].filter((one) => one.broken.length > 0).length;
