@@ -244,11 +244,15 @@ export const PROMISES = [
               when (f.accounts > 0 or f.waits > 0) and f.booked = 0 then 'delivered or waiting, and no payment is booked'
               when f.payment_status in ('pending', 'failed') and f.booked > 0 then f.booked || ' booked for an order that is ' || f.payment_status
               when f.payment_status = 'refunded' and f.booked_back <> f.booked then f.booked || ' booked, ' || f.booked_back || ' booked back'
+              -- What went back beside what staff had accepted leaves the order paid, held for a human.
+              when f.payment_status = 'paid' and f.booked_back between 0 and f.booked
+                   and exists (select from public.reviews as r where r.order_id = f.order_id and r.kind = 'refunded_in_part')
+                  then null
               when f.payment_status <> 'refunded' and f.booked_back <> 0 then f.booked_back || ' booked back, but the order is ' || f.payment_status end as broken
             from selftest.facts as f
           union all
           select null, case when sum(f.booked - f.booked_back)
-                     <> coalesce(sum(f.final_amount) filter (where f.payment_status = 'paid' and f.booked > 0), 0)
+                     <> coalesce(sum(f.final_amount - f.booked_back) filter (where f.payment_status = 'paid' and f.booked > 0), 0)
               then 'the sums differ' end
             from selftest.facts as f having count(*) > 0`,
   },
