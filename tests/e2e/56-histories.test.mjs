@@ -14,7 +14,7 @@ const OURS = 'order_id in (select order_id from selftest.orders)';
 /** What breaks each promise, were it to happen to the orders of the histories. */
 const BREAKS = {
   'an order is paid at most once': `insert into public.payment_transactions (order_id, transaction_type, amount, provider, status)
-    select order_id, 'payment', final_amount, 'manual', 'completed' from selftest.facts where bookings = 1`,
+    select order_id, 'payment', final_amount, 'manual', 'completed' from selftest.facts where in_books = final_amount limit 1`,
   'an order is delivered at most once': `update public.orders set delivery_status = 'pending' where ${OURS}`,
   'an account goes to one order only': `update public.account_container set reserved_for_order_id = null where reserved_for_${OURS}`,
   'delivered only when enough arrived, or staff said so': `update selftest.sent set share = 0.5`,
