@@ -225,7 +225,9 @@ begin
     perform backend.lock_order_of_attempt(p_attempt_id);
     update public.payment_attempts as a
        set invoice_id = p_invoice_id, invoice_url = p_invoice_url, updated_at = now()
-     where a.id = p_attempt_id and a.state = 'claimed';
+     where a.id = p_attempt_id
+       -- By its key: the index of all claims would serve this condition if it were written plainly.
+       and coalesce(a.state, '') = 'claimed';
     outcome := case when found then 'ok' else 'lost' end;
     return next;
 end
@@ -399,7 +401,9 @@ begin
        set state = case when p_reason in ('refused', 'unsent') then p_reason else 'unknown' end,
            detail = left(p_detail, 2000),
            updated_at = now()
-     where a.id = p_attempt_id and a.state = 'claimed';
+     where a.id = p_attempt_id
+       -- By its key: the index of all claims would serve this condition if it were written plainly.
+       and coalesce(a.state, '') = 'claimed';
     outcome := case when found then 'ok' else 'lost' end;
     return next;
 end
@@ -414,11 +418,13 @@ create function backend.open_review(
     p_payment_id text,
     p_detail     jsonb)
 returns void
-language sql
+language plpgsql
 as $$
+begin
     insert into public.reviews (kind, order_id, payment_id, detail)
     values (p_kind, p_order_id, p_payment_id, p_detail)
-    on conflict (kind, payment_id, order_id) where state = 'open' do nothing
+    on conflict (kind, payment_id, order_id) where state = 'open' do nothing;
+end
 $$;
 comment on function backend.open_review(text, text, text, jsonb) is
     'Puts something before a human, once while it is open.';

@@ -54,11 +54,13 @@ comment on function backend.retry_delay(integer) is
 
 create function backend.resolve_reviews(p_order_id text, p_kinds text[], p_note text)
 returns void
-language sql
+language plpgsql
 as $$
+begin
     update public.reviews as r
        set state = 'resolved', resolution = p_note, resolved_by = 'events', resolved_at = now()
-     where r.order_id = p_order_id and r.kind = any (p_kinds) and r.state = 'open'
+     where r.order_id = p_order_id and r.kind = any (p_kinds) and r.state = 'open';
+end
 $$;
 comment on function backend.resolve_reviews(text, text[], text) is
     'Closes the open reviews of an order that events have answered.';

@@ -118,11 +118,13 @@ comment on function backend.as_paid(public.orders, text, text, numeric, text) is
 
 create function backend.uncount_others(p_order_id text, p_payment_id text)
 returns void
-language sql
+language plpgsql
 as $$
+begin
     update public.payments as p
        set counted = false
-     where p.order_id = p_order_id and p.counted and p.payment_id is distinct from p_payment_id
+     where p.order_id = p_order_id and p.counted and p.payment_id is distinct from p_payment_id;
+end
 $$;
 comment on function backend.uncount_others(text, text) is
     'One payment counts: an order that staff opened again may still have its former one.';
@@ -307,15 +309,17 @@ comment on function backend.has_account(public.orders) is
 
 create function backend.event_revived(p_payment_id text, p_event_id bigint)
 returns void
-language sql
+language plpgsql
 as $$
+begin
     update public.reviews as r
        set state = 'resolved', resolution = 'the event took effect', resolved_by = 'events',
            resolved_at = now()
      where r.kind = 'event_dead'
        and r.state = 'open'
        and r.payment_id = p_payment_id
-       and r.detail ->> 'event' = p_event_id::text
+       and r.detail ->> 'event' = p_event_id::text;
+end
 $$;
 comment on function backend.event_revived(text, bigint) is
     'Closes the review of a dead event that took effect after all.';

@@ -90,8 +90,9 @@ create function backend.mail_customer(
     p_order                public.orders,
     p_delivered_account_id uuid)
 returns void
-language sql
+language plpgsql
 as $$
+begin
     insert into public.outbox
         (kind, cause, order_id, user_id, delivered_account_id, recipient, template_name, variables)
     select p_kind, p_cause, p_order.order_id, u.id, p_delivered_account_id, u.email, p_kind,
@@ -99,7 +100,8 @@ as $$
            || jsonb_build_object('first_name', coalesce(u.first_name, ''))
     from public.user_profiles as u
     where u.id = p_order.user_id and u.email <> ''
-    on conflict (cause) do nothing
+    on conflict (cause) do nothing;
+end
 $$;
 comment on function backend.mail_customer(text, text, public.orders, uuid) is
     'Writes a mail to the customer of an order, once per cause.';
@@ -142,13 +144,15 @@ create function backend.mail_administrators(
     p_order_id  text,
     p_variables jsonb)
 returns void
-language sql
+language plpgsql
 as $$
+begin
     insert into public.outbox (kind, cause, order_id, recipient, template_name, variables)
     select p_kind, p_cause || ' ' || a.email, p_order_id, a.email, p_kind, p_variables
     from public.administrators as a
     where a.is_active
-    on conflict (cause) do nothing
+    on conflict (cause) do nothing;
+end
 $$;
 comment on function backend.mail_administrators(text, text, text, jsonb) is
     'Writes a mail to every active row of administrators, the first one (admin@…) among them, once '

@@ -32,11 +32,13 @@ comment on function backend.outbox_message_id(public.outbox, text) is
 
 create function backend.outbox_bury(p_id uuid, p_reason text)
 returns void
-language sql
+language plpgsql
 as $$
+begin
     update public.outbox as m
        set state = 'dead', lease_until = null, last_error = left(p_reason, 500)
-     where m.id = p_id
+     where m.id = p_id;
+end
 $$;
 comment on function backend.outbox_bury(uuid, text) is 'Gives a mail up; a replay revives it.';
 
