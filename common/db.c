@@ -13,6 +13,7 @@
 #define CONNECTIONS_MAX    64
 #define STATEMENTS_MAX     64 /* different statements of one function; fits the prepared mask */
 #define BATCH_MAX          64
+#define GROUP_MAX          16 /* grouped writes of one commit */
 #define CONNECT_TIMEOUT_MS 2000
 #define BACKOFF_MIN_MS     50
 #define BACKOFF_MAX_MS     2000
@@ -34,6 +35,7 @@ struct op {
     bool failed;     /* by itself */
     bool aborted;    /* by a neighbour in its batch */
     bool sent_again; /* after a reconnect for a stale prepared statement */
+    bool alone;      /* its group failed: not grouped again */
 };
 
 struct queue {
@@ -599,6 +601,20 @@ send_reads(void)
     }
 }
 
+/* How many of the waiting writes go as one. */
+static int
+group_size(void)
+{
+    int size = 0;
+
+    for (const struct op *op = db.writes.first; op != NULL && size < GROUP_MAX; op = op->next) {
+        if (op->stmt->kind != DB_GROUPED || op->alone)
+            break;
+        size++;
+    }
+    return MAX(size, 1);
+}
+
 static void
 flush(void)
 {
@@ -611,12 +627,46 @@ flush(void)
             c = idle_conn(false);
         if (c == NULL)
             break;
-        send_batch(c, &db.writes, 1);
+        send_batch(c, &db.writes, group_size());
     }
     send_reads();
 }
 
 /* ---- receiving ---- */
+
+static bool
+is_group(const struct batch *b)
+{
+    return b->count > 1 && b->ops[0]->stmt->kind == DB_GROUPED;
+}
+
+/* One of a group failed, and with it the transaction of all: what is not its own fault is sent
+ * again.  A deadlock or a unique value may be a neighbour's doing. */
+static void
+undo_group(struct batch *b)
+{
+    for (int i = 0; i < b->count; i++) {
+        struct op *op = b->ops[i];
+
+        if (op->failed && op->err != ERR_CONFLICT)
+            continue;
+        PQclear(op->result);
+        op->result = NULL;
+        op->err = ERR_OK;
+        op->failed = false;
+        op->aborted = true;
+        op->alone = true;
+    }
+}
+
+static bool
+any_failed(const struct batch *b)
+{
+    for (int i = 0; i < b->count; i++)
+        if (b->ops[i]->failed || b->ops[i]->aborted)
+            return true;
+    return false;
+}
 
 static void
 take_result(struct conn *c, PGresult *r)
@@ -628,6 +678,10 @@ take_result(struct conn *c, PGresult *r)
     if (op == NULL) {
         /* An error that comes with the sync itself: the commit failed. */
         for (int i = 0; status == PGRES_FATAL_ERROR && i < b->count; i++) {
+            if (is_group(b)) {
+                b->ops[i]->aborted = true;
+                continue;
+            }
             describe(b->ops[i], r);
             b->ops[i]->failed = true;
         }
@@ -727,6 +781,8 @@ receive(struct conn *c)
         if (PQresultStatus(r) == PGRES_PIPELINE_SYNC) {
             PQclear(r);
             loop_timer_clear(&c->timer);
+            if (is_group(&c->batch) && any_failed(&c->batch))
+                undo_group(&c->batch);
             batch_committed(c);
             set_state(c, CONN_IDLE);
             batch_end(c, NULL);

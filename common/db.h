@@ -7,6 +7,9 @@
  *  - Reads of one turn of the loop share a connection, a flush and a sync.  When one of them
  *    fails, its innocent neighbours are sent again on their own.
  *  - A write owns its connection until its sync: it commits or fails alone.
+ *  - Grouped writes that wait while others commit are sent and committed together; none is
+ *    answered before that commit.  When one fails it fails alone: the others are sent again, each
+ *    by itself.
  *  - Connections are opened when first needed, closed when idle, and reopened with back-off;
  *    while the server is away callers get ERR_UNAVAILABLE at once.
  *  - Several hosts in DATABASE_URL are tried in turn, beginning with the one that served last; one
@@ -23,7 +26,11 @@
 
 #include "request.h"
 
-enum db_kind { DB_READ, DB_WRITE };
+enum db_kind {
+    DB_READ,
+    DB_WRITE,
+    DB_GROUPED, /* a write that may share its transaction with others of its kind */
+};
 
 struct db_stmt {
     const char *sql; /* $1, $2 … with casts ($1::uuid); all parameters are text */

@@ -30,12 +30,12 @@ struct callback {
 static struct db_stmt record_event = {
     .sql = "SELECT outcome, order_id FROM backend.record_payment_event($1, $2, $3, $4, $5, $6, "
            "$7, $8, $9, $10, $11::numeric, $12::numeric, $13::numeric, $14, $15::numeric, $16, $17)",
-    .kind = DB_WRITE};
+    .kind = DB_GROUPED};
 
 static struct db_stmt store_event = {
     .sql = "SELECT outcome FROM backend.store_payment_event($1, $2, $3, $4, $5, $6, $7, $8, $9, "
            "$10, $11::numeric, $12::numeric, $13::numeric, $14, $15::numeric, $16, $17, $18)",
-    .kind = DB_WRITE};
+    .kind = DB_GROUPED};
 
 /* `*ret_source`: by which key, as the event is stored. */
 static enum err

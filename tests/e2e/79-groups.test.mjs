@@ -1,0 +1,86 @@
+// Callbacks that wait while others commit are committed together, and fail alone.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { as, rows, value } from './lib/db.mjs';
+import { ipnBody, postIpn } from './lib/ipn.mjs';
+import { events, makeOrder, makeProduct, makeUser } from './lib/shop.mjs';
+
+const COUNT = 64;
+
+async function makeOrders(count = COUNT) {
+  const [user, product] = [await makeUser(), await makeProduct()];
+  return Promise.all(Array.from({ length: count }, () => makeOrder(user, product)));
+}
+
+/** Post all at once; the answers in their order. */
+const postAll = (bodies) => Promise.all(bodies.map((body) => postIpn(body)));
+
+/** How many transactions wrote the events of these orders. */
+const transactions = (orders) =>
+  value('select count(distinct xmin::text)::int from public.payment_events where order_id = any ($1)', [
+    orders.map((order) => order.order_id),
+  ]);
+
+/** Make every event of an order fail with this error until the returned function is called. */
+async function breakEvents(order, sqlstate) {
+  const name = `broken_${order.order_id.toLowerCase()}`;
+  await rows(`create function public.${name}() returns trigger language plpgsql as
+    $$ begin raise exception using errcode = '${sqlstate}', message = 'broken on purpose'; end $$`);
+  await rows(`create trigger ${name} before insert on public.payment_events for each row
+    when (new.order_id = '${order.order_id}') execute function public.${name}()`);
+  return () => rows(`drop function public.${name}() cascade`);
+}
+
+test('many callbacks at once share commits, and each is there when it is answered', async () => {
+  const orders = await makeOrders();
+  const bodies = orders.map((order) => ipnBody(order, 'waiting'));
+  await Promise.all(
+    bodies.map(async (body, i) => {
+      const answer = await postIpn(body);
+      assert.equal(answer.status, 200, answer.text);
+      assert.equal((await events(orders[i])).length, 1);
+    }),
+  );
+  const commits = await transactions(orders);
+  assert.ok(commits < COUNT, `${COUNT} events in ${commits} transactions`);
+});
+
+for (const [sqlstate, what] of [
+  ['22012', 'an error'],
+  ['40P01', 'a deadlock'],
+  ['53100', 'a full disk'],
+])
+  test(`${what} of one takes none of its neighbours down`, async () => {
+    const orders = await makeOrders();
+    const broken = orders[COUNT / 2];
+    const mend = await breakEvents(broken, sqlstate);
+    try {
+      const answers = await postAll(orders.map((order) => ipnBody(order, 'confirming')));
+      for (const [i, order] of orders.entries()) {
+        if (order === broken) assert.equal(answers[i].status, 503, answers[i].text);
+        else assert.equal(answers[i].status, 200, answers[i].text);
+        assert.equal((await events(order)).length, order === broken ? 0 : 1);
+      }
+    } finally {
+      await mend();
+    }
+    const [answer] = await postAll([ipnBody(broken, 'confirming')]);
+    assert.equal(answer.status, 200);
+  });
+
+test('an order that is held delays its neighbours, and none of them fails', async () => {
+  const orders = await makeOrders(24);
+  await as({ role: 'service_role' }, async (query) => {
+    await query('select from public.orders where order_id = $1 for update', [orders[7].order_id]);
+    const start = performance.now();
+    const answers = await postAll(orders.map((order) => ipnBody(order, 'confirming')));
+    const ms = performance.now() - start;
+    for (const answer of answers) assert.equal(answer.status, 200, answer.text);
+    assert.ok(ms < 3000, `${ms} ms: the provider waits three seconds`);
+  });
+  for (const [i, order] of orders.entries()) {
+    const [event] = await events(order);
+    assert.equal(event.state, i === 7 ? 'received' : 'done');
+  }
+});
