@@ -502,6 +502,31 @@ batch_sent(const struct batch *b)
         KILL_POINT("sql", b->ops[i]->stmt->sql, "sent");
 }
 
+static const char *
+lock_name(const struct op *op)
+{
+    const char *name = op->stmt->lock_param > 0 ? op->params[op->stmt->lock_param - 1] : NULL;
+
+    return name == NULL ? "" : name;
+}
+
+/* The next `most` ops of the queue, in the order in which they lock. */
+static int
+take_ops(struct queue *q, int most, struct op **ret)
+{
+    int count = 0;
+
+    while (count < most && q->count > 0) {
+        struct op *op = queue_pop(q);
+        int at = count++;
+
+        for (; at > 0 && strcmp(lock_name(ret[at - 1]), lock_name(op)) > 0; at--)
+            ret[at] = ret[at - 1];
+        ret[at] = op;
+    }
+    return count;
+}
+
 static void
 send_batch(struct conn *c, struct queue *q, int most)
 {
@@ -510,12 +535,11 @@ send_batch(struct conn *c, struct queue *q, int most)
 
     *b = (struct batch){0};
     set_state(c, CONN_BUSY);
-    while (ok && b->count < most && q->count > 0) {
-        struct op *op = queue_pop(q);
+    b->count = take_ops(q, most, b->ops);
+    for (int i = 0; ok && i < b->count; i++) {
+        struct op *op = b->ops[i];
 
-        b->ops[b->count] = op;
-        ok = send_op(c, op, &b->prepare[b->count]);
-        b->count++;
+        ok = send_op(c, op, &b->prepare[i]);
         metrics_add(METRIC_DB_QUERIES, 1);
     }
     b->at_query = b->count > 0 && !b->prepare[0];

@@ -9,7 +9,7 @@
  *  - A write owns its connection until its sync: it commits or fails alone.
  *  - Grouped writes that wait while others commit are sent and committed together; none is
  *    answered before that commit.  When one fails it fails alone: the others are sent again, each
- *    by itself.
+ *    by itself.  A group locks rows in the order of their names, so that groups cannot deadlock.
  *  - Connections are opened when first needed, closed when idle, and reopened with back-off;
  *    while the server is away callers get ERR_UNAVAILABLE at once.
  *  - Several hosts in DATABASE_URL are tried in turn, beginning with the one that served last; one
@@ -35,6 +35,7 @@ enum db_kind {
 struct db_stmt {
     const char *sql; /* $1, $2 … with casts ($1::uuid); all parameters are text */
     enum db_kind kind;
+    int lock_param; /* DB_GROUPED: $n names the row that is locked; a group locks in its order */
     int prepared_id; /* db's own; leave it out of initialisers */
 };
 

@@ -320,7 +320,7 @@ static const struct fn_spec spec = {
     .timeout_ms = BUDGET_MS,
     .needs = FN_NEED_DB | FN_NEED_NOWPAYMENTS,
     .settings = settings,
-    .every_ms = 5000,
+    .every_ms = 2000,
     .run = reconcile,
 };
 

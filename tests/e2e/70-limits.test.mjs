@@ -247,7 +247,7 @@ const waitsForLock = (dbRole) =>
 
 test('a statement over its time limit: the event is kept, its neighbours are served, and the repeat applies it', () => {
   const { DATABASE_URL } = settingsOf('payment-webhook');
-  return withPrivate('payment-webhook', { DATABASE_URL: `${DATABASE_URL}?options=-c%20statement_timeout%3D500` }, (fn) =>
+  return withPrivate('payment-webhook', { DATABASE_URL: `${DATABASE_URL}?options=-c%20statement_timeout%3D500%20-c%20lock_timeout%3D3000` }, (fn) =>
     withLockedOrder(async (order, release) => {
       const [finished] = callbacksOf(order, ['finished']);
       const slow = timed(() => fn.ask('POST', ipn(finished)));

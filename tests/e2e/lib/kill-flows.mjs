@@ -101,8 +101,8 @@ async function checkCheckout({ user, order, shown }, more) {
   assert.ok(invoices.length <= 3 && payments.length <= 3, 'steps were repeated once, no more');
   const open = (await attempts(order)).filter((a) => a.state === 'open').map((a) => a.invoice_url);
   assert.ok(open.every((url) => url === shown.invoice_url), 'one invoice');
-  const { payment_id, pay_amount } = shown.payment;
-  await callBack(ipnBody(order, 'finished', { payment_id: Number(payment_id), pay_amount }));
+  const { payment_id, pay_amount, pay_currency } = shown.payment;
+  await callBack(ipnBody(order, 'finished', { payment_id: Number(payment_id), pay_amount, pay_currency }));
   await checkSold({ order });
 }
 
@@ -258,6 +258,7 @@ export const flows = (mail) => [
       return sale;
     },
     done: async ({ order }) => (await orderState(order)) === 'completed/paid/delivered',
+    timePasses: ({ order }) => rows('update public.waiting_deliveries set lease_until = null where order_id = $1', [order.order_id]),
     check: checkSold,
   },
   {
