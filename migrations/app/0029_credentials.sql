@@ -51,7 +51,9 @@ language sql immutable
 set search_path = pg_catalog, pg_temp
 as $$
     -- An iv, at least one block and a tag are 64 bytes, 86 characters.
-    select p_value ~ '^ffx1\.[a-z0-9]{1,16}\.[A-Za-z0-9_-]{86,}$'
+    -- (Counted apart: as {86,} the pattern costs ten times as much.)
+    select p_value ~ '^ffx1\.[a-z0-9]{1,16}\.[A-Za-z0-9_-]+$'
+           and length(split_part(p_value, '.', 3)) >= 86
 $$;
 comment on function backend.is_sealed(text) is 'Whether a value has the form of a sealed one.';
 
@@ -161,11 +163,13 @@ language plpgsql security definer
 set search_path = pg_catalog, backend, pg_temp
 as $$
 declare
-    v_account_id uuid := case tg_table_name
-                             when 'account_container' then to_jsonb(new) ->> 'id'
-                             else to_jsonb(new) ->> 'container_account_id'
-                         end;
+    v_account_id uuid;
 begin
+    if tg_table_name = 'account_container' then
+        v_account_id := new.id;
+    else
+        v_account_id := new.container_account_id;
+    end if;
     new.password := backend.sealed(new.password, v_account_id, 'password');
     new.investor_password :=
         backend.sealed(new.investor_password, v_account_id, 'investor_password');

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # scratch: a whole system of one's own, for tests: made in a folder near the root, on a free port, and
-# gone afterwards.  Sourced by tests/e2e/run and deploy.sh selftest; `clone` is set.
+# gone afterwards.  Sourced by tests/e2e/run, tests/bench/run and deploy.sh selftest; `clone` is
+# set.
 
 # scratch_home NAME: makes the folder and exports FFX_HOME.  Unix sockets are limited to 107 bytes.
 scratch_home() {
