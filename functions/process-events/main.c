@@ -1,7 +1,8 @@
 /*
- * process-events: finishes events that were stored but could not be applied when they came, the
- * oldest first.  Each try is counted and committed before it begins, so that an event which kills
- * what works on it is dead after its last try, like one that fails.  No route, only a schedule.
+ * process-events: finishes events that were stored but could not be applied when they came, those
+ * due longest first.  Each try is counted and committed before it begins, so that an event which
+ * kills what works on it is dead after its last try, like one that fails.  No route, only a
+ * schedule.
  */
 #include "db.h"
 #include "fn.h"

@@ -277,6 +277,7 @@ returns table (
     pay_currency text, time_limit text, expires_at text)
 language plpgsql security definer
 set search_path = pg_catalog, public, backend, pg_temp
+set enable_seqscan = off                -- see record_payment_event
 as $$
 #variable_conflict use_column
 declare

@@ -70,9 +70,12 @@ returns table (
     subject text, html text, plain text, variables text)
 language plpgsql security definer
 set search_path = pg_catalog, public, backend, pg_temp
+set enable_seqscan = off                -- see record_payment_event
 as $$
 #variable_conflict use_column
 declare
+    -- Not asked of the clock again for every row: so outbox_due_idx ends where nothing is due.
+    v_now constant timestamptz := clock_timestamp();
     v_count integer := least(greatest(p_count, 0), 100);
     v_mail public.outbox;
     v_template public.email_templates;
@@ -85,7 +88,7 @@ begin
           into v_mail
           from public.outbox as m
          where m.state in ('pending', 'sending')
-           and coalesce(m.lease_until, m.next_try_at) <= clock_timestamp()
+           and coalesce(m.lease_until, m.next_try_at) <= v_now
          order by coalesce(m.lease_until, m.next_try_at)
          limit 1
            for update skip locked;

@@ -3,7 +3,8 @@
 
 create table public.payment_checks (
     payment_id  text primary key references public.payments (payment_id) on delete cascade,
-    -- A lease while somebody asks; a back-off after an answer that was none.
+    -- When the payment is looked at next, null: at once. A lease while somebody asks; a back-off
+    -- after an answer that was none; else when it may be due, as was thought at the last look.
     not_before  timestamptz,
     failures    integer not null default 0,
     -- Times in a row that somebody began to ask and never said what came of it.
@@ -15,11 +16,11 @@ create table public.payment_checks (
     checked_at  timestamptz
 );
 comment on table public.payment_checks is
-    'When the provider was asked about a payment because it was open or silent, and what came of '
-    'it.';
+    'When the provider is asked about a payment because it is open or silent, and what came of it: '
+    'one row for each payment.';
 
--- created_at never changes, so this index costs updates nothing.
-create index payments_created_idx on public.payments (created_at);
+create index payment_checks_next_idx
+    on public.payment_checks (coalesce(not_before, '-infinity'), lost);
 create index payments_invoice_idx on public.payments (invoice_id) where invoice_id is not null;
 create index payment_attempts_unsettled_idx
     on public.payment_attempts (updated_at) where state in ('claimed', 'unknown');
@@ -57,30 +58,81 @@ comment on function backend.check_due_at(public.payments, boolean, interval) is
     'ones after p_after, 5 or 30 minutes by age, failed and expired ones daily for two weeks (they '
     'may be paid late), finished ones once after a day (they may be refunded).';
 
+create function backend.expect_check()
+returns trigger
+language plpgsql
+as $$
+begin
+    if tg_op = 'INSERT' then
+        insert into public.payment_checks (payment_id, not_before)
+        values (new.payment_id, new.last_seen_at);
+    -- Whatever else happens to a payment puts its next check off, which the next look finds.
+    -- (Asked here: the trigger's WHEN is read again for every statement, three times as dear.)
+    elsif (old.status in ('failed', 'expired') and new.status <> old.status)
+          or new.last_seen_at < old.last_seen_at
+          or new.created_at <> old.created_at then
+        -- Not a lease, nor a back-off.
+        update public.payment_checks as c
+           set not_before = new.last_seen_at
+         where c.payment_id = new.payment_id and c.lost = 0 and c.failures = 0;
+    end if;
+    return null;
+end
+$$;
+comment on function backend.expect_check() is
+    'Trigger: a payment that is new, or may be due earlier than it was thought, is looked at.';
+
+create trigger payments_check
+    after insert or update on public.payments
+    for each row execute function backend.expect_check();
+
 create function backend.payments_to_check(p_limit integer, p_after_s integer default 60)
 returns table (payment_id text)
-language sql volatile security definer
+language plpgsql security definer
 set search_path = pg_catalog, public, backend, pg_temp
+set enable_seqscan = off                -- see record_payment_event
 as $$
-    -- Who loses a race for a payment finds the winner's lease and does not get it. The lease counts
-    -- as lost until the answer is recorded: a payment that kills whoever asks about it waits longer
-    -- each time, and keeps no other one waiting.
-    insert into public.payment_checks as c (payment_id, not_before, lost)
-    select p.payment_id,
-           clock_timestamp() + least(interval '1 day', interval '2 minutes'
-                                     * 2 ^ least(coalesce(k.lost, 0), 10)),
-           1
-    from public.payments as p
-    left join public.payment_checks as k on k.payment_id = p.payment_id
-    where p.created_at > now() - interval '30 days'
-      and backend.check_due_at(p, k.settled, p_after_s * interval '1 second') <= clock_timestamp()
-      and (k.not_before is null or k.not_before <= clock_timestamp())
-    order by coalesce(k.lost, 0), p.last_seen_at, p.payment_id
-    limit p_limit
-    on conflict on constraint payment_checks_pkey do update
-       set not_before = excluded.not_before, lost = c.lost + 1
-     where c.not_before is null or c.not_before <= clock_timestamp()
-    returning c.payment_id
+#variable_conflict use_column
+declare
+    v_now constant timestamptz := clock_timestamp();
+    v_found integer := 0;
+    v_check public.payment_checks;
+    v_due_at timestamptz;
+begin
+    -- Along payment_checks_next_idx. What was heard of since its last look is put off: once for
+    -- each time it may be silent. A call looks at a thousand at most.
+    for v_turn in 1..1000 loop
+        exit when v_found >= p_limit;
+        select c.*
+          into v_check
+          from public.payment_checks as c
+         where coalesce(c.not_before, '-infinity') <= v_now
+         order by coalesce(c.not_before, '-infinity'), c.lost
+         limit 1
+           for update skip locked;
+        exit when not found;
+        select backend.check_due_at(p, v_check.settled, p_after_s * interval '1 second')
+          into v_due_at
+          from public.payments as p
+         where p.payment_id = v_check.payment_id and p.created_at > now() - interval '30 days';
+        if v_due_at <= v_now then
+            -- The lease counts as lost until the answer is recorded: a payment that kills whoever
+            -- asks about it waits longer each time, and keeps no other one waiting.
+            update public.payment_checks as c
+               set not_before = v_now + least(interval '1 day', interval '2 minutes'
+                                              * 2 ^ least(c.lost, 10)),
+                   lost = c.lost + 1
+             where c.payment_id = v_check.payment_id;
+            v_found := v_found + 1;
+            payment_id := v_check.payment_id;
+            return next;
+        else
+            update public.payment_checks as c
+               set not_before = coalesce(v_due_at, 'infinity')
+             where c.payment_id = v_check.payment_id;
+        end if;
+    end loop;
+end
 $$;
 comment on function backend.payments_to_check(integer, integer) is
     'Claims payments the provider has to be asked about, longest silent first, for two minutes '
@@ -93,6 +145,7 @@ create function backend.record_payment_check(
 returns table (failures integer)
 language sql volatile security definer
 set search_path = pg_catalog, public, backend, pg_temp
+set enable_seqscan = off                -- see record_payment_event
 as $$
     update public.payment_checks as c
        set failures = case when p_result = 'seen' then 0 else c.failures + 1 end,
@@ -126,6 +179,7 @@ create function backend.settle_attempts(p_limit integer)
 returns table (attempt_id text, order_id text, state text)
 language plpgsql security definer
 set search_path = pg_catalog, public, backend, pg_temp
+set enable_seqscan = off                -- see record_payment_event
 as $$
 #variable_conflict use_column
 declare

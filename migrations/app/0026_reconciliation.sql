@@ -27,6 +27,8 @@ comment on table public.reconciliation_runs is
 
 create unique index reconciliation_runs_one_at_a_time_idx
     on public.reconciliation_runs ((true)) where finished_at is null;
+create index reconciliation_runs_daily_idx
+    on public.reconciliation_runs (requested_at) where reason = 'daily';
 
 create table public.reconciliation_differences (
     id          bigint generated always as identity primary key,
@@ -137,6 +139,7 @@ create function backend.claim_reconciliation()
 returns table (run_id text, since text, list_page integer)
 language plpgsql security definer
 set search_path = pg_catalog, public, backend, pg_temp
+set enable_seqscan = off                -- see record_payment_event
 as $$
 declare
     v_run public.reconciliation_runs;
@@ -145,12 +148,13 @@ begin
     insert into public.reconciliation_runs (reason, since)
     select 'daily', now() - interval '7 days'
      where not exists (
+            select from public.reconciliation_runs as r where r.finished_at is null)
+       and not exists (
             select
             from public.reconciliation_runs as r
-            where r.finished_at is null
-               or (r.reason = 'daily'
-                   and r.requested_at >= date_trunc('day', now() at time zone 'UTC')
-                                         at time zone 'UTC'))
+            where r.reason = 'daily'
+              and r.requested_at >= date_trunc('day', now() at time zone 'UTC')
+                                    at time zone 'UTC')
     on conflict do nothing;
     update public.reconciliation_runs as r
        set started_at = coalesce(r.started_at, clock_timestamp()),

@@ -6,6 +6,7 @@ select backend.make_program_role('fn_payment_history');
 
 revoke all on function
         backend.check_due_at(public.payments, boolean, interval),
+        backend.expect_check(),
         backend.payments_to_check(integer, integer),
         backend.record_payment_check(text, text, text),
         backend.settle_attempts(integer),

@@ -1,6 +1,6 @@
 -- Which payments the provider is asked about, back-off, and the end of attempts nobody finished.
 begin;
-select plan(37);
+select plan(43);
 select make_user('ann');
 select make_order('ann', n) from generate_series(1, 20) as n;
 
@@ -128,6 +128,30 @@ select ok((select lost = 4 and not_before between clock_timestamp() + interval '
            from payment_checks where payment_id = 'v-kills'), 'and later each time');
 select backend.record_payment_check('v-kills', 'seen', null);
 select is((select lost from payment_checks where payment_id = 'v-kills'), 0, 'until one does');
+
+-- When a payment is looked at next
+update payments set last_seen_at = now();
+create function tests.next_look(p_payment text)
+returns text language sql as $$
+    select case when isfinite(not_before) then (not_before - now())::text else 'never' end
+    from payment_checks where payment_id = p_payment
+$$;
+select silent('w-new', 'waiting', '40 seconds', '30 seconds');
+select is(next_look('w-new'), '-00:00:30', 'a payment that is new is looked at');
+select silent('w-expired', 'expired', '2 days', '1 hour'),
+       silent('w-asked', 'failed', '2 days', '1 hour'),
+       silent('w-old', 'expired', '15 days', '1 hour'),
+       silent('w-back', 'refunded', '2 days', '1 hour');
+select due();
+select is(next_look('w-new'), '00:00:30', 'and put off until it may be due');
+select is(next_look('w-expired'), '23:00:00', 'as long as its state allows');
+select is(next_look('w-old') || ' ' || next_look('w-back'), 'never never', 'or for good');
+update payment_checks set lost = 1 where payment_id = 'w-asked';
+update payments set status = 'confirming', last_seen_at = now()
+where payment_id in ('w-expired', 'w-old', 'w-asked');
+select is(next_look('w-expired') || ' ' || next_look('w-old'), '00:00:00 00:00:00',
+          'one that lives again is looked at at once');
+select is(next_look('w-asked'), '23:00:00', 'unless somebody asks about it now');
 
 -- Attempts
 create function tests.attempt(p_number int, p_state text, p_age interval, p_invoice text)
