@@ -256,7 +256,7 @@ batch_end(struct conn *c, const char *lost)
             PQclear(op->result);
             op->result = NULL;
             op_fail(op, ERR_UNAVAILABLE, lost);
-        } else if (op->aborted && !op->failed) {
+        } else if (op->aborted && !op->failed && op->co != NULL) {
             op->aborted = false;
             queue_push(queue_of(op), op);
             loop_at_end_of_turn(&db.flush);
@@ -473,6 +473,14 @@ connect_start(struct conn *c)
 
 /* ---- sending ---- */
 
+static void
+register_statement(struct db_stmt *stmt)
+{
+    MUST(db.statement_count < STATEMENTS_MAX);
+    db.statements[db.statement_count++] = stmt;
+    stmt->prepared_id = db.statement_count;
+}
+
 static bool
 send_op(struct conn *c, struct op *op, bool *ret_prepare)
 {
@@ -502,29 +510,70 @@ batch_sent(const struct batch *b)
         KILL_POINT("sql", b->ops[i]->stmt->sql, "sent");
 }
 
-static const char *
-lock_name(const struct op *op)
+/* One parameter of `count` ops as an array; `out` has room for array_size. */
+static size_t
+array_size(const struct op *op, int count, int param)
 {
-    const char *name = op->stmt->lock_param > 0 ? op->params[op->stmt->lock_param - 1] : NULL;
+    size_t size = sizeof "{}";
 
-    return name == NULL ? "" : name;
+    for (int i = 0; i < count; i++, op = op->next) {
+        const char *text = op->params[param - 1];
+
+        size += text == NULL ? sizeof "NULL" : 2 * strlen(text) + sizeof "\"\"";
+    }
+    return size;
 }
 
-/* The next `most` ops of the queue, in the order in which they lock. */
-static int
-take_ops(struct queue *q, int most, struct op **ret)
+/* PostgreSQL manual, 8.15.2: quotes around each, backslashes before quotes and backslashes. */
+static void
+array_write(char *out, const struct op *op, int count, int param)
 {
-    int count = 0;
+    *out++ = '{';
+    for (int i = 0; i < count; i++, op = op->next) {
+        const char *text = op->params[param - 1];
 
-    while (count < most && q->count > 0) {
-        struct op *op = queue_pop(q);
-        int at = count++;
-
-        for (; at > 0 && strcmp(lock_name(ret[at - 1]), lock_name(op)) > 0; at--)
-            ret[at] = ret[at - 1];
-        ret[at] = op;
+        if (i > 0)
+            *out++ = ',';
+        if (text == NULL) {
+            out = stpcpy(out, "NULL");
+            continue;
+        }
+        *out++ = '"';
+        for (; *text != '\0'; *out++ = *text++)
+            if (*text == '"' || *text == '\\')
+                *out++ = '\\';
+        *out++ = '"';
     }
-    return count;
+    memcpy(out, "}", sizeof "}");
+}
+
+/* What locks for the `count` first ops in the queue; nobody waits for it, so it is freed with its
+ * batch.  NULL: no memory. */
+static struct op *
+lock_op(const struct op *first, int count)
+{
+    const int *const param = first->stmt->lock_params;
+    const size_t sizes[] = {array_size(first, count, param[0]), array_size(first, count, param[1])};
+    struct {
+        struct op op;
+        const char *params[ARRAY_LEN(sizes)];
+        char text[];
+    } *lock = calloc(1, sizeof *lock + sizes[0] + sizes[1]);
+    char *text;
+
+    if (lock == NULL)
+        return NULL;
+    text = lock->text;
+    for (size_t i = 0; i < ARRAY_LEN(sizes); text += sizes[i++]) {
+        array_write(text, first, count, param[i]);
+        lock->params[i] = text;
+    }
+    lock->op.stmt = first->stmt->lock;
+    lock->op.params = lock->params;
+    lock->op.param_count = ARRAY_LEN(sizes);
+    if (lock->op.stmt->prepared_id == 0)
+        register_statement(lock->op.stmt);
+    return &lock->op;
 }
 
 static void
@@ -535,7 +584,16 @@ send_batch(struct conn *c, struct queue *q, int most)
 
     *b = (struct batch){0};
     set_state(c, CONN_BUSY);
-    b->count = take_ops(q, most, b->ops);
+    if (most > 1 && q->first->stmt->kind == DB_GROUPED) {
+        struct op *lock = lock_op(q->first, most);
+
+        if (lock == NULL)
+            most = 1;
+        else
+            b->ops[b->count++] = lock;
+    }
+    for (; most > 0 && q->count > 0; most--)
+        b->ops[b->count++] = queue_pop(q);
     for (int i = 0; ok && i < b->count; i++) {
         struct op *op = b->ops[i];
 
@@ -632,7 +690,7 @@ group_size(void)
     int size = 0;
 
     for (const struct op *op = db.writes.first; op != NULL && size < GROUP_MAX; op = op->next) {
-        if (op->stmt->kind != DB_GROUPED || op->alone)
+        if (op->stmt->kind != DB_GROUPED || op->stmt != db.writes.first->stmt || op->alone)
             break;
         size++;
     }
@@ -661,7 +719,7 @@ flush(void)
 static bool
 is_group(const struct batch *b)
 {
-    return b->count > 1 && b->ops[0]->stmt->kind == DB_GROUPED;
+    return b->count > 1 && b->ops[b->count - 1]->stmt->kind == DB_GROUPED; /* the first locks */
 }
 
 /* One of a group failed, and with it the transaction of all: what is not its own fault is sent
@@ -896,14 +954,6 @@ give_up(struct op *op)
     queue_remove(queue_of(op), op);
     PQclear(op->result);
     free(op);
-}
-
-static void
-register_statement(struct db_stmt *stmt)
-{
-    MUST(db.statement_count < STATEMENTS_MAX);
-    db.statements[db.statement_count++] = stmt;
-    stmt->prepared_id = db.statement_count;
 }
 
 static void

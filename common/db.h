@@ -9,7 +9,8 @@
  *  - A write owns its connection until its sync: it commits or fails alone.
  *  - Grouped writes that wait while others commit are sent and committed together; none is
  *    answered before that commit.  When one fails it fails alone: the others are sent again, each
- *    by itself.  A group locks rows in the order of their names, so that groups cannot deadlock.
+ *    by itself.  A group begins with a statement that locks for all of them in one order, so that
+ *    groups cannot deadlock.
  *  - Connections are opened when first needed, closed when idle, and reopened with back-off;
  *    while the server is away callers get ERR_UNAVAILABLE at once.
  *  - Several hosts in DATABASE_URL are tried in turn, beginning with the one that served last; one
@@ -29,13 +30,16 @@
 enum db_kind {
     DB_READ,
     DB_WRITE,
-    DB_GROUPED, /* a write that may share its transaction with others of its kind */
+    DB_GROUPED, /* a write that may share its transaction with others of the same statement */
 };
 
 struct db_stmt {
     const char *sql; /* $1, $2 … with casts ($1::uuid); all parameters are text */
     enum db_kind kind;
-    int lock_param; /* DB_GROUPED: $n names the row that is locked; a group locks in its order */
+    /* DB_GROUPED: what a group of several begins with.  Its $1 and $2 are text[]: of all members
+     * the parameters of these two numbers. */
+    struct db_stmt *lock;
+    int lock_params[2];
     int prepared_id; /* db's own; leave it out of initialisers */
 };
 

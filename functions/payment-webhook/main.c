@@ -27,13 +27,15 @@ struct callback {
     struct np_payment payment;
 };
 
-#define RECORD_EVENT                                                                               \
-    "SELECT outcome, order_id FROM backend.record_payment_event($1, $2, $3, $4, $5, $6, $7, $8, "  \
-    "$9, $10, $11::numeric, $12::numeric, $13::numeric, $14, $15::numeric, $16, $17)"
+static struct db_stmt lock_for_events = {.sql = "SELECT backend.lock_for_events($1, $2)"};
 
-static struct db_stmt record_event = {.sql = RECORD_EVENT, .kind = DB_GROUPED, .lock_param = 7};
-/* What delivers also locks the customer, whom others in a group may have locked before. */
-static struct db_stmt settle_event = {.sql = RECORD_EVENT, .kind = DB_WRITE};
+static struct db_stmt record_event = {
+    .sql = "SELECT outcome, order_id FROM backend.record_payment_event($1, $2, $3, $4, $5, $6, "
+           "$7, $8, $9, $10, $11::numeric, $12::numeric, $13::numeric, $14, $15::numeric, $16, "
+           "$17)",
+    .kind = DB_GROUPED,
+    .lock = &lock_for_events,
+    .lock_params = {7, 8}}; /* order_id, status */
 
 static struct db_stmt store_event = {
     .sql = "SELECT outcome FROM backend.store_payment_event($1, $2, $3, $4, $5, $6, $7, $8, $9, "
@@ -97,8 +99,7 @@ record(struct fn_req *req, const struct callback *c, const char *failed, struct 
                                   failed};
 
     if (failed == NULL)
-        return db_one(req, strcmp(p->status, "finished") == 0 ? &settle_event : &record_event,
-                      params, ARRAY_LEN(params) - 1, ret);
+        return db_one(req, &record_event, params, ARRAY_LEN(params) - 1, ret);
     return db_one(req, &store_event, params, ARRAY_LEN(params), ret);
 }
 

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { as, rows, value } from './lib/db.mjs';
+import { as, row, rows, value } from './lib/db.mjs';
 import { ipnBody, postIpn } from './lib/ipn.mjs';
-import { events, makeOrder, makeProduct, makeUser } from './lib/shop.mjs';
+import { addStock, delivered, events, makeOrder, makeProduct, makeUser } from './lib/shop.mjs';
 
 const COUNT = 64;
 
@@ -83,4 +83,29 @@ test('an order that is held delays its neighbours, and none of them fails', asyn
     const [event] = await events(order);
     assert.equal(event.state, i === 7 ? 'received' : 'done');
   }
+});
+
+test('deliveries share commits too, and do not wait for each other over their customers', async () => {
+  const EACH = 32;
+  const product = await makeProduct();
+  const users = await Promise.all([1, 2, 3].map(() => makeUser()));
+  await addStock(product, EACH * users.length);
+  const orders = await Promise.all(
+    Array.from({ length: EACH * users.length }, (_, i) => makeOrder(users[i % users.length], product)));
+  const before = await value('select pg_stat_get_db_deadlocks(oid) from pg_database where datname = current_database()');
+  const answers = await postAll(orders.map((order) => ipnBody(order, 'finished')));
+  for (const answer of answers) assert.equal(answer.status, 200, answer.text);
+  for (const order of orders) {
+    const [event] = await events(order);
+    assert.deepEqual([event.state, event.outcome], ['done', 'applied']);
+    assert.equal((await delivered(order)).length, 1);
+  }
+  for (const user of users)
+    assert.deepEqual(
+      await row('select total_orders, total_spent::text from public.user_profiles where id = $1', [user.id]),
+      { total_orders: EACH, total_spent: (149 * EACH).toFixed(2) });
+  const commits = await transactions(orders);
+  assert.ok(commits < orders.length, `${orders.length} deliveries in ${commits} transactions`);
+  const after = await value('select pg_stat_get_db_deadlocks(oid) from pg_database where datname = current_database()');
+  assert.equal(after, before, 'no deadlock');
 });

@@ -10,6 +10,7 @@ values
     ('fn_create_crypto_payment', 'attach_payment'),
     ('fn_create_crypto_payment', 'fail_payment_attempt'),
     ('fn_payment_webhook', 'record_payment_event'),
+    ('fn_payment_webhook', 'lock_for_events'),
     ('fn_payment_webhook', 'store_payment_event'),
     ('fn_process_events', 'claim_next_event'),
     ('fn_process_events', 'process_event'),
