@@ -40,13 +40,18 @@ cluster_configure() {
     me=$(id -un)
     grep -q "^include 'flashfundx.conf'" "$data/postgresql.conf" ||
         echo "include 'flashfundx.conf'" >>"$data/postgresql.conf"
+    # An eighth of the memory, which is taken only as it is used.
+    local buffers
+    buffers=$(awk '/^MemTotal/ { print int($2 / 8192) }' /proc/meminfo)
+    buffers=$((buffers < 128 ? 128 : buffers > 4096 ? 4096 : buffers))
     cluster_write "$data/flashfundx.conf" <<-CONF
 		# Made by deploy.sh.  Commits are durable: fsync and synchronous_commit stay on.
 		listen_addresses = ''
 		unix_socket_directories = '$sockets'
 		max_connections = 200
-		shared_buffers = 64MB
-		max_wal_size = 256MB
+		shared_buffers = ${buffers}MB
+		# Checkpoints that come often write every page into the log again.
+		max_wal_size = 2GB
 		timezone = 'UTC'
 		log_timezone = 'UTC'
 		log_line_prefix = '%m [%p] %q%u %a '
