@@ -16,66 +16,69 @@ declare
     v_account public.account_container;
 begin
     -- SKIP LOCKED: concurrent deliveries take different accounts instead of queueing for one.
-    select *
-      into v_account
-      from public.account_container as c
-     where c.status = 'available'
-       and c.account_size = p_account_size
-       and c.platform_type = p_platform_type
-       -- Handed out by hand and still listed as available: it is somebody's already.
-       and not exists (
-            select from public.delivered_accounts as d where d.container_account_id = c.id)
-     order by c.created_at, c.id
-     limit 1
-       for update of c skip locked;
-    if found then
-        update public.account_container as c
-           set status = 'delivered',
-               reserved_for_order_id = p_order_id,
-               reserved_at = now()
-         where c.id = v_account.id;
-    end if;
+    update public.account_container as c
+       set status = 'delivered',
+           reserved_for_order_id = p_order_id,
+           reserved_at = now()
+     where c.id = (
+            select s.id
+            from public.account_container as s
+            where s.status = 'available'
+              and s.account_size = p_account_size
+              and s.platform_type = p_platform_type
+              -- Handed out by hand and still listed as available: it is somebody's already.
+              and not exists (
+                    select
+                    from public.delivered_accounts as d
+                    where d.container_account_id = s.id)
+            order by s.created_at, s.id
+            limit 1
+              for update of s skip locked)
+    returning c.* into v_account;
     return v_account;
 end
 $$;
 comment on function backend.take_account(numeric, text, text) is
     'Takes the oldest available account of a size and platform out of the stock; null without one.';
 
-create function backend.deliver_locked_order(p_order public.orders)
-returns jsonb
+create function backend.hand_out(p_order public.orders)
+returns text
 language plpgsql
 as $$
 declare
-    v_rules public.trading_rules;
+    v_rules_id uuid;
     v_account public.account_container;
     v_phase text;
-    v_delivered_id uuid;
 begin
     if p_order.payment_status <> 'paid' then
-        return jsonb_build_object('success', false, 'error', 'Order not paid');
+        return 'Order not paid';
     end if;
     if p_order.delivery_status = 'delivered'
        or exists (
             select from public.delivered_accounts as d where d.order_id = p_order.order_id) then
-        return jsonb_build_object('success', false, 'error', 'Order already delivered');
+        return 'Order already delivered';
     end if;
 
-    select *
-      into v_rules
+    select r.id
+      into v_rules_id
       from public.trading_rules as r
      where r.account_type = p_order.account_type
        and r.account_size = p_order.account_size;
     if not found then
-        return jsonb_build_object('success', false, 'error', 'No trading rules found');
+        return 'No trading rules found';
     end if;
-
-    perform from public.user_profiles as u where u.id = p_order.user_id for no key update;
 
     v_account := backend.take_account(p_order.account_size, p_order.platform_type,
                                       p_order.order_id);
     if v_account.id is null then
-        return jsonb_build_object('success', false, 'error', 'No available accounts');
+        return 'No available accounts';
     end if;
+
+    -- Before the account is written: its foreign key would lock the customer less than this does.
+    update public.user_profiles as u
+       set total_orders = u.total_orders + 1,
+           total_spent = u.total_spent + p_order.final_amount
+     where u.id = p_order.user_id;
 
     v_phase := case p_order.account_type
                    when 'instant' then 'live'
@@ -87,14 +90,13 @@ begin
          platform_type, server_name, login_id, password, investor_password, current_phase,
          challenge_status, phase_1_status, live_status, live_activated_at)
     values
-        (p_order.user_id, p_order.order_id, v_account.id, v_rules.id, p_order.account_type,
+        (p_order.user_id, p_order.order_id, v_account.id, v_rules_id, p_order.account_type,
          p_order.account_size, p_order.platform_type, v_account.server_name, v_account.login_id,
          v_account.password, v_account.investor_password, v_phase,
          case v_phase when 'challenge' then 'active' else 'pending' end,
          case v_phase when 'phase_1' then 'active' else 'pending' end,
          case v_phase when 'live' then 'active' else 'pending' end,
-         case v_phase when 'live' then now() end)
-    returning id into v_delivered_id;
+         case v_phase when 'live' then now() end);
 
     -- The payment columns come from the caller's record, so that a payment that is booked and
     -- delivered at once writes the order once.
@@ -110,38 +112,21 @@ begin
            crypto_amount = p_order.crypto_amount,
            crypto_address = p_order.crypto_address
      where o.id = p_order.id;
-
-    update public.user_profiles as u
-       set total_orders = u.total_orders + 1,
-           total_spent = u.total_spent + p_order.final_amount
-     where u.id = p_order.user_id;
-
-    return jsonb_build_object(
-        'success', true,
-        'delivered_account_id', v_delivered_id,
-        'account_details', jsonb_build_object(
-            'login_id', v_account.login_id,
-            'server_name', v_account.server_name,
-            'platform_type', p_order.platform_type,
-            'account_size', trim_scale(p_order.account_size),
-            'account_type', p_order.account_type,
-            'current_phase', v_phase,
-            'trading_rules', to_jsonb(v_rules)));
+    return null;
 end
 $$;
-comment on function backend.deliver_locked_order(public.orders) is
-    'Hands the oldest matching account to a paid order. The caller holds the order''s row lock and '
-    'passes the row; its payment columns are written with the delivery. The answer has no passwords '
-    '(see with_credentials).';
+comment on function backend.hand_out(public.orders) is
+    'Hands the oldest matching account to a paid order; null, or why not. The caller holds the '
+    'order''s row lock and passes the row; its payment columns are written with the delivery.';
 
 create function backend.try_delivery(p_order public.orders)
-returns jsonb
+returns text
 language plpgsql
 as $$
 declare
     v_detail text;
 begin
-    return backend.deliver_locked_order(p_order);
+    return backend.hand_out(p_order);
 exception
     -- Something in the tables contradicts this delivery. What the caller has written, above all
     -- the payment, must not be lost with it; lost locks and the like are the caller's to repeat.
@@ -150,12 +135,40 @@ exception
         perform backend.open_review('delivery_error', p_order.order_id,
             p_order.payment_provider_id,
             jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate, 'detail', v_detail));
-        return jsonb_build_object('success', false, 'error', 'Delivery failed: ' || sqlerrm);
+        return 'Delivery failed: ' || sqlerrm;
 end
 $$;
 comment on function backend.try_delivery(public.orders) is
-    'deliver_locked_order for callers with more to keep than the delivery: a contradiction in the '
-    'tables becomes a review and an error in the result instead of an exception.';
+    'hand_out for callers with more to keep than the delivery: a contradiction in the tables '
+    'becomes a review and an error in the result instead of an exception.';
+
+create function backend.delivery_answer(p_order_id text, p_error text)
+returns jsonb
+language plpgsql volatile               -- sees what the same statement delivered
+as $$
+begin
+    if p_error is not null then
+        return jsonb_build_object('success', false, 'error', p_error);
+    end if;
+    return (
+        select jsonb_build_object(
+            'success', true,
+            'delivered_account_id', d.id,
+            'account_details', jsonb_build_object(
+                'login_id', d.login_id,
+                'server_name', d.server_name,
+                'platform_type', d.platform_type,
+                'account_size', trim_scale(d.account_size),
+                'account_type', d.account_type,
+                'current_phase', d.current_phase,
+                'trading_rules', to_jsonb(r)))
+        from public.delivered_accounts as d
+        join public.trading_rules as r on r.id = d.trading_rules_id
+        where d.order_id = p_order_id);
+end
+$$;
+comment on function backend.delivery_answer(text, text) is
+    'What hand_out did, as JSON, without passwords (see with_credentials).';
 
 create function backend.set_aside(p_order public.orders, p_reason text)
 returns void
@@ -206,7 +219,8 @@ begin
     if not found then
         return jsonb_build_object('success', false, 'error', 'Order not found');
     end if;
-    return backend.with_credentials(backend.deliver_locked_order(v_order));
+    return backend.with_credentials(
+        backend.delivery_answer(p_order_id, backend.hand_out(v_order)));
 end
 $$;
 comment on function public.deliver_account_to_user(text, uuid) is
@@ -251,7 +265,10 @@ language plpgsql security definer
 set search_path = pg_catalog, public, pg_temp
 as $$
 begin
-    delete from public.waiting_deliveries as w where w.order_id = old.order_id;
+    if new.payment_status <> 'paid' or new.delivery_status <> 'pending'
+       or new.order_status <> 'processing' then
+        delete from public.waiting_deliveries as w where w.order_id = new.order_id;
+    end if;
     return null;
 end
 $$;
@@ -261,10 +278,8 @@ comment on function backend.leave_queue() is
 create trigger orders_leave_queue
     after update on public.orders
     for each row
-    when (old.payment_status = 'paid' and old.delivery_status = 'pending'
-          and old.order_status = 'processing'
-          and not (new.payment_status = 'paid' and new.delivery_status = 'pending'
-                   and new.order_status = 'processing'))
+    -- Short: the condition of a trigger is parsed again for every statement.
+    when (old.payment_status = 'paid' and old.delivery_status = 'pending')
     execute function backend.leave_queue();
 
 create function backend.stock_kinds()
@@ -412,11 +427,11 @@ create function backend.deliver_waiting(p_order_id text)
 returns table (result text)
 language plpgsql security definer
 set search_path = pg_catalog, public, backend, pg_temp
+set enable_seqscan = off                -- see record_payment_event
 as $$
 #variable_conflict use_column
 declare
     v_order public.orders;
-    v_delivery jsonb;
 begin
     select *
       into v_order
@@ -431,9 +446,7 @@ begin
             then 'gone'
     end;
     if result is null then
-        v_delivery := backend.try_delivery(v_order);
-        result := case v_delivery ->> 'success' when 'true' then 'delivered'
-                                                else v_delivery ->> 'error' end;
+        result := coalesce(backend.try_delivery(v_order), 'delivered');
     end if;
     if result in ('held', 'No available accounts') then
         -- Somebody has the order, or took the last account since the claim. That is no try.

@@ -122,36 +122,46 @@ declare
     v_stored boolean;               -- the event was stored before, without effect
     v_counted_id text;
     v_event_id bigint;
-    v_result jsonb;
+    v_event_order_id text;
+    v_delivered boolean := false;
 begin
     v_rank := backend.payment_status_rank(v_status);
 
     -- A repeat takes no lock and changes nothing, except that a poll has seen the payment. What
     -- was only stored is no repeat: it takes effect now. Money that went to review is looked at
     -- again as long as nobody decided on it: the order may have changed since.
-    select 'duplicate', o.order_id, o.order_status, o.payment_status, o.delivery_status,
-           e.outcome = 'review' and v_status = 'finished' and o.payment_status <> 'paid'
-           and o.order_status in ('pending', 'processing', 'failed')
-           and not backend.was_decided(o.order_id, p_payment_id)
-      into outcome, order_id, order_status, payment_status, delivery_status, v_again
+    select e.order_id, e.outcome = 'review' and v_status = 'finished'
+      into v_event_order_id, v_again
       from public.payment_events as e
-      left join public.orders as o on o.order_id = e.order_id
      where e.payment_id = p_payment_id
        and e.status = v_status
        and e.actually_paid is not distinct from v_paid
        and e.state = 'done'
        and e.outcome <> 'order_not_found';
-    if found and v_again is not true then
-        if p_source = 'poll' then
-            update public.payments as p set last_seen_at = now() where p.payment_id = p_payment_id;
-        else
-            perform backend.await_standby();
+    if found then
+        outcome := 'duplicate';
+        select o.order_id, o.order_status, o.payment_status, o.delivery_status
+          into order_id, order_status, payment_status, delivery_status
+          from public.orders as o
+         where o.order_id = v_event_order_id;
+        v_again := v_again and payment_status <> 'paid'
+                   and order_status in ('pending', 'processing', 'failed')
+                   and not backend.was_decided(v_event_order_id, p_payment_id);
+        if v_again is not true then
+            if p_source = 'poll' then
+                update public.payments as p
+                   set last_seen_at = now()
+                 where p.payment_id = p_payment_id;
+            else
+                perform backend.await_standby();
+            end if;
+            return next;
+            return;
         end if;
-        return next;
-        return;
     end if;
 
-    -- Lock the order, then the payment. Everything below is decided on these two rows.
+    -- Lock the order: everything below is decided on it and on the payment. Who writes a payment
+    -- has locked its order, so that the payment needs no lock of its own.
     if v_order_id is null then
         v_order_id := backend.order_of_payment(p_payment_id, v_parent_id, p_invoice_id);
     end if;
@@ -166,7 +176,7 @@ begin
     v_old_order_status := v_order.order_status;
     v_old_payment_status := v_order.payment_status;
 
-    select * into v_payment from public.payments as p where p.payment_id = p_payment_id for update;
+    select * into v_payment from public.payments as p where p.payment_id = p_payment_id;
     if not found then
         -- Chosen on the provider's page (another coin), a repeated deposit, or faster than us.
         insert into public.payments as p
@@ -184,10 +194,7 @@ begin
         on conflict (payment_id) do nothing
         returning p.* into v_payment;
         if not found then
-            select * into v_payment
-              from public.payments as p
-             where p.payment_id = p_payment_id
-               for update;
+            select * into v_payment from public.payments as p where p.payment_id = p_payment_id;
         end if;
     end if;
 
@@ -489,16 +496,16 @@ begin
     end if;
 
     if v_deliver then
-        v_result := backend.deliver_or_queue(v_order);
-        if v_result ->> 'success' = 'true' then
+        v_delivered := backend.deliver_or_queue(v_order) is null;
+        if v_delivered then
             v_order.order_status := 'completed';
             v_order.delivery_status := 'delivered';
         end if;
     end if;
-    if ((v_order.order_status, v_order.payment_status)
-            <> (v_old_order_status, v_old_payment_status)
-        or v_other.payment_id is not null)
-       and v_result ->> 'success' is distinct from 'true' then       -- delivery writes it itself
+    if not v_delivered                      -- delivery writes it itself
+       and ((v_order.order_status, v_order.payment_status)
+                <> (v_old_order_status, v_old_payment_status)
+            or v_other.payment_id is not null) then
         update public.orders as o
            set order_status = v_order.order_status,
                payment_status = v_order.payment_status,

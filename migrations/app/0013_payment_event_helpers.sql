@@ -21,33 +21,37 @@ comment on function backend.order_of_payment(text, text, text) is
 
 create function backend.has_live_payment(p_order_id text, p_except_payment_id text)
 returns boolean
-language sql stable
+language plpgsql stable
 as $$
-    select exists (
+begin
+    return exists (
         select
         from public.payments as p
         where p.order_id = p_order_id
           and p.payment_id <> p_except_payment_id
           and p.parent_payment_id is null
           and p.status in ('waiting', 'confirming', 'confirmed', 'sending', 'partially_paid',
-                           'finished'))
+                           'finished'));
+end
 $$;
 comment on function backend.has_live_payment(text, text) is
     'Whether another payment of the order may still pay it: then one that fails does not end it.';
 
 create function backend.was_decided(p_order_id text, p_payment_id text)
 returns boolean
-language sql stable
+language plpgsql stable
 as $$
+begin
     -- To have a dead event tried again decides nothing about its money.
-    select exists (
+    return exists (
         select
         from public.reviews as r
         where r.order_id = p_order_id
           and r.payment_id = p_payment_id
           and r.state = 'resolved'
           and r.resolved_by is distinct from 'events'
-          and not (r.kind = 'event_dead' and r.resolution = 'accept'))
+          and not (r.kind = 'event_dead' and r.resolution = 'accept'));
+end
 $$;
 comment on function backend.was_decided(text, text) is
     'Whether a human has decided on a payment, for example paid it back: no program does after that.';
@@ -165,19 +169,25 @@ declare
         when p_status in ('failed', 'expired') then 'failed'
         else 'processing'
     end;
+    v_processed_at timestamptz := case when v_state in ('completed', 'failed') then now() end;
 begin
-    insert into public.payment_transactions as t
-        (order_id, user_id, transaction_type, amount, currency, provider,
-         provider_transaction_id, provider_status, provider_response, status, processed_at)
-    values
-        (p_order.order_id, p_order.user_id, 'payment', p_order.final_amount, p_order.currency,
-         'nowpayments', p_payment.payment_id, p_status, v_response, v_state,
-         case when v_state in ('completed', 'failed') then now() end)
-    on conflict (provider, provider_transaction_id, transaction_type) do update
-       set provider_status = excluded.provider_status,
-           provider_response = excluded.provider_response,
-           status = case t.status when 'completed' then 'completed' else excluded.status end,
-           processed_at = coalesce(t.processed_at, excluded.processed_at);
+    -- The order's row lock keeps others from inserting the same; mostly the row is there.
+    update public.payment_transactions as t
+       set provider_status = p_status,
+           provider_response = v_response,
+           status = case t.status when 'completed' then 'completed' else v_state end,
+           processed_at = coalesce(t.processed_at, v_processed_at)
+     where t.provider = 'nowpayments'
+       and t.provider_transaction_id = p_payment.payment_id
+       and t.transaction_type = 'payment';
+    if not found then
+        insert into public.payment_transactions
+            (order_id, user_id, transaction_type, amount, currency, provider,
+             provider_transaction_id, provider_status, provider_response, status, processed_at)
+        values
+            (p_order.order_id, p_order.user_id, 'payment', p_order.final_amount, p_order.currency,
+             'nowpayments', p_payment.payment_id, p_status, v_response, v_state, v_processed_at);
+    end if;
 end
 $$;
 comment on function backend.book_payment(public.orders, public.payments, text, text, numeric,
@@ -185,32 +195,40 @@ comment on function backend.book_payment(public.orders, public.payments, text, t
     'Writes the transaction row of a payment.';
 
 create function backend.deliver_or_queue(p_order public.orders)
-returns jsonb
+returns text
 language plpgsql
 as $$
 declare
-    v_result jsonb := jsonb_build_object('success', false, 'error', 'No available accounts');
+    v_error text := 'No available accounts';
 begin
-    -- Whoever paid earlier is served earlier: nobody overtakes the queue.
+    -- Whoever paid earlier is served earlier: nobody overtakes the queue, which mostly is empty.
     if not exists (
-        select
-        from public.waiting_deliveries as w
-        join public.orders as o on o.order_id = w.order_id
-        where w.account_size = p_order.account_size
-          and w.platform_type = p_order.platform_type
-          and w.parked_at is null
-          and backend.waits_for_stock(o))
+            select
+            from public.waiting_deliveries as w
+            where w.account_size = p_order.account_size
+              and w.platform_type = p_order.platform_type
+              and w.parked_at is null)
+       or not exists (
+            select
+            from public.waiting_deliveries as w
+            where w.account_size = p_order.account_size
+              and w.platform_type = p_order.platform_type
+              and w.parked_at is null
+              and (select backend.waits_for_stock(o)
+                   from public.orders as o
+                   where o.order_id = w.order_id))
     then
-        v_result := backend.try_delivery(p_order);
+        v_error := backend.try_delivery(p_order);
     end if;
-    if v_result ->> 'success' <> 'true' then
-        perform backend.set_aside(p_order, v_result ->> 'error');
+    if v_error is not null then
+        perform backend.set_aside(p_order, v_error);
     end if;
-    return v_result;
+    return v_error;
 end
 $$;
 comment on function backend.deliver_or_queue(public.orders) is
-    'Delivers an order whose payment is finished, or puts it into the queue for stock.';
+    'Delivers an order whose payment is finished, or puts it into the queue for stock; null, or why '
+    'it was not delivered.';
 
 create function backend.payment_status(p_user_id uuid, p_order_id text)
 returns table (

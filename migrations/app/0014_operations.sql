@@ -60,7 +60,8 @@ begin
     result := backend.delivery_checks(v_order);
 
     if p_deliver then
-        v_delivery := backend.with_credentials(backend.try_delivery(v_order));
+        v_delivery := backend.with_credentials(
+            backend.delivery_answer(p_order_id, backend.try_delivery(v_order)));
         insert into public.admin_audit_log
             (admin_email, action_type, table_name, record_id, new_values, description)
         values
@@ -70,7 +71,7 @@ begin
     else
         -- The real delivery, undone: what it returns is kept, what it did is not.
         begin
-            v_delivery := backend.try_delivery(v_order);
+            v_delivery := backend.delivery_answer(p_order_id, backend.try_delivery(v_order));
             raise exception using errcode = 'FFX00', message = 'dry run';
         exception
             when sqlstate 'FFX00' then

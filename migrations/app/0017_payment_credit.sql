@@ -163,12 +163,14 @@ comment on function backend.count_payment(public.orders, text) is
 
 create function backend.is_held(p_order_id text)
 returns boolean
-language sql stable
+language plpgsql stable
 as $$
-    select exists (
+begin
+    return exists (
         select
         from public.reviews as r
-        where r.order_id = p_order_id and r.kind = 'refunded_in_part' and r.state = 'open')
+        where r.order_id = p_order_id and r.kind = 'refunded_in_part' and r.state = 'open');
+end
 $$;
 comment on function backend.is_held(text) is
     'Whether a paid order waits for a human, because part of its money went back.';

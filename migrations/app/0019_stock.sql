@@ -90,6 +90,7 @@ create function backend.check_stock()
 returns table (account_size text, platform_type text, level text, available text)
 language plpgsql security definer
 set search_path = pg_catalog, public, backend, pg_temp
+set enable_seqscan = off                -- see record_payment_event
 as $$
 #variable_conflict use_column
 declare

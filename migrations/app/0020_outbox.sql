@@ -64,12 +64,13 @@ create policy outbox_admin on public.outbox
 
 -- Causes -----------------------------------------------------------------------------------------
 
-create function backend.order_words(p_order public.orders)
+create function backend.order_words(p_order public.orders, p_first_name text)
 returns jsonb
-language sql stable
+language plpgsql stable
 as $$
-    -- How a mail names what was bought.
-    select jsonb_build_object(
+begin
+    return jsonb_build_object(
+        'first_name', coalesce(p_first_name, ''),
         'order_id', p_order.order_id,
         'account_type', case p_order.account_type
                             when 'instant' then 'Instant'
@@ -79,10 +80,11 @@ as $$
         'account_size', to_char(p_order.account_size, 'FM999,999,999,999,990'),
         'platform_type', upper(p_order.platform_type),
         'amount', to_char(p_order.final_amount, 'FM999,999,990.00'),
-        'currency', p_order.currency)
+        'currency', p_order.currency);
+end
 $$;
-comment on function backend.order_words(public.orders) is
-    'The variables of an order in mails.';
+comment on function backend.order_words(public.orders, text) is
+    'The variables of an order in mails: how they name what was bought, and by whom.';
 
 create function backend.mail_customer(
     p_kind                 text,
@@ -92,14 +94,22 @@ create function backend.mail_customer(
 returns void
 language plpgsql
 as $$
+declare
+    v_email text;
+    v_first_name text;
 begin
+    select u.email, u.first_name
+      into v_email, v_first_name
+      from public.user_profiles as u
+     where u.id = p_order.user_id;
+    if coalesce(v_email, '') = '' then
+        return;
+    end if;
     insert into public.outbox
         (kind, cause, order_id, user_id, delivered_account_id, recipient, template_name, variables)
-    select p_kind, p_cause, p_order.order_id, u.id, p_delivered_account_id, u.email, p_kind,
-           backend.order_words(p_order)
-           || jsonb_build_object('first_name', coalesce(u.first_name, ''))
-    from public.user_profiles as u
-    where u.id = p_order.user_id and u.email <> ''
+    values
+        (p_kind, p_cause, p_order.order_id, p_order.user_id, p_delivered_account_id, v_email,
+         p_kind, backend.order_words(p_order, v_first_name))
     on conflict (cause) do nothing;
 end
 $$;
@@ -131,7 +141,9 @@ declare
     v_kind text := case new.payment_status when 'paid' then 'payment_received'
                                            else 'payment_failed' end;
 begin
-    perform backend.mail_customer(v_kind, v_kind || ' ' || new.order_id, new, null);
+    if new.payment_status in ('paid', 'failed') then
+        perform backend.mail_customer(v_kind, v_kind || ' ' || new.order_id, new, null);
+    end if;
     return null;
 end
 $$;
@@ -205,8 +217,7 @@ create trigger delivered_accounts_mail
 create trigger orders_mail
     after update of payment_status on public.orders
     for each row
-    when (old.payment_status is distinct from new.payment_status
-          and new.payment_status in ('paid', 'failed'))
+    when (old.payment_status <> new.payment_status)
     execute function backend.mail_payment();
 create trigger reviews_mail
     after insert on public.reviews

@@ -4,7 +4,7 @@ select backend.make_program_role('fn_send_outbox');
 select backend.make_program_role('fn_send_email');
 
 revoke all on function
-        backend.order_words(public.orders),
+        backend.order_words(public.orders, text),
         backend.mail_customer(text, text, public.orders, uuid),
         backend.mail_delivery(),
         backend.mail_payment(),

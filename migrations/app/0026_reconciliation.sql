@@ -542,7 +542,6 @@ language plpgsql
 as $$
 declare
     v_order public.orders;
-    v_result jsonb;
 begin
     -- The queue for stock is healed by the step that fills it, under the order's lock. A run heals
     -- several orders in one transaction, so it waits for none.
@@ -564,7 +563,7 @@ begin
        or exists (select from public.waiting_deliveries as w where w.order_id = p_order_id) then
         return false;
     end if;
-    v_result := backend.deliver_or_queue(v_order);
+    perform backend.deliver_or_queue(v_order);
     return true;
 end
 $$;

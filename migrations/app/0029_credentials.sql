@@ -41,14 +41,12 @@ comment on function backend.credential_keys() is
 create function backend.has_credential_keys()
 returns boolean
 language sql stable
-set search_path = pg_catalog, pg_temp
 as $$ select coalesce(current_setting('ffx.credential_keys', true), '') <> '' $$;
 comment on function backend.has_credential_keys() is 'Whether this session may seal and open.';
 
 create function backend.is_sealed(p_value text)
 returns boolean
-language sql immutable
-set search_path = pg_catalog, pg_temp
+language sql immutable                  -- without SET: it is inlined where it is called
 as $$
     -- An iv, at least one block and a tag are 64 bytes, 86 characters.
     -- (Counted apart: as {86,} the pattern costs ten times as much.)
@@ -139,8 +137,7 @@ comment on function backend.unseal(text, uuid, text) is
 
 create function backend.sealed(p_value text, p_account_id uuid, p_column text)
 returns text
-language plpgsql volatile
-set search_path = pg_catalog, pg_temp
+language plpgsql volatile               -- search path: its caller's
 as $$
 begin
     if p_value is null then

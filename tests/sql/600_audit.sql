@@ -62,8 +62,8 @@ select is(audit(), 'boss@example.com DELETE account_container', 'too');
 
 select is(as_user('boss', format($$ select deliver_account_to_user('FFX000000001', %L) ->> 'success' $$,
                                  id('ann'))), 'true', 'an administrator delivers');
-select is(audit(), 'boss@example.com UPDATE account_container; boss@example.com INSERT delivered_accounts; '
-                   'boss@example.com UPDATE orders; boss@example.com UPDATE user_profiles',
+select is(audit(), 'boss@example.com UPDATE account_container; boss@example.com UPDATE user_profiles; '
+                   'boss@example.com INSERT delivered_accounts; boss@example.com UPDATE orders',
           'what the delivery did is the administrator''s doing');
 
 select is(as_service('update prices set price = 1 where account_size = 1000'), '4', 'the service key');
