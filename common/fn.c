@@ -540,6 +540,15 @@ watch_signals(void)
     loop_watch(&signals, EPOLLIN);
 }
 
+/* The lines of one turn of the loop are written together, when it ends. */
+static void
+flush_log_after_turn(void)
+{
+    static struct loop_hook hook = {.fn = log_flush};
+
+    loop_at_end_of_turn(&hook);
+}
+
 int
 fn_worker(const struct fn_spec *s, int listen_fd, int ready_fd)
 {
@@ -572,6 +581,8 @@ fn_worker(const struct fn_spec *s, int listen_fd, int ready_fd)
             return 1; /* the master is gone */
         (void)close(ready_fd);
     }
+    log_hold(flush_log_after_turn);
     loop_run();
+    log_flush();
     return 0;
 }

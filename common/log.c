@@ -1,12 +1,15 @@
 #include "log.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <unistd.h>
 
 #define TEXT_MAX  1024 /* bytes of one escaped value; more is cut */
 #define KEY_MAX   64
 #define ERROR_MAX (TEXT_MAX + 16) /* room kept for `error` behind the data, quotes included */
 #define TAIL_MAX  4               /* closing braces and the line feed */
+
+_Static_assert(LOG_LINE_MAX <= PIPE_BUF, "a pipe takes a line, or the lines held, whole");
 
 static struct {
     char service[KEY_MAX];
@@ -19,7 +22,7 @@ static const char *const level_names[] = {
 /* One line in the making.  Every put_ either adds its whole piece below `limit`, or nothing, so
  * that the line is valid JSON wherever the room ends. */
 struct line {
-    char text[LOG_LINE_MAX];
+    char *text; /* LOG_LINE_MAX bytes */
     size_t len;
     size_t limit;
 };
@@ -182,25 +185,22 @@ put_field(struct line *l, const struct log_field *f, bool first)
 }
 
 static void
-write_line(const struct line *l)
+write_out(const char *text, size_t len)
 {
-    /* A line is no longer than PIPE_BUF, so a pipe takes it whole.  A log that cannot be written
-     * must not stop a request: there is nobody left to tell. */
-    while (write(STDERR_FILENO, l->text, l->len) < 0 && errno == EINTR) {
+    /* No more than PIPE_BUF, so a pipe takes it whole.  A log that cannot be written must not stop
+     * a request: there is nobody left to tell. */
+    while (len > 0 && write(STDERR_FILENO, text, len) < 0 && errno == EINTR) {
     }
 }
 
-void
-log_write(enum log_level level, const char *event, const char *request_id, const char *error,
-          const struct log_field *fields, size_t count)
+/* The line at `text`; returns its length. */
+static size_t
+compose(char *text, enum log_level level, const char *event, const char *request_id,
+        const char *error, const struct log_field *fields, size_t count)
 {
-    struct line l;
+    struct line l = {.text = text, .limit = LOG_LINE_MAX - TAIL_MAX - ERROR_MAX};
     char timestamp[TIMESTAMP_SIZE];
 
-    if (!log_enabled(level))
-        return;
-    l.len = 0;
-    l.limit = LOG_LINE_MAX - TAIL_MAX - ERROR_MAX;
     timestamp_format(wall_us(), timestamp);
     put(&l, "{\"timestamp\":\"", 14);
     put(&l, timestamp, TIMESTAMP_SIZE - 1);
@@ -222,5 +222,66 @@ log_write(enum log_level level, const char *event, const char *request_id, const
         put_member(&l, "error", error, TEXT_MAX);
     l.limit = LOG_LINE_MAX;
     put(&l, "}\n", 2);
-    write_line(&l);
+    return l.len;
+}
+
+/* ---- lines held back ---- */
+
+static _Thread_local bool holds; /* this thread does */
+static struct {
+    void (*ask)(void);
+    size_t len; /* at most LOG_LINE_MAX, outside of log_write */
+    char text[2 * LOG_LINE_MAX];
+} held;
+
+void
+log_hold(void (*ask)(void))
+{
+    held.ask = ask;
+    holds = true;
+}
+
+void
+log_flush(void)
+{
+    write_out(held.text, held.len);
+    held.len = 0;
+}
+
+/* A line of `len` bytes stands behind those that are held: it joins them. */
+static void
+hold(enum log_level level, size_t len)
+{
+    if (held.len + len > LOG_LINE_MAX) {
+        write_out(held.text, held.len);
+        memmove(held.text, held.text + held.len, len);
+        held.len = 0;
+    }
+    held.len += len;
+    if (level >= LOG_WARN)
+        log_flush();
+    else
+        held.ask();
+}
+
+/* Not inlined: a coroutine, whose stack is small, does not come here. */
+static void __attribute__((noinline))
+write_now(enum log_level level, const char *event, const char *request_id, const char *error,
+          const struct log_field *fields, size_t count)
+{
+    char text[LOG_LINE_MAX];
+
+    write_out(text, compose(text, level, event, request_id, error, fields, count));
+}
+
+void
+log_write(enum log_level level, const char *event, const char *request_id, const char *error,
+          const struct log_field *fields, size_t count)
+{
+    if (!log_enabled(level))
+        return;
+    if (holds)
+        hold(level, compose(held.text + held.len, level, event, request_id, error, fields, count));
+    else
+        write_now(level, event, request_id, error, fields, count);
 }

@@ -4,8 +4,8 @@
  * {"timestamp","level","service","event","request_id"?,"data"?{…},"error"?}
  *
  * Only the runtime logs requests and failures; handlers call log_event for business facts worth
- * a line of their own.  Lines are at most LOG_LINE_MAX bytes, written with one write(2), so that
- * processes sharing a log never mix lines.  Nothing here allocates.  Values whose key names a
+ * a line of their own.  Lines are at most LOG_LINE_MAX bytes, and whole ones go into a write(2), so
+ * that processes sharing a log never mix lines.  Nothing here allocates.  Values whose key names a
  * secret (password, token, authorization, apikey, secret, signature) print as "***".
  * Thread rule: any thread.
  */
@@ -32,6 +32,12 @@ struct log_field {
 
 #define LOG_TEXT(key, text)  ((struct log_field){(key), (text) == NULL ? "" : (text), 0})
 #define LOG_NUM(key, number) ((struct log_field){(key), NULL, (number)})
+
+/* From now on this thread's lines are held back until log_flush, which `ask` has to see to: it is
+ * called with each that is held.  A warning or an error is written at once, with those before it,
+ * and a full page of lines too. */
+void log_hold(void (*ask)(void));
+void log_flush(void);
 
 /* `request_id` and `error` may be NULL. */
 void log_write(enum log_level level, const char *event, const char *request_id, const char *error,

@@ -264,16 +264,80 @@ unknown_levels_are_refused(void **state)
     assert_int_equal(level, LOG_WARN);
 }
 
+static int asked;
+
+static void
+ask(void)
+{
+    asked++;
+}
+
+static void
+hold_one(void)
+{
+    log_hold(ask);
+    log_event(LOG_INFO, "held", NULL, NULL, LOG_NUM("n", 1));
+    if (asked != 1)
+        _exit(1);
+}
+
+static void
+held_lines_wait_for_the_flush(void **state)
+{
+    (void)state;
+    assert_int_equal(check_child(hold_one, line, sizeof(line)), 0);
+    assert_string_equal(line, "");
+}
+
+static void
+hold_and_flush(void)
+{
+    hold_one();
+    log_flush();
+    log_flush();
+}
+
+static void
+flush_writes_held_lines_once(void **state)
+{
+    (void)state;
+    check_str(json_text(json_get(line_of(hold_and_flush), "event")), "held");
+}
+
+static void
+hold_and_warn(void)
+{
+    hold_one();
+    log_event(LOG_WARN, "warned", NULL, NULL, LOG_NUM("n", 2));
+    _exit(0);
+}
+
+static void
+warning_is_written_at_once_behind_what_is_held(void **state)
+{
+    (void)state;
+    assert_int_equal(check_child(hold_and_warn, line, sizeof(line)), 0);
+    const char *held = strstr(line, "\"held\""), *warned = strstr(line, "\"warned\"");
+    assert_non_null(held);
+    assert_non_null(warned);
+    assert_true(held < warned);
+}
+
+static bool many_are_held;
+
 static void
 write_many(void)
 {
     for (int child = 0; child < 4; child++) {
         if (fork() != 0)
             continue;
+        if (many_are_held)
+            log_hold(ask);
         memset(long_text, 'a' + child, 900);
         long_text[900] = '\0';
         for (int i = 0; i < 50; i++)
             log_event(LOG_INFO, "e", NULL, NULL, LOG_TEXT("t", long_text));
+        log_flush();
         _exit(0);
     }
     while (wait(NULL) > 0) {
@@ -302,6 +366,14 @@ processes_do_not_mix_lines(void **state)
     assert_int_equal(lines, 200);
 }
 
+static void
+processes_do_not_mix_held_lines(void **state)
+{
+    many_are_held = true;
+    processes_do_not_mix_lines(state);
+    many_are_held = false;
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -323,7 +395,11 @@ main(void)
         TEST(cut_texts_end_in_dots),
         TEST(levels_are_read_by_name),
         TEST(unknown_levels_are_refused),
+        TEST(held_lines_wait_for_the_flush),
+        TEST(flush_writes_held_lines_once),
+        TEST(warning_is_written_at_once_behind_what_is_held),
         TEST(processes_do_not_mix_lines),
+        TEST(processes_do_not_mix_held_lines),
     };
 
     return cmocka_run_group_tests_name("log", tests, NULL, NULL);
