@@ -21,6 +21,7 @@
 #define FIRST_BLOCK     ((size_t)8 * 1024)
 #define LARGEST_BLOCK   ((size_t)64 * 1024)
 #define ROUND_UP(bytes) (((bytes) + ALIGNMENT - 1) & ~(ALIGNMENT - 1))
+#define SPAN(size)      (ROUND_UP(MAX((size), 1)) + RED_ZONE) /* what an allocation takes of its block */
 
 struct block {
     struct block *next; /* older block */
@@ -107,7 +108,7 @@ arena_reset(struct arena *a)
     if (a->first != NULL) {
         a->first->next = NULL;
         a->first->taken = 0;
-        a->next_block = 2 * FIRST_BLOCK;
+        a->next_block = FIRST_BLOCK;
         poison(a->first->data, a->first->room);
     }
 }
@@ -158,7 +159,7 @@ block_with(struct arena *a, size_t size)
 {
     if (a->first == NULL) {
         a->first = a->current = block_new(FIRST_BLOCK - sizeof(struct block));
-        a->next_block = 2 * FIRST_BLOCK;
+        a->next_block = FIRST_BLOCK;
     }
     if (a->current->room - a->current->taken >= size)
         return a->current;
@@ -186,7 +187,7 @@ take(struct arena *a, size_t size)
         return NULL;
     a->used = start + size;
 
-    const size_t span = ROUND_UP(MAX(size, 1)) + RED_ZONE;
+    const size_t span = SPAN(size);
     struct block *b = block_with(a, span);
     char *ptr = b->data + b->taken;
     b->taken += span;
@@ -203,6 +204,33 @@ arena_alloc(struct arena *a, size_t size)
     if (ptr == NULL)
         overflow(a);
     return ptr;
+}
+
+/* Does `ptr`, `size` bytes long, end where the next small allocation would begin? */
+static bool
+is_last(const struct arena *a, const void *ptr, size_t size)
+{
+    const struct block *b = a->current;
+
+    return b != NULL && (const char *)ptr + SPAN(size) == b->data + b->taken;
+}
+
+bool
+arena_extend(struct arena *a, void *ptr, size_t size, size_t wanted)
+{
+    MUST(wanted >= size);
+    if (!is_last(a, ptr, size) || wanted - size > a->cap - a->used)
+        return false;
+
+    struct block *b = a->current;
+    const size_t more = SPAN(wanted) - SPAN(size);
+    if (more > b->room - b->taken)
+        return false;
+    b->taken += more;
+    a->used += wanted - size;
+    unpoison(ptr, wanted);
+    memset((char *)ptr + size, 0, wanted - size);
+    return true;
 }
 
 void *

@@ -40,6 +40,10 @@ void *arena_alloc(struct arena *a, size_t size);
 #define ARENA_ARRAY(a, type, count) ((type *)arena_alloc_array((a), (count), sizeof(type)))
 void *arena_alloc_array(struct arena *a, size_t count, size_t size);
 
+/* Make `ptr`, which is `size` bytes long, `wanted` bytes long in its place; false when something
+ * stands behind it, or the cap is in the way. */
+NODISCARD bool arena_extend(struct arena *a, void *ptr, size_t size, size_t wanted);
+
 /* A NUL-terminated copy. */
 char *arena_copy(struct arena *a, struct str text);
 char *arena_printf(struct arena *a, const char *fmt, ...) PRINTF(2, 3);

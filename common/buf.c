@@ -2,7 +2,7 @@
 
 #include <stdarg.h>
 
-#define FIRST_ROOM ((size_t)1024)
+#define FIRST_ROOM ((size_t)256)
 
 void
 buf_init_arena(struct buf *b, struct arena *a, size_t max_bytes)
@@ -55,6 +55,10 @@ reserve(struct buf *b, size_t more)
         return true;
 
     const size_t room = MIN(MAX(need, MAX(2 * b->room, FIRST_ROOM)), b->max + 1);
+    if (b->arena != NULL && b->ptr != NULL && arena_extend(b->arena, b->ptr, b->room, room)) {
+        b->room = room;
+        return true;
+    }
     char *ptr = b->arena != NULL ? arena_alloc(b->arena, room) : realloc(b->ptr, room);
     if (ptr == NULL) {
         give_up(b);

@@ -956,10 +956,41 @@ give_up(struct op *op)
     free(op);
 }
 
+/* One row, which is what most statements return, is copied into the arena: libpq keeps 3 KB for it,
+ * and requests wait for others with their rows in hand. */
+struct db_result {
+    PGresult *pg; /* NULL once copied */
+    int columns;
+    const struct str *cells; /* of the one row; ptr NULL: SQL's NULL */
+};
+
 static void
 clear_result(void *result)
 {
-    PQclear(result);
+    struct db_result *r = result;
+
+    PQclear(r->pg);
+}
+
+static void
+copy_row(struct arena *a, struct db_result *r)
+{
+    const int columns = PQnfields(r->pg);
+    struct str *cells = ARENA_ARRAY(a, struct str, (size_t)columns);
+    size_t bytes = 0;
+
+    for (int i = 0; i < columns; i++)
+        bytes += (size_t)PQgetlength(r->pg, 0, i) + 1;
+    char *text = arena_alloc(a, bytes);
+    for (int i = 0; i < columns; i++) {
+        if (PQgetisnull(r->pg, 0, i))
+            continue;
+        cells[i] = (struct str){text, (size_t)PQgetlength(r->pg, 0, i)};
+        memcpy(text, PQgetvalue(r->pg, 0, i), cells[i].len + 1);
+        text += cells[i].len + 1;
+    }
+    PQclear(r->pg);
+    *r = (struct db_result){.columns = columns, .cells = cells};
 }
 
 enum err
@@ -967,6 +998,7 @@ db_query(struct fn_req *req, struct db_stmt *stmt, const char *const *params, si
          struct db_result **ret)
 {
     struct op *op;
+    struct db_result *result;
 
     MUST(param_count <= DB_PARAMS_MAX);
     if (clock_ms() >= req->deadline_ms)
@@ -975,6 +1007,8 @@ db_query(struct fn_req *req, struct db_stmt *stmt, const char *const *params, si
         start();
     if (stmt->prepared_id == 0)
         register_statement(stmt);
+    result = ARENA_NEW(req->arena, struct db_result);
+    arena_defer(req->arena, clear_result, result);
     op = calloc(1, sizeof *op);
     if (op == NULL)
         return fail_detail(&req->fail, ERR_UNAVAILABLE, "no memory for a statement");
@@ -999,12 +1033,16 @@ db_query(struct fn_req *req, struct db_stmt *stmt, const char *const *params, si
         (void)fail_detail(&req->fail, e, "%s", op->detail);
         PQclear(op->result);
     } else if (op->result != NULL) {
-        *ret = (struct db_result *)op->result;
-        arena_defer(req->arena, clear_result, op->result);
+        result->pg = op->result;
     }
     MUST(e != ERR_OK || op->result != NULL);
     free(op);
-    return e;
+    if (e != ERR_OK)
+        return e;
+    if (PQntuples(result->pg) == 1)
+        copy_row(req->arena, result);
+    *ret = result;
+    return ERR_OK;
 }
 
 enum err
@@ -1021,16 +1059,10 @@ db_one(struct fn_req *req, struct db_stmt *stmt, const char *const *params, size
     return ERR_OK;
 }
 
-static const PGresult *
-result_of(const struct db_result *r)
-{
-    return (const PGresult *)r;
-}
-
 int
 db_rows(const struct db_result *r)
 {
-    return PQntuples(result_of(r));
+    return r->pg == NULL ? 1 : PQntuples(r->pg);
 }
 
 struct db_row
@@ -1040,23 +1072,26 @@ db_row(const struct db_result *r, int row)
     return (struct db_row){r, row};
 }
 
-const char *
-db_text(const struct db_row *row, int column)
-{
-    const PGresult *r = result_of(row->result);
-
-    MUST(column < PQnfields(r));
-    return PQgetisnull(r, row->row, column) ? NULL : PQgetvalue(r, row->row, column);
-}
-
 struct str
 db_str(const struct db_row *row, int column)
 {
-    const char *text = db_text(row, column);
+    const struct db_result *r = row->result;
 
-    if (text == NULL)
+    if (r->pg == NULL) {
+        MUST(column < r->columns);
+        return r->cells[column];
+    }
+    MUST(column < PQnfields(r->pg));
+    if (PQgetisnull(r->pg, row->row, column))
         return STR_NONE;
-    return (struct str){text, (size_t)PQgetlength(result_of(row->result), row->row, column)};
+    return (struct str){PQgetvalue(r->pg, row->row, column),
+                        (size_t)PQgetlength(r->pg, row->row, column)};
+}
+
+const char *
+db_text(const struct db_row *row, int column)
+{
+    return db_str(row, column).ptr;
 }
 
 bool

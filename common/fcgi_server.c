@@ -208,7 +208,7 @@ enum body_state { BODY_COMPLETE, BODY_TOO_LARGE, BODY_BROKEN };
 static enum body_state
 read_body(struct fn_req *req, FCGX_Stream *in, size_t announced)
 {
-    char waste[2048];
+    static char waste[2048]; /* shared: nobody reads it */
     size_t beyond = 0;
     char *body = arena_alloc(req->arena, MIN(announced, server.body_max) + 1);
     size_t len = 0;

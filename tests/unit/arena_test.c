@@ -140,6 +140,53 @@ first_block_is_kept(void **state)
 }
 
 static void
+last_allocation_grows_in_its_place(void **state)
+{
+    char *p = arena_alloc(a, 100);
+
+    (void)state;
+    memset(p, 'x', 100);
+    assert_true(arena_extend(a, p, 100, 3000));
+    for (int i = 0; i < 3000; i++)
+        assert_int_equal(p[i], i < 100 ? 'x' : 0);
+    assert_int_equal(arena_used(a), 3000);
+    const char *next = arena_alloc(a, 1);
+    assert_true(next >= p + 3000);
+}
+
+static void
+what_has_something_behind_it_stays(void **state)
+{
+    char *p = arena_alloc(a, 100);
+
+    (void)state;
+    (void)arena_alloc(a, 1);
+    assert_false(arena_extend(a, p, 100, 101));
+}
+
+static void
+growing_does_not_leave_the_block(void **state)
+{
+    char *p = arena_alloc(a, 100);
+
+    (void)state;
+    assert_false(arena_extend(a, p, 100, 100000));
+    assert_int_equal(arena_used(a), 100);
+}
+
+static void
+growing_does_not_exceed_the_cap(void **state)
+{
+    struct arena *small = arena_new(1000);
+    char *p = arena_alloc(small, 100);
+
+    (void)state;
+    assert_false(arena_extend(small, p, 100, 1001));
+    assert_true(arena_extend(small, p, 100, 1000));
+    arena_free(small);
+}
+
+static void
 cap_can_be_filled_exactly(void **state)
 {
     struct arena *small = arena_new(1000);
@@ -418,6 +465,10 @@ main(void)
         TEST(reset_of_a_fresh_arena_is_harmless),
         TEST(free_of_null_is_harmless),
         TEST(first_block_is_kept),
+        TEST(last_allocation_grows_in_its_place),
+        TEST(what_has_something_behind_it_stays),
+        TEST(growing_does_not_leave_the_block),
+        TEST(growing_does_not_exceed_the_cap),
         TEST(cap_can_be_filled_exactly),
         TEST(cap_is_not_exceeded_by_one),
         TEST(cap_counts_many_small_ones),
