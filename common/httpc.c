@@ -14,8 +14,10 @@
 #define RETRIES            2
 #define RETRY_MIN_MS       100
 #define RETRY_MAX_MS       800
-#define IDLE_HANDLES_MAX   16
+#define IDLE_HANDLES_MAX   64
+#define IDLE_CONNECTIONS   16L
 #define HEADERS_MAX        16
+#define READ_BYTES         4096L /* at a time; four times as much is libcurl's own measure */
 
 /* One transfer; lives on the caller's coroutine stack. */
 struct transfer {
@@ -122,7 +124,7 @@ httpc_start(void)
     multi_timer.fire = multi_timed_out;
     (void)curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
     (void)curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, set_timer);
-    (void)curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)IDLE_HANDLES_MAX);
+    (void)curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, IDLE_CONNECTIONS);
 }
 
 /* ---- one transfer ---- */
@@ -203,6 +205,7 @@ set_options(struct transfer *t, const struct http_request *call, long timeout_ms
     (void)curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
     (void)curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
     (void)curl_easy_setopt(e, CURLOPT_PROXY, "");
+    (void)curl_easy_setopt(e, CURLOPT_BUFFERSIZE, READ_BYTES);
     (void)curl_easy_setopt(e, CURLOPT_USERAGENT, "flashfundx");
     (void)curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, take_body);
     (void)curl_easy_setopt(e, CURLOPT_WRITEDATA, t);
