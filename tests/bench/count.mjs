@@ -1,26 +1,20 @@
 // count: instructions per request of the functions' workers, on the system in FFX_HOME; called by
 // tests/bench/run --count.  Each function runs under callgrind in its place; one client sends one
 // request after the other, so the counts depend on neither the machine nor on what else it does.
-import { execFile } from 'node:child_process';
 import { chmodSync, copyFileSync, existsSync, mkdtempSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
 
+import { fill, freshOrders, product } from './fill.mjs';
 import { checkoutRequests, statusRequests, webhookRequests } from './requests.mjs';
-import { here, providerStart, settings } from './system.mjs';
+import { env, home, options, port, providerStart, run, sql, work } from './system.mjs';
 
 const FEW = 60, MANY = 300; // requests
 const ORDERS = 2_000, USERS = MANY, STOCK = 500;
 
-const home = process.env.FFX_HOME;
-const keep = JSON.parse(process.env.BENCH_OPTIONS).keep;
-const env = settings(join(home, 'env'));
-const folder = join(home, 'bench');
-const exec = promisify(execFile);
-const run = async (file, args) => (await exec(file, args, { maxBuffer: 1 << 26 })).stdout;
-const sql = (text) => run('psql', ['-XqAt', '-v', 'ON_ERROR_STOP=1', '-d', env.DATABASE_URL, '-c', text]);
+const { keep } = options;
+const folder = work('');
 
 /** The requests of a file as requests.mjs writes it. */
 function requestsOf(file) {
@@ -35,7 +29,7 @@ function requestsOf(file) {
 
 /** Sends them one after the other over one connection; every answer must be a success. */
 async function send(list) {
-  const socket = connect(Number(env.FFX_PORT), '127.0.0.1').setNoDelay(true);
+  const socket = connect(port, '127.0.0.1').setNoDelay(true);
   for (const request of list) {
     socket.write(request);
     let answer = '';
@@ -83,27 +77,19 @@ async function count(title, name, few, many) {
   if (keep) copyFileSync(file, join(keep, `${title.replaceAll(/[^A-Za-z0-9]+/g, '-')}.callgrind`));
 }
 
-await run('psql', ['-Xq', '-d', env.DATABASE_URL, '-v', `orders=${ORDERS}`, '-v', `users=${USERS}`, '-v', `stock=${STOCK}`,
-  '-f', join(here, 'fill.sql')]);
-const provider = await providerStart(env, 0);
+await fill({ orders: ORDERS, users: USERS, stock: STOCK });
+const provider = await providerStart(0);
 try {
-  const products = JSON.parse(await sql('select json_agg(p order by n) from bench.products as p'));
-  const product = (n) => products[n % products.length];
-  let next = ORDERS;
-  const orders = async (n, state) => {
-    await sql(`set session_replication_role = replica; select bench.fill_orders(${next}, ${n}, '${state}')`);
-    return (next += n) - n;
-  };
   const list = (make, options) => {
     make(join(folder, 'count.req'), options);
     return requestsOf(join(folder, 'count.req'));
   };
   const statuses = (first, n) => list(statusRequests, { secret: env.JWT_SECRET, first, count: n, users: USERS, requests: n, pick: (_, i) => i });
-  const webhooks = async (n) => list(webhookRequests, { secret: env.NOWPAYMENTS_IPN_SECRET, first: await orders(n / 5, 'waiting'),
+  const webhooks = async (n) => list(webhookRequests, { secret: env.NOWPAYMENTS_IPN_SECRET, first: await freshOrders(n / 5, 'waiting'),
     count: n / 5, price: (order) => Number(product(order).price) });
-  const checkouts = async (n) => list(checkoutRequests, { secret: env.JWT_SECRET, first: await orders(n, 'new'), count: n, users: USERS, product });
+  const checkouts = async (n) => list(checkoutRequests, { secret: env.JWT_SECRET, first: await freshOrders(n, 'new'), count: n, users: USERS, product });
 
-  const waiting = await orders(MANY, 'waiting');
+  const waiting = await freshOrders(MANY, 'waiting');
   const [few, many] = [statuses(waiting, FEW), statuses(waiting, MANY)];
   await sql('vacuum analyze');
   await count('W1 check-payment-status, new tokens', 'check-payment-status', few, many);

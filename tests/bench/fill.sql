@@ -1,17 +1,16 @@
--- fill.sql: a shop that has been selling for two years.  psql variables: orders, users, stock.
+-- fill.sql: what makes a shop that has been selling for two years; fill.mjs calls it.
 --
 -- Names follow from numbers, so that whoever sends requests needs no list:
 --   user u     00000000-0000-4000-8000-1XXXXXXXXXXX     order n   FFX(100000000 + n), user n % users
 --   payment    6000000000 + n                           invoice   5000000000 + n
--- Of the orders 80 % are delivered, 10 % expired and 10 % wait for the payer.
--- Triggers and foreign keys rest while rows come in; what they would have written is written here.
+-- `users` is how many there are when the order is made (bench.settings).
+-- Triggers and foreign keys rest while rows come in (session_replication_role = replica); what they
+-- would have written is written here.
 
 \set ON_ERROR_STOP 1
-set session_replication_role = replica;
-set synchronous_commit = off;
 
 create schema bench;
-create table bench.settings as select :users::bigint as users;
+create table bench.settings as select 0::bigint as users;
 
 create function bench.user_id(n bigint) returns uuid
 language sql immutable
@@ -32,9 +31,12 @@ alter table bench.products add primary key (n);
 
 -- A stored password has the form of a sealed one and opens with no key: sealing two of them for every
 -- account would take minutes, and nothing that is measured opens one.
-create function bench.sealed(p_text text) returns text
+create function bench.sealed(n bigint, p_whole boolean) returns text
 language sql immutable
-as $$ select 'ffx1.k1.' || left(repeat(md5(p_text), 3), 86) $$;
+as $$
+    select case when p_whole then 'ffx1.k1.' || left(repeat(md5(n::text), 3), 86)
+                else 'ffx1.k1.' || n end
+$$;
 
 -- The only place that fills the stock.
 create function bench.fill_stock(p_first bigint, p_count bigint, p_status text) returns void
@@ -44,12 +46,13 @@ as $$
         (id, account_size, platform_type, server_name, login_id, password, investor_password, status,
          reserved_for_order_id, reserved_at, created_at)
     select bench.account_id(g.n), p.account_size, p.platform_type, 'FlashFundX-Demo',
-           (10000000 + g.n)::text, bench.sealed('a' || g.n), bench.sealed('b' || g.n), p_status,
+           (10000000 + g.n)::text, s.password, s.password, p_status,
            case p_status when 'delivered' then 'FFX' || (100000000 + g.n) end,
            case p_status when 'delivered' then now() end,
            now() - interval '700 days' + g.n % 59000000 * interval '1 second'
       from generate_series(p_first, p_first + p_count - 1) as g(n)
       join bench.products as p on p.n = g.n % (select count(*) from bench.products)
+     cross join lateral (values (bench.sealed(g.n, p_status = 'available'))) as s(password)
 $$;
 
 create function bench.callback(n bigint, p_status text, p_paid numeric) returns text
@@ -66,6 +69,8 @@ as $$
         p_paid, 5000000000 + n, 100000000 + n, 6000000000 + n, p_status)
 $$;
 
+-- What is finished is kept short, or millions of orders would fill the disk with what nothing that is
+-- measured reads: three callbacks of an order without their bodies, and short passwords.
 -- Orders p_first … with everything that hangs on them.  p_state: delivered, expired, waiting (the
 -- payer has the address), new (nobody asked for a payment yet).
 create function bench.fill_orders(p_first bigint, p_count bigint, p_state text) returns void
@@ -76,8 +81,9 @@ declare
     v_products constant bigint := (select count(*) from bench.products);
 begin
     create temporary table fresh on commit drop as
-    select g.n, bench.user_id(g.n % v_users) as user_id, 'FFX' || (100000000 + g.n) as order_id,
-           (6000000000 + g.n)::text as payment_id, (5000000000 + g.n)::text as invoice_id,
+    select g.n, bench.user_id(g.n % v_users) as user_id, bench.account_id(g.n) as account_id,
+           'FFX' || (100000000 + g.n) as order_id, (6000000000 + g.n)::text as payment_id,
+           (5000000000 + g.n)::text as invoice_id,
            p.account_type, p.account_size, p.platform_type, p.price,
            case when p_state in ('delivered', 'expired')
                 then now() - interval '700 days' + (g.n % 59000000) * interval '1 second'
@@ -110,18 +116,18 @@ begin
     insert into public.payment_attempts
         (id, order_id, pay_currency, crypto_currency, price_amount, state, claim_until, invoice_id,
          invoice_url, created_at, updated_at)
-    select bench.account_id(n), order_id, 'usdtbsc', 'usdt_bsc', price, 'open', at, invoice_id,
+    select account_id, order_id, 'usdtbsc', 'usdt_bsc', price, 'open', at, invoice_id,
            'https://nowpayments.io/payment/?iid=' || invoice_id, at, at
       from fresh;
     insert into public.payments
         (payment_id, order_id, attempt_id, invoice_id, purchase_id, status, counted, pay_address,
          pay_currency, crypto_currency, pay_amount, actually_paid, price_amount, price_currency,
          valid_until, provider_created, provider_updated_at, last_seen_at, created_at, updated_at)
-    select payment_id, order_id, bench.account_id(n), invoice_id, '4409335830',
+    select payment_id, order_id, account_id, invoice_id, '4409335830',
            case p_state when 'delivered' then 'finished' else p_state end, p_state = 'delivered',
            '0xa638a632134CdcfDf6c510965757f4963Cca5366', 'usdtbsc', 'usdt_bsc', 10.99726171,
            case p_state when 'delivered' then 10.99726171 end, price, 'usd', at + interval '7 days',
-           bench.callback(n, 'waiting', 0), at, greatest(at, now() - interval '1 day'), at, at
+           case p_state when 'waiting' then bench.callback(n, 'waiting', 0) end, at, greatest(at, now() - interval '1 day'), at, at
       from fresh;
     insert into public.payment_checks (payment_id, not_before, settled)
     select payment_id,
@@ -142,16 +148,12 @@ begin
     end if;
 
     insert into public.payment_events
-        (payment_id, status, actually_paid, order_id, outcome, source, raw, provider_updated_at,
-         received_at, done_at)
-    select payment_id, s.status, s.paid, order_id, 'applied', 'ipn',
-           bench.callback(n, s.status, s.paid), '2026-11-21T04:31:05.000Z', at, at
+        (payment_id, status, actually_paid, order_id, outcome, source, raw, received_at, done_at)
+    select payment_id, s.status, s.paid, order_id, 'applied', 'ipn', '{}', at, at
       from fresh
-     cross join (values ('waiting', 0), ('confirming', 10.99726171), ('confirmed', 10.99726171),
-                        ('sending', 10.99726171), ('finished', 10.99726171), ('expired', 0))
-           as s(status, paid)
-     where (s.status = 'expired') = (p_state = 'expired') or s.status = 'waiting'
-     order by n, s.status;
+     cross join (values ('waiting', 0), ('confirming', 10.99726171), ('finished', 10.99726171),
+                        ('expired', 0)) as s(status, paid)
+     where s.status = 'waiting' or (s.status = 'expired') = (p_state = 'expired');
     if p_state = 'expired' then
         return;
     end if;
@@ -161,36 +163,27 @@ begin
         (user_id, order_id, container_account_id, trading_rules_id, account_type, account_size,
          platform_type, server_name, login_id, password, investor_password, current_phase,
          email_sent, email_sent_at, delivered_at, created_at, last_updated)
-    select f.user_id, f.order_id, c.id, r.id, f.account_type, f.account_size, f.platform_type,
-           c.server_name, c.login_id, c.password, c.investor_password,
+    select f.user_id, f.order_id, f.account_id, r.id, f.account_type, f.account_size, f.platform_type,
+           'FlashFundX-Demo', (10000000 + f.n)::text, s.password, s.password,
            case f.account_type when 'instant' then 'live' when 'two_step' then 'phase_1'
                 else 'challenge' end,
            true, f.at, f.at, f.at, f.at
       from fresh as f
-      join public.account_container as c on c.id = bench.account_id(f.n)
       join public.trading_rules as r
-        on r.account_type = f.account_type and r.account_size = f.account_size;
+        on r.account_type = f.account_type and r.account_size = f.account_size
+     cross join lateral (values (bench.sealed(f.n, false))) as s(password);
 end
 $$;
 
-insert into auth.users (id, email, email_confirmed_at, raw_user_meta_data)
-select bench.user_id(n), 'user-' || n || '@example.com', now(),
-       '{"first_name": "Eve", "last_name": "Tester", "country": "NL"}'
-  from generate_series(0, :users::bigint - 1) as n;
-insert into public.user_profiles (id, first_name, last_name, email, country)
-select bench.user_id(n), 'Eve', 'Tester', 'user-' || n || '@example.com', 'NL'
-  from generate_series(0, :users::bigint - 1) as n;
-
--- In steps of a hundred thousand, so that a step fits in memory.
-select format('select bench.fill_orders(%s, %s, %L);', first, least(100000, last - first), state)
-  from (values (0, 0.8, 'delivered'), (0.8, 0.9, 'expired'), (0.9, 1.0, 'waiting')) as s(a, b, state)
- cross join lateral (select (:orders * b)::bigint) as e(last)
- cross join lateral generate_series((:orders * a)::bigint, last - 1, 100000) as first
-\gexec
--- The stock on offer is numbered from a billion on: delivered accounts have their order's number.
-select format('select bench.fill_stock(%s, %s, %L);', 1000000000 + first,
-              least(100000, :stock - first), 'available')
-  from generate_series(0, :stock - 1, 100000) as first
-\gexec
-reset session_replication_role;
-select backend.check_stock();
+-- Users p_first … with their profiles.
+create function bench.fill_users(p_first bigint, p_count bigint) returns void
+language sql
+as $$
+    insert into auth.users (id, email, email_confirmed_at, raw_user_meta_data)
+    select bench.user_id(n), 'user-' || n || '@example.com', now(),
+           '{"first_name": "Eve", "last_name": "Tester", "country": "NL"}'
+      from generate_series(p_first, p_first + p_count - 1) as n;
+    insert into public.user_profiles (id, first_name, last_name, email, country)
+    select bench.user_id(n), 'Eve', 'Tester', 'user-' || n || '@example.com', 'NL'
+      from generate_series(p_first, p_first + p_count - 1) as n;
+$$;

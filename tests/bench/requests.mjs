@@ -54,12 +54,12 @@ export function plainRequests(path, address, count = 1000) {
 
 const any = (count) => Math.floor(Math.random() * count);
 
-/** W1: customers ask for any of the orders from `first` on. */
-export function statusRequests(path, { secret, first, count, users, requests = 20_000, pick = any }) {
+/** W1: customers ask for any of `count` orders from `first` on, `step` apart. */
+export function statusRequests(path, { secret, first, count, step = 1, users, requests = 20_000, pick = any }) {
   const out = new Out(path);
   const tokens = new Map();
   for (let i = 0; i < requests; i++) {
-    const order = first + pick(count, i);
+    const order = first + pick(count, i) * step;
     const user = order % users;
     if (!tokens.has(user)) tokens.set(user, token(secret, user));
     out.add(`GET /functions/v1/check-payment-status?orderId=${orderId(order)}&userId=${userId(user)} HTTP/1.1\r\n`
@@ -69,7 +69,6 @@ export function statusRequests(path, { secret, first, count, users, requests = 2
 }
 
 export const STATUSES = ['waiting', 'confirming', 'confirmed', 'sending', 'finished'];
-const BLOCK = 500; // orders whose callbacks come side by side; those of one order one after the other
 
 const callback = (n, status, price) => JSON.stringify({
   actually_paid: status === 'waiting' ? 0 : 10.99726171, actually_paid_at_fiat: 0,
@@ -80,12 +79,15 @@ const callback = (n, status, price) => JSON.stringify({
   payment_id: paymentId(n), payment_status: status, price_amount: price, price_currency: 'usd',
   purchase_id: '4409335830', updated_at: 1_795_235_465_000 });
 
-/** W2: the five callbacks of each of `count` payments; signed as the provider signs (keys in order). */
-export function webhookRequests(path, { secret, first, count, price }) {
+/**
+ * W2: the five callbacks of each of `count` payments, one after the other, those of `block` payments side by
+ * side; signed as the provider signs (keys in order).
+ */
+export function webhookRequests(path, { secret, first, count, price, block: size = 500 }) {
   const out = new Out(path);
-  for (let block = first; block < first + count; block += BLOCK)
+  for (let block = first; block < first + count; block += size)
     for (const status of STATUSES)
-      for (let n = block; n < Math.min(block + BLOCK, first + count); n++) {
+      for (let n = block; n < Math.min(block + size, first + count); n++) {
         const body = callback(n, status, price(n));
         out.add(`POST /functions/v1/payment-webhook HTTP/1.1\r\nx-nowpayments-sig: ${
           createHmac('sha512', secret).update(body).digest('hex')}\r\n`, body);
@@ -107,4 +109,15 @@ export function checkoutRequests(path, { secret, first, count, users, product })
         amount: Number(p.price), finalAmount: Number(p.price) }));
   }
   out.close();
+}
+
+/** One request of W1 and one of W2, for clients that take them apart. */
+export const statusRequest = (secret, n, user) => ({ method: 'GET',
+  path: `/functions/v1/check-payment-status?orderId=${orderId(n)}&userId=${userId(user)}`,
+  headers: { authorization: `Bearer ${token(secret, user)}` } });
+
+export function webhookRequest(secret, n, status, price) {
+  const body = callback(n, status, price);
+  return { method: 'POST', path: '/functions/v1/payment-webhook', body, headers: { 'content-type': 'application/json',
+    'content-length': body.length, 'x-nowpayments-sig': createHmac('sha512', secret).update(body).digest('hex') } };
 }

@@ -13,13 +13,14 @@ export function medians(result, name) {
   const cpu = Object.fromEntries(['function', 'nginx', 'postgres', 'clients'].map((part) => [part, of((r) => r.cpu_us[part])]));
   return {
     rate: of((r) => r.rate), p50: of((r) => r.p50_ms), p99: of((r) => r.p99_ms), mean: of((r) => r.mean_ms), cpu,
-    server: of((r) => r.cpu_us.function + r.cpu_us.nginx + r.cpu_us.postgres),
+    server: of(serverOf),
     pss: of((r) => r.pss.function), others: of((r) => r.others),
     bad: rounds.reduce((sum, r) => sum + (r.bad ?? 0) + (r.lost ?? 0), 0),
   };
 }
 
-const spent = (turn) => turn.cpu_us.function + turn.cpu_us.nginx + turn.cpu_us.postgres + turn.cpu_us.clients;
+const serverOf = (turn) => turn.cpu_us.function + turn.cpu_us.nginx + turn.cpu_us.postgres;
+const spent = (turn) => serverOf(turn) + turn.cpu_us.clients;
 
 /**
  * Medians over the rounds of the ratio to the best of the limits in the same round: of the rates, and
@@ -42,6 +43,7 @@ const LABELS = {
   W3: 'W3 create-crypto-payment', W4: 'W4 = W1 beside 600 idle and slow clients', provider: 'provider alone',
 };
 
+const count = (n) => n.toLocaleString('en');
 const number = (value, digits = 0) => (value === undefined ? '' : value.toFixed(digits));
 
 export function rowsOf(result) {
@@ -51,22 +53,36 @@ export function rowsOf(result) {
 
 const HEAD = ['work', 'requests/s', 'p50 ms', 'p99 ms', 'function', 'nginx', 'PostgreSQL', 'server µs', 'client', 'PSS MB', 'of limit: rate', 'CPU', 'others'];
 
+const mb = (bytes) => number(bytes / 2 ** 20, 1);
+const head = ({ machine: m }) =>
+  `${m.processor}, ${m.cores} cores, ${m.memory_gb} GB, Linux ${m.kernel}, PostgreSQL ${m.postgresql}, nginx ${m.nginx}, source ${m.source}`;
+
+/** What is one figure each. */
+function footer(result) {
+  const out = [];
+  const w3 = medians(result, 'W3'), alone = medians(result, 'provider');
+  if (w3 && alone) out.push(`W3 adds ${number(w3.p50 - 2 * alone.p50, 2)} ms to the provider's two answers of ${number(alone.p50, 2)} ms`);
+  if (result.open) out.push(`open model, 1000 requests a minute for ${result.open.seconds} s: p50 ${number(result.open.p50_ms, 2)} ms, `
+    + `p99 ${number(result.open.p99_ms, 2)} ms, ${result.open.errors} errors`);
+  if (result.thousand) out.push(`1000 checkouts at once: ${number(result.thousand.pss / 2 ** 20, 1)} MB, p50 ${number(result.thousand.p50_ms, 1)} ms, `
+    + `${result.thousand.bad + result.thousand.lost} failed`);
+  if (result.starts) {
+    const all = Object.values(result.starts);
+    out.push(`start, exec to first answer: fastest ${number(Math.min(...all), 1)} ms, median of ${all.length} functions ${number(median(all), 1)} ms`);
+  }
+  if (result.idle) out.push(`all functions idle, database connections closed: ${mb(result.idle.all)} MB, without the development-only ones `
+    + `${mb(result.idle.production)} MB; ${result.idle.connections} connections remain, of those that work on a schedule`);
+  return out;
+}
+
 export function print(result) {
-  const m = result.machine;
-  const out = [`${m.processor}, ${m.cores} cores, ${m.memory_gb} GB, Linux ${m.kernel}, ${m.postgresql}, ${m.nginx}, source ${m.source}`,
+  const out = [head(result),
     `medians of ${result.sizes.rounds} rounds; ${result.sizes.connections} connections; ${result.sizes.orders} orders`, ''];
   const rows = rowsOf(result).map((r) => [LABELS[r.name] ?? r.name, number(r.rate), number(r.p50 ?? r.mean, 2), number(r.p99, 2),
     number(r.cpu.function, 1), number(r.cpu.nginx, 1), number(r.cpu.postgres, 1), number(r.server, 1),
     number(r.cpu.clients, 1), number(r.pss / 2 ** 20, 1), number(r.ratio, 2) + (r.bad ? ` ${r.bad} failed` : ''), number(r.ratioCpu, 2), `${number(r.others * 100)} %`]);
   out.push(...table([HEAD, ...rows]));
-  const w3 = medians(result, 'W3'), alone = medians(result, 'provider');
-  if (w3 && alone) out.push('', `W3 adds ${number(w3.p50 - 2 * alone.p50, 2)} ms to the provider's two answers of ${number(alone.p50, 2)} ms`);
-  if (result.open) out.push(`open model, 1000 requests a minute for ${result.open.seconds} s: p50 ${number(result.open.p50_ms, 2)} ms, `
-    + `p99 ${number(result.open.p99_ms, 2)} ms, ${result.open.errors} errors`);
-  if (result.thousand) out.push(`1000 checkouts at once: ${number(result.thousand.pss / 2 ** 20, 1)} MB, p50 ${number(result.thousand.p50_ms, 1)} ms, `
-    + `${result.thousand.bad + result.thousand.lost} failed`);
-  out.push(`all functions idle: ${number(result.idle_pss.function / 2 ** 20, 1)} MB`);
-  console.log(out.join('\n'));
+  console.log([...out, '', ...footer(result)].join('\n'));
 }
 
 function table(rows) {
@@ -87,4 +103,72 @@ export function compare(before, after) {
   console.log(`\nsince ${before.machine.source}, ${before.began}:`);
   if (before.machine.processor !== after.machine.processor) console.log(`(that was another machine: ${before.machine.processor})`);
   console.log(table([['work', 'requests/s', 'p50', 'p99', 'server µs', 'of its limit'], ...rows]).join('\n'));
+}
+
+const SHORT = ['nginx', 'fastcgi', 'W1', 'W1 pgbench 16', 'W2', 'W2 pgbench 32', 'W3', 'W4'];
+
+/** A run for README.md: what it ran on, its table and what is one figure each. */
+export function readmePart(result) {
+  const where = (sizes) => `On ${head(result).replace(/, source (.*)/, ', commit $1')}; ${sizes}:\n`;
+  if (result.growth) return [where(`medians of ${result.sizes.rounds} rounds`), ...growthTables(result)].join('\n');
+  if (!result.rounds) return [where(`${result.open.per_minute} mixed requests a minute for ${result.open.seconds / 60} minutes`), ...openTable(result)].join('\n');
+  const rows = rowsOf(result).filter((r) => SHORT.includes(r.name)).map((r) => [LABELS[r.name] ?? r.name, count(Math.round(r.rate)),
+    number(r.p50 ?? r.mean, 1), number(r.p99, 1), number(r.server), number(r.pss / 2 ** 20, 1), number(r.ratio, 2)]);
+  return [where(`medians of ${result.sizes.rounds} rounds, ${result.sizes.connections} connections, ${count(result.sizes.orders)} orders`),
+    ...table([['work', 'requests/s', 'p50 ms', 'p99 ms', 'server µs', 'functions MB', 'of its limit'], ...rows]), '',
+    ...footer(result).map((line) => `- ${line}`)].join('\n');
+}
+
+/** What growth costs: each row to `base` of the same work, as measured and after the control's change is taken out. */
+function growthRows(list, title, base) {
+  const of = (one, name) => {
+    const m = medians(one, name);
+    const per = median(one.rounds.map((round) => serverOf(round[name]) / spent(round.control)));
+    return { ...m, per };
+  };
+  return ['W1', 'W2'].flatMap((name) => {
+    const first = of(base, name);
+    return list.map((one) => {
+      const m = of(one, name);
+      return [name, title(one), number(m.rate), number(m.p50, 2), number(m.p99, 2), number(m.cpu.function, 1), number(m.cpu.nginx, 1),
+        number(m.cpu.postgres, 1), number(m.server, 1), number(m.server / first.server, 2), number(m.per / first.per, 2),
+        `${number(m.others * 100)} %${m.bad ? ` ${m.bad} failed` : ''}`];
+    });
+  });
+}
+
+const GROWTH = ['requests/s', 'p50 ms', 'p99 ms', 'function', 'nginx', 'PostgreSQL', 'server µs', 'of base', 'by control', 'others'];
+
+function growthTables(result) {
+  const { sizes, growth, connections } = result;
+  const base = growth.find((one) => one.orders === 100_000) ?? growth[0];
+  const out = [`${sizes.connections} connections; base: ${count(base.orders)} orders`, '',
+    ...table([['work', 'orders', ...GROWTH], ...growthRows(growth, (one) => count(one.orders), base)])];
+  if (connections.length) {
+    const few = connections.find((one) => one.connections === sizes.connections) ?? connections[0];
+    out.push('', `${count(sizes.at)} orders; base: ${few.connections} connections`, '',
+      ...table([['work', 'connections', ...GROWTH], ...growthRows(connections, (one) => count(one.connections), few)]));
+  }
+  out.push('', ...table([['orders', 'GB', 'filled in s', 'control µs'], ...growth.map((one) => [count(one.orders), number(one.bytes / 1e9, 2),
+    number(one.filled_s), number(median(one.rounds.map((round) => spent(round.control))), 1)])]));
+  return out;
+}
+
+export function printGrowth(result) {
+  console.log([head(result), `medians of ${result.sizes.rounds} rounds`, '', ...growthTables(result),
+    '', '"by control": after what a SELECT 1 of pgbench changed by in the same rounds is taken out'].join('\n'));
+}
+
+function openTable({ open }) {
+  const row = (name, m) => [name, String(m.requests ?? open.requests), number(m.p50_ms, 2), number(m.p99_ms, 2), number(m.max_ms, 2)];
+  return [...table([['kind', 'requests', 'p50 ms', 'p99 ms', 'max ms'], row('all, from the moment each was due', open),
+    ...Object.entries(open.kinds).map(([name, m]) => row(name, m)), row('of it: the client sent late by', open.client.late)]), '',
+  `${open.errors} errors${open.errors ? `: ${JSON.stringify(open.wrong)}` : ''}; the client's loop was late by ${
+    number(open.client.loop_p99_ms, 2)} ms (p99), ${number(open.client.loop_max_ms, 2)} ms at most`];
+}
+
+export function printOpen(result) {
+  const { open } = result;
+  console.log([head(result), `${count(result.sizes.orders)} orders; ${open.per_minute} requests a minute for ${
+    open.seconds} s at random times; everything running`, '', ...openTable(result)].join('\n'));
 }
