@@ -52,6 +52,18 @@ function orderSteps(first, count) {
     ...steps('orders', waiting, first + count - waiting, ", 'waiting'")];
 }
 
+/** What fills the stock on offer up. */
+async function stockSteps(stock) {
+  const missing = stock - Number(await sql("select count(*) from public.account_container where status = 'available'"));
+  shop.stock += missing;
+  return steps('stock', STOCK_FIRST + shop.stock - missing, missing, ", 'available'");
+}
+
+/** The same with all indexes, for what turns used up. */
+export async function restock(stock) {
+  for (const statement of await stockSteps(stock)) await sql(statement, FILLING);
+}
+
 async function begin() {
   await run('psql', ['-Xq', '-d', env.DATABASE_URL, '-f', join(here, 'fill.sql')]);
   shop.products = JSON.parse(await sql('select json_agg(p order by n) from bench.products as p'));
@@ -63,16 +75,17 @@ async function begin() {
  * database meanwhile.
  */
 export async function fill({ orders, users, stock }) {
+  if (orders <= shop.orders) throw new Error(`there are ${shop.orders} orders already: ${orders} are too few for the next size`);
   const began = performance.now();
   say(`filling: ${orders} orders, ${users} users, ${stock} accounts in stock …`);
   if (shop.products.length === 0) await begin();
   for (const [name, value] of Object.entries(FAST)) await sql(`alter system set ${name} = '${value}'`);
   await sql('select pg_reload_conf()');
-  const offered = Number(await sql("select count(*) from public.account_container where status = 'available'"));
+  const offers = await stockSteps(stock);
   await sql(`update bench.settings set users = ${users}; update pg_index set indisready = false, indisvalid = false
     where indrelid in ${FILLED}`);
   await all('rows', [...steps('users', shop.users, users - shop.users), ...orderSteps(shop.orders, orders - shop.orders),
-    ...steps('stock', STOCK_FIRST + shop.stock, stock - offered, ", 'available'")], FILLING);
+    ...offers], FILLING);
   const list = async (text) => (await sql(text)).trim().split('\n');
   await all('indexes', await list(`select format('reindex index %s', indexrelid::regclass) from pg_index
     where indrelid in ${FILLED} order by pg_relation_size(indrelid) desc, indexrelid`));
@@ -83,7 +96,7 @@ export async function fill({ orders, users, stock }) {
   await sql('select pg_reload_conf()');
   await sql('checkpoint');
   await run('sync', ['-f', home]);
-  Object.assign(shop, { orders, users, stock: shop.stock + stock - offered });
+  Object.assign(shop, { orders, users });
   say(`  together ${seconds(began)}\n`);
 }
 

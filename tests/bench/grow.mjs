@@ -2,7 +2,7 @@
 // by tests/bench/run --grow.
 import { writeFileSync } from 'node:fs';
 
-import { ASKED, fill } from './fill.mjs';
+import { ASKED, fill, restock, shop } from './fill.mjs';
 import { backgroundStop, machine, options, say, sql, system, tuned } from './system.mjs';
 import { printGrowth } from './table.mjs';
 import { emptyLimit, requestFiles, statusTurn, webhookTurn } from './work.mjs';
@@ -21,6 +21,7 @@ const turnsAt = (connections) => ({
 });
 
 async function rounds(title, connections) {
+  await restock(STOCK);
   const list = [];
   const turns = turnsAt(connections);
   for (const turn of Object.values(turns)) await turn(); // new plans, empty caches: does not count
@@ -41,15 +42,17 @@ const result = { began: new Date().toISOString(), machine: await machine(), sett
   sizes: { seconds: SECONDS, rounds: ROUNDS, connections: CONNECTIONS, at: AT }, growth: [], connections: [] };
 await backgroundStop();
 let connectionsDone = false;
-for (const orders of options.orders) {
+const sizes = [...options.orders].sort((a, b) => a - b);
+for (const orders of sizes) {
   const began = performance.now();
   await fill({ orders, users: Math.max(ASKED, Math.ceil(orders / 10)), stock: STOCK });
   const filled_s = (performance.now() - began) / 1000;
   requestFiles();
   const bytes = Number(await sql('select pg_database_size(current_database())'));
-  result.growth.push({ orders, bytes, filled_s, rounds: await rounds(`${orders} orders`, CONNECTIONS) });
+  const size = { orders, bytes, filled_s, rounds: await rounds(`${orders} orders`, CONNECTIONS) };
+  result.growth.push({ ...size, afterwards: shop.orders });
   // at the first size that is not smaller, or at the largest
-  if (connectionsDone || (orders < AT && orders !== options.orders.at(-1))) continue;
+  if (connectionsDone || (orders < AT && orders !== sizes.at(-1))) continue;
   connectionsDone = true;
   result.sizes.at = orders;
   for (const connections of options.connections)

@@ -149,7 +149,7 @@ function growthTables(result) {
     out.push('', `${count(sizes.at)} orders; base: ${few.connections} connections`, '',
       ...table([['work', 'connections', ...GROWTH], ...growthRows(connections, (one) => count(one.connections), few)]));
   }
-  out.push('', ...table([['orders', 'GB', 'filled in s', 'control µs'], ...growth.map((one) => [count(one.orders), number(one.bytes / 1e9, 2),
+  out.push('', ...table([['orders', 'after W2', 'GB', 'filled in s', 'control µs'], ...growth.map((one) => [count(one.orders), count(one.afterwards), number(one.bytes / 1e9, 2),
     number(one.filled_s), number(median(one.rounds.map((round) => spent(round.control))), 1)])]));
   return out;
 }
