@@ -53,6 +53,20 @@ as $$
 $$;
 comment on function backend.order_description(public.orders) is 'What the invoice says is sold.';
 
+create function backend.commit_later()
+returns void
+language plpgsql
+as $$
+begin
+    -- The claim and the invoice are shown to nobody before the payment is attached, whose durable
+    -- commit makes everything before it durable too. If the server crashes first, the claim is
+    -- lost, what was made for it is never shown, and the next request makes another.
+    perform set_config('synchronous_commit', 'off', true);
+end
+$$;
+comment on function backend.commit_later() is
+    'This transaction''s commit waits neither for the disk nor for a standby.';
+
 create function backend.begin_payment(
     p_user_id         uuid,
     p_body_user_id    uuid,
@@ -196,6 +210,7 @@ begin
     end if;
 
     outcome := case when invoice_id is null then 'create' else 'pay' end;
+    perform backend.commit_later();
     insert into public.payment_attempts as a
         (order_id, pay_currency, crypto_currency, price_amount, claim_until, invoice_id,
          invoice_url)
@@ -222,6 +237,7 @@ language plpgsql security definer
 set search_path = pg_catalog, public, backend, pg_temp
 as $$
 begin
+    perform backend.commit_later();
     perform backend.lock_order_of_attempt(p_attempt_id);
     update public.payment_attempts as a
        set invoice_id = p_invoice_id, invoice_url = p_invoice_url, updated_at = now()
