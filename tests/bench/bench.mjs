@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 
 import { idle, openModel, slow } from './clients.mjs';
 import { fill, shop } from './fill.mjs';
-import { metered, wrk } from './measure.mjs';
+import { WARM_SECONDS, metered, wrk, wrkWarm } from './measure.mjs';
 import { statusRequest } from './requests.mjs';
 import { idleMemory, starts } from './rest.mjs';
 import { backgroundStop, emptyLocation, env, machine, options, port, providerStart, say, system, tuned, work } from './system.mjs';
@@ -18,8 +18,10 @@ const CONNECTIONS = 64, CLIENTS = [8, 16, 32];
 const PROVIDER_MS = 50;
 
 async function checkoutTurn() {
-  const file = await checkouts(Math.ceil((CONNECTIONS * 1000 / PROVIDER_MS) * SECONDS * 0.6));
-  return metered(() => wrk(file, { seconds: SECONDS, connections: CONNECTIONS, again: false }));
+  const enough = (seconds) => Math.ceil((CONNECTIONS * 1000 / PROVIDER_MS) * seconds * 0.6);
+  const warm = await checkouts(enough(WARM_SECONDS), 'checkout-warm.req');
+  const file = await checkouts(enough(SECONDS));
+  return metered((meter) => wrkWarm(meter, warm, file, { seconds: SECONDS, connections: CONNECTIONS, again: false }));
 }
 
 async function besideOthers() {

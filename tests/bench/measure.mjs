@@ -7,7 +7,8 @@ import { createInterface } from 'node:readline';
 import { cpuOf, machine as load } from './processes.mjs';
 import { here, port, run, say, system } from './system.mjs';
 
-const WARM_SECONDS = 2, PGBENCH_SECONDS = 3;
+export const WARM_SECONDS = 2;
+const PGBENCH_SECONDS = 3;
 /** How long a turn of pgbench runs altogether. */
 export const PGBENCH_ALL = WARM_SECONDS + PGBENCH_SECONDS;
 
@@ -44,7 +45,14 @@ export async function wrk(file, { seconds, connections, again = true, url = `htt
   return { ...result, rate: result.requests / result.seconds };
 }
 
-/** New sessions first make their plans: the first seconds do not count.  Nobody gives up waiting for a lock. */
+/** wrk for work in new sessions, which first make their plans: the first seconds do not count. */
+export async function wrkWarm({ begin }, warmFile, file, options) {
+  await wrk(warmFile, { ...options, seconds: WARM_SECONDS });
+  begin();
+  return wrk(file, options);
+}
+
+/** The same, by pgbench.  Nobody gives up waiting for a lock. */
 export function pgbench({ begin, end }, script, url, clients, variables) {
   const child = spawn('pgbench', ['-n', '-M', 'prepared', '-c', String(clients), '-j', '2', '-P', '1',
     '-T', String(WARM_SECONDS + PGBENCH_SECONDS),

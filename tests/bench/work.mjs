@@ -1,6 +1,6 @@
 // The work of every bench: what a turn sends and the data that it uses up.
 import { ASKED, freshOrders, product, shop } from './fill.mjs';
-import { PGBENCH_ALL, metered, pgbench, wrk } from './measure.mjs';
+import { PGBENCH_ALL, WARM_SECONDS, metered, pgbench, wrk, wrkWarm } from './measure.mjs';
 import { checkoutRequests, plainRequests, statusRequests, webhookRequests } from './requests.mjs';
 import { database, env, sql, work } from './system.mjs';
 
@@ -18,7 +18,8 @@ export function requestFiles() {
 /** Small requests: nginx alone, the smallest answer. */
 export const plainTurn = (file, connections) => metered(() => wrk(work(file), { seconds: LIMIT_SECONDS, connections }));
 
-export const statusTurn = (seconds, connections) => metered(() => wrk(work('status.req'), { seconds, connections }));
+export const statusTurn = (seconds, connections) => metered((meter) =>
+  wrkWarm(meter, work('status.req'), work('status.req'), { seconds, connections }));
 
 export const statusLimit = (clients) => metered((meter) => pgbench(meter, 'status.sql', database('check-payment-status'), clients,
   { first: shop.recent.first, last: shop.recent.first + shop.recent.count - 1, users: shop.users }));
@@ -30,13 +31,16 @@ const webhookRates = new Map(); // by number of connections
 
 export async function webhookTurn(seconds, connections) {
   const rate = webhookRates.get(connections) ?? Math.min(GUESS, connections * 1_000);
-  const count = Math.ceil((rate * seconds * 1.6) / 5 / 500) * 500;
-  const first = await freshOrders(count, 'waiting');
-  // callbacks of one order must not meet, so more orders than connections stand between them
-  webhookRequests(work('webhook.req'), { secret: env.NOWPAYMENTS_IPN_SECRET, first, count, block: Math.max(500, 2 * connections),
-    price: (n) => Number(product(n).price) });
+  for (const [file, time] of [['webhook-warm.req', WARM_SECONDS], ['webhook.req', seconds]]) {
+    const count = Math.ceil((rate * time * 1.6) / 5 / 500) * 500;
+    const first = await freshOrders(count, 'waiting');
+    // callbacks of one order must not meet, so more orders than connections stand between them
+    webhookRequests(work(file), { secret: env.NOWPAYMENTS_IPN_SECRET, first, count, block: Math.max(500, 2 * connections),
+      price: (n) => Number(product(n).price) });
+  }
   await sql('checkpoint');
-  const result = await metered(() => wrk(work('webhook.req'), { seconds, connections, again: false }));
+  const result = await metered((meter) =>
+    wrkWarm(meter, work('webhook-warm.req'), work('webhook.req'), { seconds, connections, again: false }));
   webhookRates.set(connections, result.rate);
   return result;
 }
@@ -57,8 +61,8 @@ export async function webhookLimit(clients) {
 }
 
 /** Requests for the checkout of new orders. */
-export async function checkouts(count) {
+export async function checkouts(count, file = 'checkout.req') {
   const first = await freshOrders(count, 'new');
-  checkoutRequests(work('checkout.req'), { secret: env.JWT_SECRET, first, count, users: shop.users, product });
-  return work('checkout.req');
+  checkoutRequests(work(file), { secret: env.JWT_SECRET, first, count, users: shop.users, product });
+  return work(file);
 }
