@@ -5,6 +5,7 @@
 
 #include "config.h"
 #include "crypto.h"
+#include "db_array.h"
 #include "db_resolve.h"
 #include "killpoint.h"
 #include "loop.h"
@@ -510,67 +511,36 @@ batch_sent(const struct batch *b)
         KILL_POINT("sql", b->ops[i]->stmt->sql, "sent");
 }
 
-/* One parameter of `count` ops as an array; `out` has room for array_size. */
-static size_t
-array_size(const struct op *op, int count, int param)
-{
-    size_t size = sizeof "{}";
-
-    for (int i = 0; i < count; i++, op = op->next) {
-        const char *text = op->params[param - 1];
-
-        size += text == NULL ? sizeof "NULL" : 2 * strlen(text) + sizeof "\"\"";
-    }
-    return size;
-}
-
-/* PostgreSQL manual, 8.15.2: quotes around each, backslashes before quotes and backslashes. */
-static void
-array_write(char *out, const struct op *op, int count, int param)
-{
-    *out++ = '{';
-    for (int i = 0; i < count; i++, op = op->next) {
-        const char *text = op->params[param - 1];
-
-        if (i > 0)
-            *out++ = ',';
-        if (text == NULL) {
-            out = stpcpy(out, "NULL");
-            continue;
-        }
-        *out++ = '"';
-        for (; *text != '\0'; *out++ = *text++)
-            if (*text == '"' || *text == '\\')
-                *out++ = '\\';
-        *out++ = '"';
-    }
-    memcpy(out, "}", sizeof "}");
-}
-
 /* What locks for the `count` first ops in the queue; nobody waits for it, so it is freed with its
  * batch.  NULL: no memory. */
 static struct op *
-lock_op(const struct op *first, int count)
+lock_op(const struct op *first, size_t count)
 {
-    const int *const param = first->stmt->lock_params;
-    const size_t sizes[] = {array_size(first, count, param[0]), array_size(first, count, param[1])};
+    const char *items[2][GROUP_MAX];
+    size_t sizes[ARRAY_LEN(items)];
+    const struct op *op = first;
+
+    for (size_t i = 0; i < count; i++, op = op->next)
+        for (size_t k = 0; k < ARRAY_LEN(items); k++)
+            items[k][i] = op->params[op->stmt->lock_params[k] - 1];
+    for (size_t k = 0; k < ARRAY_LEN(items); k++)
+        sizes[k] = db_array_size(items[k], count);
+
     struct {
         struct op op;
-        const char *params[ARRAY_LEN(sizes)];
+        const char *params[ARRAY_LEN(items)];
         char text[];
     } *lock = calloc(1, sizeof *lock + sizes[0] + sizes[1]);
-    char *text;
-
     if (lock == NULL)
         return NULL;
-    text = lock->text;
-    for (size_t i = 0; i < ARRAY_LEN(sizes); text += sizes[i++]) {
-        array_write(text, first, count, param[i]);
-        lock->params[i] = text;
+    char *text = lock->text;
+    for (size_t k = 0; k < ARRAY_LEN(items); text += sizes[k++]) {
+        db_array_write(text, items[k], count);
+        lock->params[k] = text;
     }
     lock->op.stmt = first->stmt->lock;
     lock->op.params = lock->params;
-    lock->op.param_count = ARRAY_LEN(sizes);
+    lock->op.param_count = ARRAY_LEN(items);
     if (lock->op.stmt->prepared_id == 0)
         register_statement(lock->op.stmt);
     return &lock->op;
@@ -585,7 +555,7 @@ send_batch(struct conn *c, struct queue *q, int most)
     *b = (struct batch){0};
     set_state(c, CONN_BUSY);
     if (most > 1 && q->first->stmt->kind == DB_GROUPED) {
-        struct op *lock = lock_op(q->first, most);
+        struct op *lock = lock_op(q->first, (size_t)most);
 
         if (lock == NULL)
             most = 1;
@@ -993,6 +963,21 @@ copy_row(struct arena *a, struct db_result *r)
     *r = (struct db_result){.columns = columns, .cells = cells};
 }
 
+/* A packed row; false when it is none. */
+static bool
+unpack_row(struct arena *a, struct db_result *r)
+{
+    const struct str text = {PQgetvalue(r->pg, 0, 0), (size_t)PQgetlength(r->pg, 0, 0)};
+    const struct str *cells;
+    size_t columns;
+
+    if (!db_array_read(a, text, &cells, &columns))
+        return false;
+    PQclear(r->pg);
+    *r = (struct db_result){.columns = (int)columns, .cells = cells};
+    return true;
+}
+
 enum err
 db_query(struct fn_req *req, struct db_stmt *stmt, const char *const *params, size_t param_count,
          struct db_result **ret)
@@ -1039,9 +1024,13 @@ db_query(struct fn_req *req, struct db_stmt *stmt, const char *const *params, si
     free(op);
     if (e != ERR_OK)
         return e;
-    if (PQntuples(result->pg) == 1)
-        copy_row(req->arena, result);
     *ret = result;
+    if (PQntuples(result->pg) != 1)
+        return ERR_OK;
+    if (!stmt->packed)
+        copy_row(req->arena, result);
+    else if (!unpack_row(req->arena, result))
+        return fail_detail(&req->fail, ERR_INTERNAL, "not an array: %.80s", stmt->sql);
     return ERR_OK;
 }
 

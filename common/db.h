@@ -40,6 +40,9 @@ struct db_stmt {
      * the parameters of these two numbers. */
     struct db_stmt *lock;
     int lock_params[2];
+    /* Its one row comes as the elements of one text[]: many columns cost the server more to
+     * describe than to find. */
+    bool packed;
     int prepared_id; /* db's own; leave it out of initialisers */
 };
 

@@ -16,7 +16,7 @@
 
 #define TIME_FOR_ANSWER_MS 3000 /* of the budget, kept for the database */
 
-/* Columns of backend.payment_status. */
+/* Elements of backend.payment_status. */
 enum {
     COL_OUTCOME,
     COL_ORDER_ID,
@@ -45,8 +45,9 @@ enum {
     COL_P_FINAL,
 };
 
-static struct db_stmt payment_status = {
-    .sql = "SELECT * FROM backend.payment_status($1::uuid, $2)", .kind = DB_READ};
+static struct db_stmt payment_status = {.sql = "SELECT backend.payment_status($1::uuid, $2)",
+                                        .kind = DB_READ,
+                                        .packed = true};
 static struct db_stmt record_event = {
     .sql = "SELECT outcome FROM backend.record_payment_event('poll', $1, $2, $3, $4, $5, $6, $7, "
            "$8, $9, $10::numeric, $11::numeric, $12::numeric, $13, $14::numeric, $15, $16)",

@@ -231,29 +231,22 @@ comment on function backend.deliver_or_queue(public.orders) is
     'it was not delivered.';
 
 create function backend.payment_status(p_user_id uuid, p_order_id text)
-returns table (
-    outcome text, order_id text, order_status text, payment_status text, delivery_status text,
-    account_type text, account_size text, platform_type text, amount text, final_amount text,
-    crypto_currency text, crypto_amount text, crypto_address text, created_at text,
-    updated_at text,
-    p_payment_id text, p_status text, p_pay_address text, p_pay_amount text,
-    p_actually_paid text, p_pay_currency text, p_created_at text, p_updated_at text,
-    p_age_ms text, p_final text)
+returns text[]
 language plpgsql stable security definer
 set search_path = pg_catalog, public, backend, pg_temp
 set enable_seqscan = off                -- see record_payment_event
 as $$
-#variable_conflict use_column
+declare
+    v_fields text[];
 begin
-    -- One statement for the usual case: this is what every waiting browser asks.
-    return query
-        select
+    -- One statement for the usual case: this is what every waiting browser asks. An array, because
+    -- a row of so many columns costs more to describe than to find.
+    select array[
             case when p.payment_id is null then 'no_payment' else 'ok' end,
-            o.order_id::text, o.order_status::text, o.payment_status::text,
-            o.delivery_status::text, o.account_type::text, trim_scale(o.account_size)::text,
-            o.platform_type::text, trim_scale(o.amount)::text, trim_scale(o.final_amount)::text,
-            o.crypto_currency, o.crypto_amount::text, o.crypto_address,
-            backend.iso_utc(o.created_at), backend.iso_utc(o.updated_at),
+            o.order_id, o.order_status, o.payment_status, o.delivery_status, o.account_type,
+            trim_scale(o.account_size)::text, o.platform_type, trim_scale(o.amount)::text,
+            trim_scale(o.final_amount)::text, o.crypto_currency, o.crypto_amount::text,
+            o.crypto_address, backend.iso_utc(o.created_at), backend.iso_utc(o.updated_at),
             p.payment_id, p.status, p.pay_address, p.pay_amount::text,
             case when p.payment_id is not null then coalesce(p.actually_paid, 0)::text end,
             p.pay_currency, backend.iso_utc(p.created_at), backend.iso_utc(p.updated_at),
@@ -262,10 +255,12 @@ begin
             -- A failed or expired payment may still be paid late; after two weeks it is left alone.
             (p.status in ('finished', 'refunded')
              or (p.status in ('failed', 'expired')
-                 and p.created_at < now() - interval '14 days'))::text
-        from public.orders as o
-        left join lateral (
-            select *
+                 and p.created_at < now() - interval '14 days'))::text]
+      into v_fields
+      from public.orders as o
+      left join lateral (
+            select c.payment_id, c.status, c.pay_address, c.pay_amount, c.actually_paid,
+                   c.pay_currency, c.created_at, c.updated_at, c.last_seen_at
             from public.payments as c
             where c.order_id = o.order_id and c.parent_payment_id is null
               -- Unpaid: the one that was shown, or one with money on its way; not one that was
@@ -275,17 +270,17 @@ begin
                    or c.status not in ('waiting', 'expired', 'failed'))
             order by c.counted desc, c.created_at desc
             limit 1) as p on true
-        where o.order_id = payment_status.p_order_id and o.user_id = p_user_id;
-    if found then
-        return;
+     where o.order_id = p_order_id and o.user_id = p_user_id;
+    if v_fields is null then
+        return array[case
+            when exists (select from public.orders as o where o.order_id = p_order_id)
+                then 'unauthorized'
+            else 'order_not_found'
+        end];
     end if;
-    outcome := case
-        when exists (select from public.orders as o where o.order_id = payment_status.p_order_id)
-            then 'unauthorized'
-        else 'order_not_found'
-    end;
-    return next;
+    return v_fields;
 end
 $$;
 comment on function backend.payment_status(uuid, text) is
-    'An order and the payment that paid it (or its newest one) as last known, for its owner.';
+    'An order and the payment that paid it (or its newest one) as last known, for its owner: outcome '
+    '(ok, no_payment, unauthorized, order_not_found; of the last two nothing follows) and the fields.';
