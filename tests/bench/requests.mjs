@@ -80,17 +80,23 @@ const callback = (n, status, price) => JSON.stringify({
   purchase_id: '4409335830', updated_at: 1_795_235_465_000 });
 
 /**
- * W2: the five callbacks of each of `count` payments, one after the other, those of `block` payments side by
- * side; signed as the provider signs (keys in order).
+ * W2: the callbacks of `count` payments, one in five "finished" at any time: beside the first callbacks of a
+ * block of payments come the second ones of the block before, and so on; between two callbacks of one payment
+ * stand `apart` others.  Signed as the provider signs (keys in order).
  */
-export function webhookRequests(path, { secret, first, count, price, block: size = 500 }) {
-  const out = new Out(path);
-  for (let block = first; block < first + count; block += size)
-    for (const status of STATUSES)
-      for (let n = block; n < Math.min(block + size, first + count); n++) {
-        const body = callback(n, status, price(n));
-        out.add(`POST /functions/v1/payment-webhook HTTP/1.1\r\nx-nowpayments-sig: ${
-          createHmac('sha512', secret).update(body).digest('hex')}\r\n`, body);
+export function webhookRequests(path, { secret, first, count, price, apart = 500 }) {
+  const out = new Out(path), size = Math.ceil(apart / STATUSES.length), blocks = Math.ceil(count / size);
+  const add = (n, status) => {
+    const body = callback(n, status, price(n));
+    out.add(`POST /functions/v1/payment-webhook HTTP/1.1\r\nx-nowpayments-sig: ${
+      createHmac('sha512', secret).update(body).digest('hex')}\r\n`, body);
+  };
+  // The first blocks enter where they would stand by then: there is no time with fewer finished.
+  for (let step = Math.min(blocks, STATUSES.length) - 1; step < blocks + STATUSES.length - 1; step++)
+    for (let i = 0; i < size; i++)
+      for (const [k, status] of STATUSES.entries()) {
+        const n = first + (step - k) * size + i;
+        if (step - k >= 0 && n < first + count) add(n, status);
       }
   out.close();
 }

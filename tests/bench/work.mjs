@@ -35,7 +35,7 @@ export async function webhookTurn(seconds, connections) {
     const count = Math.ceil((rate * time * 1.6) / 5 / 500) * 500;
     const first = await freshOrders(count, 'waiting');
     // callbacks of one order must not meet, so more orders than connections stand between them
-    webhookRequests(work(file), { secret: env.NOWPAYMENTS_IPN_SECRET, first, count, block: Math.max(500, 2 * connections),
+    webhookRequests(work(file), { secret: env.NOWPAYMENTS_IPN_SECRET, first, count, apart: Math.max(500, 2 * connections),
       price: (n) => Number(product(n).price) });
   }
   await sql('checkpoint');
