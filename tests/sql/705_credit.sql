@@ -5,10 +5,6 @@ select make_user('ann');
 select make_order('ann', n) from generate_series(1, 40) as n;
 select make_stock(n::text) from generate_series(1, 19) as n;
 
-create function tests.open(p_order text)
-returns text language sql as $$
-    select string_agg(kind, ',' order by kind) from reviews where order_id = p_order and state = 'open'
-$$;
 create function tests.child(
     p_order    text,
     p_payment  text,

@@ -5,11 +5,6 @@ select make_user('ann');
 select make_order('ann', n) from generate_series(1, 30) as n;
 select make_stock(n::text) from generate_series(1, 9) as n;
 
-create function tests.open(p_order text)
-returns text language sql as $$
-    select string_agg(kind, ',' order by kind) from reviews
-    where order_id = p_order and state = 'open'
-$$;
 create function tests.child(
     p_order   text,
     p_payment text,
@@ -28,22 +23,6 @@ returns text language sql as $$
                       || case transaction_type when 'refund' then '-' else '+' end || amount, ' '
                       order by provider_transaction_id, transaction_type)
     from payment_transactions where order_id = p_order and status = 'completed'
-$$;
-create function tests.account(p_order text)
-returns text language sql as $$
-    select account_status from delivered_accounts where order_id = p_order
-$$;
-create function tests.counted(p_order text)
-returns text language sql as $$
-    select string_agg(payment_id, ',') from payments where order_id = p_order and counted
-$$;
-create function tests.resolve(p_order text, p_kind text, p_action text)
-returns text language sql as $$
-    select case when v ->> 'success' = 'true' then 'ok' else 'no: ' || (v ->> 'error') end
-        || coalesce(' ' || (v ->> 'order'), '')
-    from (select public.resolve_review(r.id, p_action, 'seen') as v
-          from reviews as r
-          where r.order_id = p_order and r.kind = p_kind and r.state = 'open') as d
 $$;
 -- In two payments of their own
 create function tests.two(p_order text, p_one text, p_other text, p_paid numeric, p_rest numeric)

@@ -5,23 +5,6 @@ select make_user('ann');
 select make_order('ann', n) from generate_series(1, 30) as n;
 select make_stock(n::text) from generate_series(1, 19) as n;
 
-create function tests.open(p_order text)
-returns text language sql as $$
-    select string_agg(kind, ',' order by kind) from reviews
-    where order_id = p_order and state = 'open'
-$$;
-create function tests.counted(p_order text)
-returns text language sql as $$
-    select string_agg(payment_id, ',') from payments where order_id = p_order and counted
-$$;
-create function tests.resolve(p_order text, p_kind text, p_action text)
-returns text language sql as $$
-    select case when v ->> 'success' = 'true' then 'ok' else 'no: ' || (v ->> 'error') end
-        || coalesce(' ' || (v ->> 'order'), '')
-    from (select public.resolve_review(r.id, p_action, 'seen') as v
-          from reviews as r
-          where r.order_id = p_order and r.kind = p_kind and r.state = 'open') as d
-$$;
 create function tests.books(p_order text)
 returns text language sql as $$
     select string_agg(provider_transaction_id || ' ' || transaction_type || ' ' || status || ' '
@@ -121,10 +104,6 @@ returns void language sql as $$
     select o.user_id, o.order_id, tests.make_stock(p_login), o.account_type, o.account_size,
            o.platform_type, 'Demo', p_login, 'x', 'challenge'
     from orders as o where o.order_id = p_order
-$$;
-create function tests.account(p_order text)
-returns text language sql as $$
-    select account_status from delivered_accounts where order_id = p_order
 $$;
 delete from waiting_deliveries;
 select by_hand('FFX00000001' || n, 'hand-' || n) from generate_series(0, 3) as n;

@@ -11,7 +11,7 @@ create function tests.review(p_order text, p_kind text)
 returns uuid language sql as $$
     select id from reviews where order_id = p_order and kind = p_kind order by state limit 1
 $$;
-create function tests.resolve(p_order text, p_kind text, p_action text, p_note text default 'seen')
+create function tests.decide(p_order text, p_kind text, p_action text, p_note text default 'seen')
 returns text language plpgsql as $$
 declare
     v jsonb := public.resolve_review(tests.review(p_order, p_kind), p_action, p_note);
@@ -54,9 +54,9 @@ select rows_eq(
     $$ values ('boss@example.com', 'processing/pending/pending', 'completed/paid/delivered',
                'known customer', 'underpaid: accept') $$,
     'so does the audit');
-select is(resolve('FFX000000001', 'underpaid', 'accept'), 'ok (already) completed/paid/delivered',
+select is(decide('FFX000000001', 'underpaid', 'accept'), 'ok (already) completed/paid/delivered',
           'again: nothing more');
-select is(resolve('FFX000000001', 'underpaid', 'cancel'),
+select is(decide('FFX000000001', 'underpaid', 'cancel'),
           'no: Review already resolved (already) completed/paid/delivered',
           'another decision comes too late');
 select is((select count(*) from delivered_accounts), 1::bigint, 'one account');
@@ -66,30 +66,30 @@ select is(event('FFX000000001', 'a1', 'refunded', 100), 'applied refunded/refund
           'a later refund goes its way');
 
 select event('FFX000000002', 'b1', 'partially_paid', 100);
-select is(resolve('FFX000000002', 'partially_paid', 'accept'), 'ok completed/paid/delivered',
+select is(decide('FFX000000002', 'partially_paid', 'accept'), 'ok completed/paid/delivered',
           'partially paid, accepted');
 select is(event('FFX000000002', 'b1', 'finished', 349), 'applied completed/paid/delivered',
           'what follows delivers nothing again');
 select event('FFX000000003', 'c1', 'expired', 0);
 select event('FFX000000003', 'c2', 'finished', null);
-select is(resolve('FFX000000003', 'amount_unknown', 'accept'), 'ok completed/paid/delivered',
+select is(decide('FFX000000003', 'amount_unknown', 'accept'), 'ok completed/paid/delivered',
           'a failed order is taken up again');
 select event('FFX000000004', 'd1', 'waiting', 0);
 select event('FFX000000004', 'd2', 'finished', 349, p_parent => 'd1');
-select is(resolve('FFX000000004', 'child_payment', 'accept'), 'ok completed/paid/delivered',
+select is(decide('FFX000000004', 'child_payment', 'accept'), 'ok completed/paid/delivered',
           'a child, accepted');
 select is((select payment_id from payments where order_id = 'FFX000000004' and counted), 'd1',
           'counts as its parent');
 select event('FFX000000005', 'd2', 'finished', 7);
-select is(resolve('FFX000000005', 'payment_of_other_order', 'accept'), 'ok completed/paid/delivered',
+select is(decide('FFX000000005', 'payment_of_other_order', 'accept'), 'ok completed/paid/delivered',
           'money of another order, accepted');
 select is(books('FFX000000005'), 'manual payment completed 349.00', 'is booked by hand');
 update orders set order_status = 'cancelled' where order_id = 'FFX000000006';
 select event('FFX000000006', 'e1', 'finished');
-select is(resolve('FFX000000006', 'order_closed', 'accept'), 'no: Order is cancelled',
+select is(decide('FFX000000006', 'order_closed', 'accept'), 'no: Order is cancelled',
           'a cancelled order does not come back');
 select is((select state from reviews where order_id = 'FFX000000006'), 'open', 'it stays open');
-select is(resolve('FFX000000006', 'order_closed', 'refund_noted'), 'ok refunded/refunded/pending',
+select is(decide('FFX000000006', 'order_closed', 'refund_noted'), 'ok refunded/refunded/pending',
           'paid back');
 select is(books('FFX000000006'), 'nowpayments payment processing 349.00,nowpayments refund processing 349.00',
           'money that was never counted is not counted back');
@@ -97,7 +97,7 @@ select is(books('FFX000000006'), 'nowpayments payment processing 349.00,nowpayme
 -- confirmed, then too little: paid, not delivered
 select event('FFX000000007', 'f1', 'confirmed', null);
 select event('FFX000000007', 'f1', 'finished', 100);
-select is(resolve('FFX000000007', 'underpaid', 'accept'), 'ok completed/paid/delivered',
+select is(decide('FFX000000007', 'underpaid', 'accept'), 'ok completed/paid/delivered',
           'paid and held back: accepted');
 select is(books('FFX000000007'), 'nowpayments payment completed 349.00', 'and booked');
 
@@ -105,22 +105,22 @@ select is(books('FFX000000007'), 'nowpayments payment completed 349.00', 'and bo
 select event('FFX000000008', 'g1', 'finished', 100);
 create temporary table aside as select id from account_container where status = 'available';
 update account_container set status = 'disabled' where status = 'available';
-select is(resolve('FFX000000008', 'underpaid', 'accept'), 'ok processing/paid/pending',
+select is(decide('FFX000000008', 'underpaid', 'accept'), 'ok processing/paid/pending',
           'accepted without stock');
 select is((select count(*) from waiting_deliveries where order_id = 'FFX000000008'), 1::bigint,
           'waits for it');
-select is(resolve('FFX000000008', 'underpaid', 'accept'), 'ok (already) processing/paid/pending',
+select is(decide('FFX000000008', 'underpaid', 'accept'), 'ok (already) processing/paid/pending',
           'once');
 update account_container set status = 'available' where id in (select id from aside);
 select is((select order_id from deliver_next_waiting()), 'FFX000000008', 'and gets it');
 
 -- refund_noted
 select event('FFX000000009', 'h1', 'finished', 100);
-select is(resolve('FFX000000009', 'underpaid', 'refund_noted'), 'ok refunded/refunded/pending',
+select is(decide('FFX000000009', 'underpaid', 'refund_noted'), 'ok refunded/refunded/pending',
           'not delivered: refunded');
 select is(books('FFX000000009'),
           'nowpayments payment processing 349.00,nowpayments refund processing 100.00', 'with what had arrived');
-select is(resolve('FFX000000009', 'underpaid', 'refund_noted'),
+select is(decide('FFX000000009', 'underpaid', 'refund_noted'),
           'ok (already) refunded/refunded/pending', 'once');
 select is(event('FFX000000009', 'h1', 'refunded', 100), 'applied refunded/refunded/pending',
           'the provider says so, too');
@@ -128,23 +128,23 @@ select is((select count(*) from payment_transactions where order_id = 'FFX000000
            and transaction_type = 'refund'), 1::bigint, 'one refund');
 select event('FFX000000010', 'i1', 'expired', 0);
 select event('FFX000000010', 'i1', 'finished');
-select is(resolve('FFX000000010', 'paid_late', 'refund_noted'), 'ok completed/paid/delivered',
+select is(decide('FFX000000010', 'paid_late', 'refund_noted'), 'ok completed/paid/delivered',
           'delivered: completed stays');
 select is((select account_status::text from delivered_accounts where order_id = 'FFX000000010'),
           'suspended', 'the account is suspended');
 select event('FFX000000011', 'j1', 'finished', 700);
-select is(resolve('FFX000000011', 'overpaid', 'refund_noted'), 'ok completed/paid/delivered',
+select is(decide('FFX000000011', 'overpaid', 'refund_noted'), 'ok completed/paid/delivered',
           'what was too much went back');
 select is((select account_status::text from delivered_accounts where order_id = 'FFX000000011'),
           'active', 'which is no reason to suspend');
 update account_container set status = 'disabled' where status = 'available';
 select event('FFX000000012', 'k1', 'finished');
 select event('FFX000000012', 'k2', 'finished');
-select is(resolve('FFX000000012', 'paid_twice', 'refund_noted'), 'ok processing/paid/pending',
+select is(decide('FFX000000012', 'paid_twice', 'refund_noted'), 'ok processing/paid/pending',
           'the second payment went back: the order waits on');
 select event('FFX000000013', 'l1', 'confirmed', null);
 select event('FFX000000013', 'l1', 'finished', 100);
-select is(resolve('FFX000000013', 'underpaid', 'refund_noted'), 'ok refunded/refunded/pending',
+select is(decide('FFX000000013', 'underpaid', 'refund_noted'), 'ok refunded/refunded/pending',
           'paid by its state, but never booked');
 select is(books('FFX000000013'),
           'nowpayments payment processing 349.00,nowpayments refund processing 100.00',
@@ -152,31 +152,31 @@ select is(books('FFX000000013'),
 
 -- cancel
 select event('FFX000000014', 'm1', 'finished', 100);
-select is(resolve('FFX000000014', 'underpaid', 'cancel'), 'ok cancelled/pending/pending', 'cancelled');
-select is(resolve('FFX000000014', 'underpaid', 'cancel'), 'ok (already) cancelled/pending/pending',
+select is(decide('FFX000000014', 'underpaid', 'cancel'), 'ok cancelled/pending/pending', 'cancelled');
+select is(decide('FFX000000014', 'underpaid', 'cancel'), 'ok (already) cancelled/pending/pending',
           'once');
 select is(event('FFX000000014', 'm1', 'finished', 349), 'review cancelled/pending/pending',
           'money that comes then is for a human');
-select is(resolve('FFX000000012', 'paid_twice', 'cancel'),
+select is(decide('FFX000000012', 'paid_twice', 'cancel'),
           'no: Review already resolved (already) processing/paid/pending', 'closed is closed');
 select event('FFX000000012', 'k3', 'finished');
-select is(resolve('FFX000000012', 'paid_twice', 'cancel'), 'ok cancelled/paid/pending',
+select is(decide('FFX000000012', 'paid_twice', 'cancel'), 'ok cancelled/paid/pending',
           'an order that waits for stock can be cancelled');
 select is((select count(*) from waiting_deliveries where order_id = 'FFX000000012'), 0::bigint,
           'and waits no more');
 select event('FFX000000011', 'j2', 'finished');
-select is(resolve('FFX000000011', 'paid_twice', 'cancel'), 'no: Order already delivered',
+select is(decide('FFX000000011', 'paid_twice', 'cancel'), 'no: Order already delivered',
           'a delivered one cannot');
 
 -- The rest
-select is(resolve('FFX000000011', 'paid_twice', 'shred'),
+select is(decide('FFX000000011', 'paid_twice', 'shred'),
           'no: Invalid action. Must be one of: accept, refund_noted, cancel', 'no other action');
 select is(public.resolve_review(gen_random_uuid(), 'accept') ->> 'error', 'Review not found',
           'no such review');
 select event('FFX999999999', 'n1', 'finished');
-select is(resolve('FFX999999999', 'order_not_found', 'accept'), 'no: Order not found',
+select is(decide('FFX999999999', 'order_not_found', 'accept'), 'no: Order not found',
           'nothing to accept without an order');
-select is(resolve('FFX999999999', 'order_not_found', 'refund_noted'), 'ok', 'paid back elsewhere');
+select is(decide('FFX999999999', 'order_not_found', 'refund_noted'), 'ok', 'paid back elsewhere');
 select is(as_service(format('select public.resolve_review(%L, ''accept'', null) ->> ''success''',
           review('FFX000000011', 'paid_twice'))), 'true', 'the service key may');
 select is((select count(*) from delivered_accounts),

@@ -18,14 +18,6 @@ returns text language sql as $$
     from backend.record_payment_event('ipn', '{}', p_payment, p_parent, null, null, p_order,
         p_status, '0xabc', p_coin, p_paid, p_paid, p_paid, 'usd', p_paid, 'usdtbsc', null) as e
 $$;
-create function tests.resolve(p_order text, p_kind text, p_action text)
-returns text language sql as $$
-    select case when v ->> 'success' = 'true' then 'ok' else 'no: ' || (v ->> 'error') end
-        || coalesce(' ' || (v ->> 'order'), '')
-    from (select public.resolve_review(r.id, p_action, 'seen') as v
-          from reviews as r
-          where r.order_id = p_order and r.kind = p_kind and r.state = 'open') as d
-$$;
 -- What the provider answers about a payment: what it told before, with p_more.
 create function tests.theirs(p_payment text, p_more jsonb default '{}')
 returns text language sql as $$

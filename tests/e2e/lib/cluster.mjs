@@ -6,7 +6,7 @@ import { join } from 'node:path';
 
 import pg from 'pg';
 
-import { alive, childrenOf, killNow } from './fire-process.mjs';
+import { alive, childrenOf, killNow, signalTo } from './fire-process.mjs';
 import { clone } from './system.mjs';
 import { until } from './wait.mjs';
 
@@ -132,7 +132,7 @@ export class Cluster {
 
   /** Stop (or, with SIGCONT, wake) every process: a server that hangs. */
   freeze(signal = 'SIGSTOP') {
-    for (const pid of [this.process.pid, ...childrenOf(this.process.pid)]) process.kill(pid, signal);
+    for (const pid of [this.process.pid, ...childrenOf(this.process.pid)]) signalTo(pid, signal);
   }
 
   async stop(signal = 'SIGQUIT') {

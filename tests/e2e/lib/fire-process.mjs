@@ -95,16 +95,19 @@ export function processesOf(name) {
   return { master, workers: master === undefined ? [] : childrenOf(master).filter((pid) => all.includes(pid)), all };
 }
 
-/** Kill -9; false when it was gone already. */
-export function killNow(pid) {
+/** Send a signal; false when the process was gone already. */
+export function signalTo(pid, signal) {
   try {
-    process.kill(pid, 'SIGKILL');
+    process.kill(pid, signal);
     return true;
   } catch (error) {
     if (error.code !== 'ESRCH') throw error;
     return false;
   }
 }
+
+/** Kill -9; false when it was gone already. */
+export const killNow = (pid) => signalTo(pid, 'SIGKILL');
 
 /** The settings a function of this system runs with. */
 export const settingsOf = (name) =>
