@@ -31,12 +31,12 @@ const webhookRates = new Map(); // by number of connections
 
 export async function webhookTurn(seconds, connections) {
   const rate = webhookRates.get(connections) ?? Math.min(GUESS, connections * 1_000);
+  const apart = Math.max(500, 2 * connections); // callbacks of one order must not meet
   for (const [file, time] of [['webhook-warm.req', WARM_SECONDS], ['webhook.req', seconds]]) {
-    const count = Math.ceil((rate * time * 1.6) / 5 / 500) * 500;
+    // the first orders enter half-way and have fewer to send
+    const count = Math.ceil((rate * time * 1.6 + 2 * apart) / 5 / 500) * 500;
     const first = await freshOrders(count, 'waiting');
-    // callbacks of one order must not meet, so more orders than connections stand between them
-    webhookRequests(work(file), { secret: env.NOWPAYMENTS_IPN_SECRET, first, count, apart: Math.max(500, 2 * connections),
-      price: (n) => Number(product(n).price) });
+    webhookRequests(work(file), { secret: env.NOWPAYMENTS_IPN_SECRET, first, count, apart, price: (n) => Number(product(n).price) });
   }
   await sql('checkpoint');
   const result = await metered((meter) =>
