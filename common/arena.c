@@ -254,6 +254,18 @@ arena_copy(struct arena *a, struct str text)
 }
 
 char *
+arena_join(struct arena *a, const char *first, const char *second)
+{
+    const size_t len = strlen(first);
+    const size_t size = strlen(second) + 1;
+    char *text = arena_alloc(a, len + size);
+
+    memcpy(text, first, len);
+    memcpy(text + len, second, size);
+    return text;
+}
+
+char *
 arena_printf(struct arena *a, const char *fmt, ...)
 {
     va_list va;

@@ -46,6 +46,9 @@ NODISCARD bool arena_extend(struct arena *a, void *ptr, size_t size, size_t want
 
 /* A NUL-terminated copy. */
 char *arena_copy(struct arena *a, struct str text);
+/* Both texts, one behind the other; for those who wait: arena_printf takes nearly
+ * two kilobytes of their stack. */
+char *arena_join(struct arena *a, const char *first, const char *second);
 char *arena_printf(struct arena *a, const char *fmt, ...) PRINTF(2, 3);
 
 /* Call fn(ptr) when the arena is reset or freed. */

@@ -60,7 +60,6 @@ static bool
 read_object(struct arena *a, struct str part, struct str *ret_bytes, const struct json **ret)
 {
     uint8_t *bytes = arena_alloc(a, part.len + 1);
-    struct fail ignored = {0};
     const struct json *doc;
     size_t len;
 
@@ -68,7 +67,7 @@ read_object(struct arena *a, struct str part, struct str *ret_bytes, const struc
         return false;
     bytes[len] = '\0';
     const struct str text = {(const char *)bytes, len};
-    if (json_parse(a, &ignored, text, &doc) != ERR_OK || json_type(doc) != JSON_OBJECT)
+    if (json_parse(a, NULL, text, &doc) != ERR_OK || json_type(doc) != JSON_OBJECT)
         return false;
     *ret_bytes = text;
     *ret = doc;

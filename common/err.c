@@ -59,6 +59,8 @@ fail_set(struct fail *f, enum err e, const char *fmt, ...)
 {
     va_list va;
 
+    if (f == NULL)
+        return e;
     become(f, e);
     va_start(va, fmt);
     put(f->text, sizeof(f->text), 0, fmt, va);
@@ -69,9 +71,12 @@ fail_set(struct fail *f, enum err e, const char *fmt, ...)
 enum err
 fail_detail(struct fail *f, enum err e, const char *fmt, ...)
 {
-    size_t at = strlen(f->detail);
+    size_t at;
     va_list va;
 
+    if (f == NULL)
+        return e;
+    at = strlen(f->detail);
     become(f, e);
     if (at > 0 && at < sizeof(f->detail) - 2) {
         memcpy(f->detail + at, "; ", 3);

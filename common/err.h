@@ -69,7 +69,8 @@ struct fail {
 };
 
 /* Describe the failure for the client and return `e`, so that `return fail_set(…)` reads well.
- * Texts longer than the buffers are cut. */
+ * Texts longer than the buffers are cut.  `f` is NULL when nobody wants to know why: a kilobyte
+ * on the stack of everybody who waits would be more than half a page. */
 enum err fail_set(struct fail *f, enum err e, const char *fmt, ...) PRINTF(3, 4);
 
 /* Add what only the log may see (SQLSTATE, provider body, field path) and return `e`. */

@@ -163,16 +163,16 @@ send_call(struct fn_req *req, const struct np_call *call, struct http_answer *re
     const char *base =
         config_text(config_bool(CFG_NOWPAYMENTS_SANDBOX_MODE) ? CFG_NOWPAYMENTS_SANDBOX_API_URL
                                                               : CFG_NOWPAYMENTS_API_URL);
-    const char *headers[5] = {arena_printf(req->arena, "x-api-key: %s", api_key()),
+    const char *headers[5] = {arena_join(req->arena, "x-api-key: ", api_key()),
                               "Accept: application/json"};
     size_t count = 2;
     if (call->body.len > 0)
         headers[count++] = "Content-Type: application/json";
     if (call->token != NULL)
-        headers[count++] = arena_printf(req->arena, "Authorization: Bearer %s", call->token);
+        headers[count++] = arena_join(req->arena, "Authorization: Bearer ", call->token);
     const struct http_request request = {
         .method = call->method,
-        .url = arena_printf(req->arena, "%s%s", base, call->path),
+        .url = arena_join(req->arena, base, call->path),
         .headers = headers,
         .body = call->body,
         .timeout_ms = (int)config_int(CFG_NOWPAYMENTS_TIMEOUT_MS),
@@ -187,20 +187,34 @@ send_call(struct fn_req *req, const struct np_call *call, struct http_answer *re
     return e == ERR_UNKNOWN_OUTCOME && call->read_only ? ERR_UPSTREAM : e;
 }
 
+/* The text of a failure is about their body, not about our client's: it becomes *ret_why. */
+static bool
+parse_body(struct fn_req *req, struct str text, const struct json **ret, const char **ret_why)
+{
+    const struct fail *f = &req->fail;
+    const enum err e = json_parse(req->arena, &req->fail, text, ret);
+
+    if (e == ERR_OK)
+        return true;
+    *ret_why = arena_copy(req->arena, str_of(fail_text(f, e)));
+    req->fail = (struct fail){0};
+    return false;
+}
+
 enum err
 np_do_call(struct fn_req *req, const struct np_call *call, struct str *ret_raw,
            const struct json **ret)
 {
     struct http_answer answer = {0};
-    struct fail parse = {0}; /* its text is about their body, not about our client's */
     const struct json *body = NULL;
+    const char *why = NULL;
 
     TRY(send_call(req, call, &answer));
-    const bool parsed = json_parse(req->arena, &parse, answer.body, &body) == ERR_OK;
+    const bool parsed = parse_body(req, answer.body, &body, &why);
     if (answer.status < 200 || answer.status > 299)
         return refused(req, call, &answer, parsed ? body : NULL);
     if (!parsed)
-        return np_unreadable(req, call, fail_text(&parse, ERR_INVALID));
+        return np_unreadable(req, call, why);
     if (json_type(body) != JSON_OBJECT)
         return np_unreadable(req, call, "not an object");
     *ret_raw = answer.body;

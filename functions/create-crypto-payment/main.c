@@ -178,8 +178,8 @@ make_invoice(struct fn_req *req, const struct input *in, const struct db_row *cl
         .price_amount = db_text(claimed, COL_PRICE_AMOUNT),
         .order_id = in->order_id,
         .order_description = db_text(claimed, COL_DESCRIPTION),
-        .ipn_callback_url = arena_printf(req->arena, "%s/functions/v1/payment-webhook",
-                                         config_text(CFG_SUPABASE_URL)),
+        .ipn_callback_url =
+            arena_join(req->arena, config_text(CFG_SUPABASE_URL), "/functions/v1/payment-webhook"),
         .success_url = return_url(req, CFG_PAYMENT_SUCCESS_URL, "success", in->order_id),
         .cancel_url = return_url(req, CFG_PAYMENT_CANCEL_URL, "cancelled", in->order_id),
     };

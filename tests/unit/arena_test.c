@@ -400,6 +400,14 @@ copy_of_nothing_is_empty(void **state)
 }
 
 static void
+join_puts_one_text_behind_the_other(void **state)
+{
+    (void)state;
+    assert_string_equal(arena_join(a, "x-api-key: ", "key"), "x-api-key: key");
+    assert_string_equal(arena_join(a, "", ""), "");
+}
+
+static void
 printf_formats(void **state)
 {
     (void)state;
@@ -485,6 +493,7 @@ main(void)
         TEST(defer_without_room_releases_at_once),
         TEST(copy_ends_in_nul),
         TEST(copy_of_nothing_is_empty),
+        TEST(join_puts_one_text_behind_the_other),
         TEST(printf_formats),
         TEST(printf_takes_long_texts),
 #ifdef __SANITIZE_ADDRESS__

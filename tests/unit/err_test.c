@@ -191,6 +191,14 @@ try_goes_on_after_success(void **state)
     assert_true(went_on);
 }
 
+static void
+nobody_may_want_to_know_why(void **state)
+{
+    (void)state;
+    assert_int_equal(fail_set(NULL, ERR_INVALID, "%d", 1), ERR_INVALID);
+    assert_int_equal(fail_detail(NULL, ERR_INTERNAL, "%d", 1), ERR_INTERNAL);
+}
+
 int
 main(void)
 {
@@ -210,6 +218,7 @@ main(void)
         cmocka_unit_test(details_are_joined),
         cmocka_unit_test(details_never_overflow),
         cmocka_unit_test(long_texts_are_cut_between_characters),
+        cmocka_unit_test(nobody_may_want_to_know_why),
         cmocka_unit_test(try_returns_early),
         cmocka_unit_test(try_goes_on_after_success),
     };
