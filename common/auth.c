@@ -1,6 +1,7 @@
 #include "auth.h"
 #include "crypto.h"
 #include "json.h"
+#include "loop.h"
 #include "num.h"
 
 #define TOKEN_MAX ((size_t)8 * 1024)
@@ -235,18 +236,25 @@ find_kept(struct str secret, struct str token)
 }
 
 static void
+forget(void)
+{
+    for (size_t i = 0; i < PLACES; i++) {
+        free(places[i]);
+        places[i] = NULL;
+    }
+}
+
+static void
 keep(struct str secret, struct str token, const struct times *times, const struct caller *caller)
 {
+    static struct loop_hook rest = {.fn = forget};
     const struct str claims = caller->claims_json;
     const size_t email_len = caller->email == NULL ? 0 : strlen(caller->email);
 
     if (token.len > KEPT_TOKEN || secret.len > SECRET_MAX)
         return;
     if (!crypto_equal(places_secret.text, places_secret.len, secret.ptr, secret.len)) {
-        for (size_t i = 0; i < PLACES; i++) {
-            free(places[i]);
-            places[i] = NULL;
-        }
+        forget();
         memcpy(places_secret.text, secret.ptr, secret.len);
         places_secret.len = secret.len;
     }
@@ -262,6 +270,7 @@ keep(struct str secret, struct str token, const struct times *times, const struc
             memcpy(k->text + token.len + claims.len + 1, caller->email, email_len + 1);
     free(*place);
     *place = k;
+    loop_at_rest(&rest);
 }
 
 /* A copy in the arena: the place may get another token while the request waits. */

@@ -122,6 +122,13 @@ arena_give(struct arena *a)
     }
 }
 
+static void
+forget_arenas(void)
+{
+    while (free_arena_count > 0)
+        arena_free(free_arenas[--free_arena_count]);
+}
+
 /* ---- one request in ---- */
 
 /* "HTTP_X_REQUEST_ID" -> "x-request-id" */
@@ -489,11 +496,14 @@ accept_resume(struct loop_timer *t UNUSED)
 void
 fcgi_server_start(const struct fcgi_server *config)
 {
+    static struct loop_hook rest = {.fn = forget_arenas};
+
     server = *config;
     MUST(FCGX_Init() == 0);
     listener.fd = server.listen_fd;
     listener.ready = listener_ready;
     accept_again.fire = accept_resume;
+    loop_at_rest(&rest);
     loop_watch(&listener, EPOLLIN | EPOLLEXCLUSIVE);
 }
 

@@ -372,6 +372,7 @@ serve(struct fn_req *req, bool too_large)
     }
     arena_on_overflow(req->arena, NULL, NULL);
     in_flight--;
+    fn_rest_later(spec);
     return block;
 }
 

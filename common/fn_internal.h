@@ -36,4 +36,7 @@ int fn_master(const struct fn_spec *spec, const char *program);
 /* Serve on `listen_fd` until SIGTERM; tells the master through `ready_fd` when it can. */
 int fn_worker(const struct fn_spec *spec, int listen_fd, int ready_fd);
 
+/* Call it when a request has been answered: the worker rests when none has come for a while. */
+void fn_rest_later(const struct fn_spec *spec);
+
 #endif

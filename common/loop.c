@@ -1,6 +1,7 @@
 #include "loop.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -37,6 +38,7 @@ static struct {
     size_t timer_room;
 
     struct loop_hook *hooks, **hooks_tail;
+    struct loop_hook *at_rest;
     struct co *ready, **ready_tail;
     struct co *current;
     struct co *free_list;
@@ -278,6 +280,19 @@ co_sleep_ms(int64_t ms)
     co_wait();
 }
 
+static void
+release_stacks(void)
+{
+    while (loop.free_list != NULL) {
+        struct co *c = loop.free_list;
+
+        loop.free_list = c->next;
+        co_stack_release(&c->stack);
+        free(c);
+    }
+    loop.free_count = 0;
+}
+
 size_t
 co_count(void)
 {
@@ -326,6 +341,25 @@ loop_at_end_of_turn(struct loop_hook *h)
     h->next = NULL;
     *loop.hooks_tail = h;
     loop.hooks_tail = &h->next;
+}
+
+void
+loop_at_rest(struct loop_hook *h)
+{
+    if (h->queued)
+        return;
+    h->queued = true;
+    h->next = loop.at_rest;
+    loop.at_rest = h;
+}
+
+void
+loop_rest(void)
+{
+    for (struct loop_hook *h = loop.at_rest; h != NULL; h = h->next)
+        h->fn();
+    release_stacks();
+    (void)malloc_trim(0);
 }
 
 /* Coroutines first, hooks when none is left: so that what the coroutines of one turn queued is

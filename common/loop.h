@@ -54,6 +54,13 @@ struct loop_hook {
 /* Run fn once at the end of this turn. */
 void loop_at_end_of_turn(struct loop_hook *h);
 
+/* ---- rest ---- */
+/* Whoever keeps memory for the next time has `h` called by each loop_rest; never taken back. */
+void loop_at_rest(struct loop_hook *h);
+/* Nothing is going on and nothing will for a while: memory that is kept for the next time goes back
+ * to the system. */
+void loop_rest(void);
+
 /* ---- coroutines ---- */
 struct co;
 

@@ -1,20 +1,22 @@
 // Something runs out, hangs or goes away: the answer is 503 with Retry-After or late, never wrong,
 // and when it is back everything goes on without a restart.
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { test } from 'node:test';
 
 import pg from 'pg';
 
 import { rows, value } from './lib/db.mjs';
-import { KEEP } from './lib/fire-fcgi.mjs';
+import { KEEP, requestBytes } from './lib/fire-fcgi.mjs';
 import { Private, alive, descriptors, firstFreeDescriptor, limitDescriptors, processesOf, settingsOf } from './lib/fire-process.mjs';
 import { assertBooks, books, callbacksOf, makeSales, post } from './lib/fire-sales.mjs';
 import { Caller, Tally, chance, crowd, long, persist } from './lib/fire.mjs';
 import { fault, mark, calls } from './lib/sandbox.mjs';
 import { addStock, checkout, checkoutBody, makeOrder, makeProduct, makeSale, makeUser, orderState, untilState } from './lib/shop.mjs';
 import { env, url } from './lib/system.mjs';
+import { userToken } from './lib/tokens.mjs';
 import { until } from './lib/wait.mjs';
 
 const timed = async (work) => {
@@ -417,4 +419,38 @@ test('a request that needs too much memory gets an answer, and the next one is s
       assert.ok([400, 401, 500].includes(answer.status), `${answer.status} ${answer.text}`);
     }
     assert.equal((await fn.ask('POST', { body: '{}' })).status, before.status);
+  }));
+
+/**
+ * What a process has of its own in memory, in KiB, and how many mappings of the size of a coroutine's
+ * stack: other things may have it too.
+ */
+function memoryOf(pid) {
+  const maps = readFileSync(`/proc/${pid}/smaps`, 'utf8');
+  const dirty = [...maps.matchAll(/^Private_Dirty: +(\d+) kB$/gm)].reduce((sum, [, kib]) => sum + Number(kib), 0);
+  const stacks = [...maps.matchAll(/^([0-9a-f]+)-([0-9a-f]+) rw-p .* 0 +$/gm)]
+    .filter(([, from, to]) => parseInt(to, 16) - parseInt(from, 16) === 128 * 1024).length;
+  return { dirty, stacks };
+}
+
+test('a worker at rest has given back what a burst made it take', () =>
+  withPrivate('create-crypto-payment', { DB_IDLE_S: '1' }, async (fn, worker) => {
+    const ask = (i) => fn.ask('POST', { body: JSON.stringify({ filler: String(i).padEnd(8_000, 'x') }),
+      params: { HTTP_AUTHORIZATION: `Bearer ${userToken({ id: randomUUID() })}`, CONTENT_TYPE: 'application/json' } });
+    assert.equal((await ask(0)).status, 400);
+    const first = memoryOf(worker);
+    const holding = await Promise.all(Array.from({ length: 200 }, async () => {
+      const connection = await fn.open(); // half a request keeps its coroutine
+      await connection.write(requestBytes('POST', { body: 'x' }).subarray(0, 40));
+      return connection;
+    }));
+    await until(() => memoryOf(worker).stacks >= first.stacks + 190, '200 coroutines');
+    for (let i = 0; i < 1000; i += 50) await Promise.all(Array.from({ length: 50 }, (_, k) => ask(i + k)));
+    const { dirty } = memoryOf(worker);
+    assert.ok(dirty > first.dirty + 1024, `${first.dirty} KiB became ${dirty}`);
+    for (const connection of holding) connection.close();
+    await until(() => memoryOf(worker).stacks < first.stacks + 20, 'stacks are not kept');
+    if (process.env.FFX_PRESET !== 'asan') // AddressSanitizer keeps what was freed
+      await until(() => memoryOf(worker).dirty < first.dirty + 512, `${first.dirty} KiB, which became ${dirty}, again`);
+    assert.equal((await ask(1)).status, 400, 'and goes on');
   }));

@@ -305,6 +305,57 @@ a_removed_descriptor_is_silent_in_the_same_turn(void **state UNUSED)
     (void)close(a[0]), (void)close(a[1]), (void)close(b[0]), (void)close(b[1]);
 }
 
+/* ---- rest ---- */
+
+static void
+note_rest(void)
+{
+    note("rest");
+}
+
+static size_t
+stacks_mapped(void)
+{
+    FILE *maps = fopen("/proc/self/maps", "re");
+    size_t from, to, count = 0;
+    char line[512];
+
+    assert_non_null(maps);
+    while (fgets(line, sizeof line, maps) != NULL)
+        count += sscanf(line, "%zx-%zx rw", &from, &to) == 2 && to - from == CO_STACK_BYTES;
+    (void)fclose(maps);
+    return count;
+}
+
+static void
+rest_asks_everybody_who_keeps_memory_each_time(void **state UNUSED)
+{
+    static struct loop_hook keeper = {.fn = note_rest};
+
+    loop_at_rest(&keeper);
+    loop_at_rest(&keeper);
+    loop_rest();
+    loop_rest();
+    assert_string_equal(trace, "rest rest");
+}
+
+static void
+rest_gives_the_stacks_of_ended_coroutines_back(void **state UNUSED)
+{
+    loop_rest();
+    const size_t others = stacks_mapped(); /* of the same size */
+    for (int i = 0; i < 20; i++)
+        co_start(sleep_a_little, NULL);
+    run_for(20);
+    assert_true(stacks_mapped() >= others + 20);
+    loop_rest();
+    assert_int_equal(stacks_mapped(), others);
+    ended = 0;
+    co_start(sleep_a_little, NULL);
+    run_for(20);
+    assert_int_equal(ended, 1);
+}
+
 /* ---- offload ---- */
 
 static void
@@ -348,6 +399,8 @@ main(void)
         cmocka_unit_test_setup(a_thousand_coroutines_wait_at_once, clear_trace),
         cmocka_unit_test_setup(a_hook_runs_once_after_all_coroutines_of_a_turn, clear_trace),
         cmocka_unit_test_setup(a_removed_descriptor_is_silent_in_the_same_turn, clear_trace),
+        cmocka_unit_test_setup(rest_asks_everybody_who_keeps_memory_each_time, clear_trace),
+        cmocka_unit_test_setup(rest_gives_the_stacks_of_ended_coroutines_back, clear_trace),
         cmocka_unit_test_setup(offloaded_work_comes_back_to_its_coroutine, clear_trace),
     };
 
