@@ -17,7 +17,7 @@
 #define IDLE_HANDLES_MAX   64
 #define IDLE_CONNECTIONS   16L
 #define HEADERS_MAX        16
-#define READ_BYTES         4096L /* at a time; four times as much is libcurl's own measure */
+#define READ_BYTES         1024L /* at a time; everyone who waits for an answer has a buffer */
 
 /* One transfer; lives on the caller's coroutine stack. */
 struct transfer {
@@ -31,8 +31,10 @@ struct transfer {
 
 static CURLM *multi;
 static struct loop_timer multi_timer;
+static struct loop_hook multi_soon;
 static CURL *idle_handles[IDLE_HANDLES_MAX];
 static size_t idle_handle_count;
+static size_t calls; /* under way */
 
 /* ---- libcurl on our loop ---- */
 
@@ -95,33 +97,62 @@ watch_socket(CURL *easy UNUSED, curl_socket_t fd, int what, void *unused UNUSED,
 }
 
 static void
-multi_timed_out(struct loop_timer *t UNUSED)
+multi_due(void)
 {
     int running;
 
+    if (multi == NULL)
+        return;
     (void)curl_multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0, &running);
     collect_finished();
+}
+
+static void
+multi_timed_out(struct loop_timer *t UNUSED)
+{
+    multi_due();
 }
 
 static int
 set_timer(CURLM *m UNUSED, long timeout_ms, void *unused UNUSED)
 {
-    if (timeout_ms < 0)
-        loop_timer_clear(&multi_timer);
-    else
+    loop_timer_clear(&multi_timer);
+    if (timeout_ms > 0)
         loop_timer_set(&multi_timer, clock_ms() + timeout_ms);
+    else if (timeout_ms == 0)
+        loop_at_end_of_turn(&multi_soon);
     return 0;
+}
+
+/* Nothing is kept for the next call, no connection either. */
+static void
+forget(void)
+{
+    if (multi == NULL || calls > 0)
+        return;
+    while (idle_handle_count > 0)
+        curl_easy_cleanup(idle_handles[--idle_handle_count]);
+    (void)curl_multi_cleanup(multi); /* watch_socket hears of each connection */
+    loop_timer_clear(&multi_timer);
+    multi = NULL;
 }
 
 void
 httpc_start(void)
 {
+    static struct loop_hook rest = {.fn = forget};
+    static bool initialized;
+
     if (multi != NULL)
         return;
-    MUST(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
+    if (!initialized)
+        MUST(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
+    initialized = true;
     multi = curl_multi_init();
     MUST(multi != NULL);
     multi_timer.fire = multi_timed_out;
+    multi_soon.fn = multi_due;
+    loop_at_rest(&rest);
     (void)curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
     (void)curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, set_timer);
     (void)curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, IDLE_CONNECTIONS);
@@ -197,8 +228,10 @@ set_options(struct transfer *t, const struct http_request *call, long timeout_ms
         (void)curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.len);
         (void)curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, call->method);
     }
-    if (!call->idempotent)
+    if (!call->idempotent) {
         (void)curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, 1L);
+        (void)curl_easy_setopt(e, CURLOPT_FORBID_REUSE, 1L); /* or it drives a kept one out */
+    }
     (void)curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
     (void)curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, MIN((long)CONNECT_TIMEOUT_MS, timeout_ms));
     (void)curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, timeout_ms);
@@ -261,6 +294,8 @@ try_once(struct fn_req *req, const struct http_request *call, int64_t budget_end
     if (left_ms <= 0)
         return fail_detail(&req->fail, ERR_UPSTREAM, "no time left for %s", call->url);
 
+    httpc_start();
+    calls++;
     struct transfer t = {.co = co_self(), .easy = handle_take()};
     buf_init_heap(&t.body, call->answer_max);
     struct curl_slist *headers = set_options(&t, call, (long)left_ms);
@@ -280,6 +315,7 @@ try_once(struct fn_req *req, const struct http_request *call, int64_t budget_end
     (void)curl_easy_getinfo(t.easy, CURLINFO_REQUEST_SIZE, &sent);
     curl_slist_free_all(headers);
     handle_give(t.easy);
+    calls--;
 
     enum err e = ERR_OK;
     if (t.result == CURLE_OK) {
@@ -319,7 +355,6 @@ http_call(struct fn_req *req, const struct http_request *call, struct http_answe
 {
     const int64_t budget_end_ms = MIN(clock_ms() + call->timeout_ms, req->deadline_ms);
 
-    httpc_start();
     if (!url_allowed(call->url))
         return fail_detail(&req->fail, ERR_INTERNAL, "refused URL %s", call->url);
     for (int attempt = 0;; attempt++) {
