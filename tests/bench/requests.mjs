@@ -55,7 +55,7 @@ export function plainRequests(path, address, count = 1000) {
 const any = (count) => Math.floor(Math.random() * count);
 
 /** W1: customers ask for any of `count` orders from `first` on, `step` apart. */
-export function statusRequests(path, { secret, first, count, step = 1, users, requests = 20_000, pick = any }) {
+export function statusRequests(path, { secret, first, count, step = 1, users, requests = 80_000, pick = any }) {
   const out = new Out(path);
   const tokens = new Map();
   for (let i = 0; i < requests; i++) {
