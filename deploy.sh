@@ -28,6 +28,7 @@ source "$clone/.deploy/selftest.sh"
 # Set in the environment of a caller, these would reach into a system that is not theirs to steer.
 unset "${!PG@}" CDPATH
 
+export APP=${APP:-flashfundx} # the application that the system runs beside the platform
 FFX_HOME=$(realpath -m "${FFX_HOME:-$clone/.local}")
 preset=${FFX_PRESET:-release}
 build_dir=$clone/build/$preset
@@ -205,20 +206,22 @@ lock_system() {
 build() { # FUNCTION…
     (($#)) || die "there is no function to build in $clone/functions"
     mkdir -p "$clone/build"
+    local name targets=()
+    for name in "$@"; do targets+=("$(function_app "$name").$name"); done
     # shellcheck disable=SC2016 # expanded by the inner shell, which holds the lock
     quietly "the build" "$FFX_HOME/log/build.log" flock "$clone/build/.$preset.lock" bash -euc '
         cd "$1"; preset=$2; shift 2
         cmake --preset "$preset" -Wno-dev
-        cmake --build --preset "$preset" --target "$@"' bash "$clone" "$preset" "$@"
+        cmake --build --preset "$preset" --target "$@"' bash "$clone" "$preset" "${targets[@]}"
 }
 
 # Ask every binary what it is and write its settings file.
 specs_read() { # FUNCTION…
     local name spec
     for name in "$@"; do
-        spec=$("$build_dir/bin/$name" --spec) || die "$name --spec failed"
-        jq -e --arg name "$name" '.name == $name' <<<"$spec" >/dev/null ||
-            die "functions/$name calls itself by another name in its spec"
+        spec=$("$(function_built "$name")" --spec) || die "$name --spec failed"
+        jq -e --arg folder "$(function_folder "$name")" '"functions/\(.app)/\(.name)" == $folder' <<<"$spec" >/dev/null ||
+            die "$(function_folder "$name") calls itself by another application or name in its spec"
         printf '%s\n' "$spec" >"$FFX_HOME/functions/$name.json"
         function_env_make "$name" "$spec"
     done
@@ -279,7 +282,7 @@ functions_start() { # FUNCTION…
             function_stage "$name"
             function_install "$name"
         elif service_outdated "$name" "$(function_env "$name")" ||
-            ! cmp -s "$build_dir/bin/$name" "$FFX_HOME/bin/$name"; then
+            ! cmp -s "$(function_built "$name")" "$FFX_HOME/bin/$name"; then
             function_update "$name"
         fi
     done
@@ -508,7 +511,7 @@ cmd_deploy() {
     functions=("$@")
     (($#)) || functions=("${all[@]}")
     for name in "${functions[@]}"; do
-        [[ -f $clone/functions/$name/main.c ]] ||
+        function_folder "$name" >/dev/null ||
             die "there is no function '$name'" "There are: ${all[*]}"
         [[ $(service_pid "$name") ]] || die "$name does not run" "Start everything: ./deploy.sh up"
     done

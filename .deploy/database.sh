@@ -98,7 +98,7 @@ database_make() {
 
 database_migrate() {
     local arguments=("${settings[DATABASE_URL]}")
-    [[ ! -d $clone/functions/sandbox ]] || arguments+=(--with-sandbox)
+    [[ ! -d $clone/functions/$APP/sandbox ]] || arguments+=(--with-sandbox)
     with_credential_keys "$clone/migrations/migrate" "${arguments[@]}"
 }
 

@@ -7,15 +7,32 @@ log_limit=50000000 # bytes; a longer log is put aside when its service starts
 service_dir() { printf '%s' "$FFX_HOME/services/$1"; }
 service_log() { printf '%s' "$FFX_HOME/log/$1.log"; }
 
-# Names of the functions: every folder with a main.c.
-function_names() {
+# What a system consists of, in one place: the platform's functions and those of one application,
+# whose function of a name takes the place of the platform's.
+function_folder() { # NAME: functions/APP/NAME; false when there is none
+    local app
+    for app in "$APP" platform; do
+        [[ ! -f $clone/functions/$app/$1/main.c ]] || { printf '%s' "functions/$app/$1" && return; }
+    done
+    return 1
+}
+
+function_names() { # every folder of them with a main.c
     local main
-    for main in "$clone"/functions/*/main.c; do
+    for main in "$clone"/functions/{platform,"$APP"}/*/main.c; do
         [[ -e $main ]] || continue
         main=${main%/main.c}
         printf '%s\n' "${main##*/}"
-    done
+    done | sort -u
 }
+
+function_app() { # NAME
+    local folder
+    folder=$(function_folder "$1")
+    basename "$(dirname "$folder")"
+}
+
+function_built() { printf '%s' "$build_dir/bin/$(function_app "$1")/$1"; } # NAME: where the build puts it
 
 # ---- run scripts ----
 
@@ -197,7 +214,7 @@ not_alive() { ! alive "$1"; }
 function_stage() { # NAME
     local answer new=$FFX_HOME/bin/.$1.new
     become www-data "$FFX_HOME"
-    cp "$build_dir/bin/$1" "$new"
+    cp "$(function_built "$1")" "$new"
     chmod 755 "$new"
     if ! answer=$(
         env_apply "$(function_env "$1")"

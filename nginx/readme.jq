@@ -6,7 +6,7 @@ def auth: {none: "none", signature: "IPN signature", user: "user token", service
 def rate: if .rate then "\(.rate.calls) in \(.rate.window_s) s" else "none" end;
 "| function | route | method | auth | rate limit | body | time | what it does |",
 "|---|---|---|---|---|---|---|---|",
-(sort_by(.dev_only, .name)[] | "| [\(.name)](functions/\(.name)/main.c) | "
+(sort_by(.dev_only, .name)[] | "| [\(.name)](functions/\(.app)/\(.name)/main.c) | "
     + (if .route then "`\(.route)\(if .subpaths then "[/…]" else "" end)` | \(methods) | \(auth) | \(rate) | \(.body_max | kilo)"
        else "every \(.every_ms) ms | | | |" end)
     + " | \(.timeout_ms / 1000) s | \(.summary)\(if .dev_only then " (development only)" else "" end) |")

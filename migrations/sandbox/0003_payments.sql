@@ -3,7 +3,7 @@
 -- Functions answer (outcome, detail, …): outcome is 'ok' or the name of an error the API turns
 -- into its envelope (invalid, minimal, estimate, not_found, conflict), detail is the message.
 
--- C reads these two by position: functions/sandbox/sandbox.h.
+-- C reads these two by position: functions/flashfundx/sandbox/sandbox.h.
 create view sandbox.invoice_row as
 select
     i.id::text                          as id,

@@ -2,9 +2,9 @@
  * JSON text stays JSON text, whatever in it looks like a sealed password, and text without one
  * stays what it is.
  */
-#include "config.h"
-#include "credentials.h"
-#include "json.h"
+#include "base/setting.h"
+#include "crypto/sealed.h"
+#include "json/json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,7 +1,7 @@
 /*
  * A text[] that can be read is the same after it was written and read again.
  */
-#include "db_array.h"
+#include "db/array.h"
 
 #include <stdlib.h>
 #include <string.h>

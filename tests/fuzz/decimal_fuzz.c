@@ -2,7 +2,7 @@
  * A decimal that was read is canonical, reads as itself, and is as large as the C library says;
  * every integer num_i64 reads is the decimal of the same digits.
  */
-#include "num.h"
+#include "base/number.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

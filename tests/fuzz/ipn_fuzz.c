@@ -2,9 +2,9 @@
  * Callbacks: each canonical text is JSON and canonical again, a signature of the body or of the
  * sender's text is accepted with either secret, and every other signature is refused.
  */
-#include "crypto.h"
-#include "json.h"
-#include "nowpayments.h"
+#include "crypto/digest.h"
+#include "json/json.h"
+#include "nowpayments/nowpayments.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

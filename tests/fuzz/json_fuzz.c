@@ -1,8 +1,8 @@
 /*
  * What json_parse accepts is valid UTF-8, prints, and reads back as the same text.
  */
-#include "http.h"
-#include "json.h"
+#include "net/http.h"
+#include "json/json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -2,8 +2,8 @@
  * The first byte chooses: the rest is a token as it comes from outside, which must never be
  * accepted; or it is a payload, which gets a right signature, so that the claims are reached.
  */
-#include "auth.h"
-#include "num.h"
+#include "crypto/jws.h"
+#include "base/number.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

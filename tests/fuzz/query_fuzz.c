@@ -1,7 +1,7 @@
 /*
  * What query_get gives is text without NUL, and comes back after url_encode.
  */
-#include "http.h"
+#include "net/http.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -4,7 +4,7 @@
 #ifndef FFX_CHECK_H
 #define FFX_CHECK_H
 
-#include "base.h"
+#include "base/prelude.h"
 
 #include <dirent.h>
 #include <setjmp.h>

@@ -1,5 +1,5 @@
 // Processes that die at a named point, and database sessions that end at a write (see
-// common/killpoint.h; the system's build must be `killpoints`).
+// common/base/killpoint.h; the system's build must be `killpoints`).
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { appendFileSync, chmodSync, closeSync, existsSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';

@@ -1,0 +1,229 @@
+#include "base/metric.h"
+#include "base/shared.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#define SUFFIX       ".metrics"
+#define NAME_MAX_LEN 64 /* of a service */
+#define FILES_MAX    64 /* rendered at once */
+#define PATH_SIZE    512
+
+/* Bounds of the duration histogram; le is the bound's text in seconds. */
+static const struct {
+    int64_t us;
+    const char *le;
+} buckets[] = {
+    {500, "0.0005"}, {1000, "0.001"},  {2000, "0.002"},  {5000, "0.005"},
+    {10000, "0.01"}, {20000, "0.02"},  {50000, "0.05"},  {100000, "0.1"},
+    {200000, "0.2"}, {500000, "0.5"},  {1000000, "1"},   {2000000, "2"},
+    {5000000, "5"},  {10000000, "10"}, {30000000, "30"}, {INT64_MAX, "+Inf"},
+};
+
+static const struct {
+    const char *name;
+    const char *type;
+    const char *help;
+} table[METRIC_MAX] = {
+#define X(id, name, type, help) [id] = {name, type, help},
+    METRICS_TABLE(X)
+#undef X
+};
+
+#define VERSION 2
+
+struct file {
+    struct shared_head head;
+    int64_t values[METRIC_MAX];
+    int64_t bucket[ARRAY_LEN(buckets)]; /* not cumulative */
+    int64_t duration_us;
+};
+
+/* Until a file is mapped, and when none can be, the process counts for itself. */
+static struct file private_file;
+static struct file *file = &private_file;
+
+static struct shared_head
+right_head(void)
+{
+    struct shared_head head;
+
+    shared_head_init(&head, "ffxmetr", VERSION, sizeof(struct file));
+    return head;
+}
+
+bool
+metrics_open(const char *run_dir, const char *service)
+{
+    const struct shared_head right = right_head();
+    char path[PATH_SIZE];
+
+    if (snprintf(path, sizeof(path), "%s/%s" SUFFIX, run_dir, service) >= (int)sizeof(path))
+        return false;
+    struct file *map = shared_map(path, &right, NULL);
+    if (map == NULL)
+        return false;
+    if (file != &private_file)
+        shared_unmap(file, &right);
+    file = map;
+    return true;
+}
+
+/* ---- counting ---- */
+
+void
+metrics_add(enum metric id, int64_t n)
+{
+    MUST((unsigned)id < METRIC_MAX);
+    __atomic_fetch_add(&file->values[id], n, __ATOMIC_RELAXED);
+}
+
+void
+metrics_set_max(enum metric id, int64_t n)
+{
+    MUST((unsigned)id < METRIC_MAX);
+    int64_t seen = __atomic_load_n(&file->values[id], __ATOMIC_RELAXED);
+    while (n > seen && !__atomic_compare_exchange_n(&file->values[id], &seen, n, true,
+                                                    __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+    }
+}
+
+void
+metrics_observe_us(int64_t duration_us)
+{
+    const int64_t us = MAX(duration_us, 0);
+    size_t i = 0;
+
+    while (us > buckets[i].us)
+        i++;
+    __atomic_fetch_add(&file->bucket[i], 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&file->duration_us, us, __ATOMIC_RELAXED);
+}
+
+/* ---- printing ---- */
+
+struct service {
+    char name[NAME_MAX_LEN + 1];
+    struct file file;
+};
+
+/* NAME of "NAME.metrics"; false for other files. */
+static bool
+service_name(const char *file_name, char ret[NAME_MAX_LEN + 1])
+{
+    const size_t len = strlen(file_name);
+    const size_t suffix = sizeof(SUFFIX) - 1;
+
+    if (len <= suffix || len - suffix > NAME_MAX_LEN ||
+        strcmp(file_name + len - suffix, SUFFIX) != 0)
+        return false;
+    for (size_t i = 0; i < len - suffix; i++) {
+        const char c = file_name[i];
+
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_'))
+            return false;
+    }
+    memcpy(ret, file_name, len - suffix);
+    ret[len - suffix] = '\0';
+    return true;
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct service *)a)->name, ((const struct service *)b)->name);
+}
+
+/* Read the files of run_dir, in the order of their names. */
+static size_t
+read_services(const char *run_dir, struct service *ret)
+{
+    const struct shared_head right = right_head();
+    DIR *dir = opendir(run_dir);
+    size_t count = 0;
+
+    if (dir == NULL)
+        return 0;
+    for (const struct dirent *e = readdir(dir); e != NULL && count < FILES_MAX; e = readdir(dir)) {
+        struct service *s = &ret[count];
+
+        if (!service_name(e->d_name, s->name))
+            continue;
+        const int fd = openat(dirfd(dir), e->d_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0)
+            continue;
+        if (shared_head_ok(fd, &right) &&
+            pread(fd, &s->file, sizeof(s->file), 0) == (ssize_t)sizeof(s->file))
+            count++;
+        (void)close(fd);
+    }
+    (void)closedir(dir);
+    qsort(ret, count, sizeof(ret[0]), by_name);
+    return count;
+}
+
+/* Do two rows of the table belong to one metric (equal up to the labels)? */
+static bool
+same_metric(const char *a, const char *b)
+{
+    const size_t len = strcspn(a, "{");
+
+    return strncmp(a, b, len) == 0 && b[len] == '{';
+}
+
+static void
+render_table(const struct service *services, size_t count, struct buf *out)
+{
+    for (size_t id = 0; id < METRIC_MAX; id++) {
+        const char *name = table[id].name;
+        const int plain = (int)strcspn(name, "{");
+        const char *comma = name[strlen(name) - 1] == '{' ? "" : ",";
+
+        if (id == 0 || !same_metric(table[id - 1].name, name))
+            buf_printf(out, "# HELP %.*s %s\n# TYPE %.*s %s\n", plain, name, table[id].help, plain,
+                       name, table[id].type);
+        for (size_t i = 0; i < count; i++)
+            buf_printf(out, "%s%sfunction=\"%s\"} %lld\n", name, comma, services[i].name,
+                       (long long)services[i].file.values[id]);
+    }
+}
+
+static void
+render_histogram(const struct service *services, size_t count, struct buf *out)
+{
+#define HISTOGRAM "ffx_request_duration_seconds"
+    buf_add_text(out, "# HELP " HISTOGRAM " Time to serve a request\n"
+                      "# TYPE " HISTOGRAM " histogram\n");
+    for (size_t i = 0; i < count; i++) {
+        const struct service *s = &services[i];
+        int64_t below = 0;
+
+        for (size_t k = 0; k < ARRAY_LEN(buckets); k++) {
+            below += s->file.bucket[k];
+            buf_printf(out, HISTOGRAM "_bucket{function=\"%s\",le=\"%s\"} %lld\n", s->name,
+                       buckets[k].le, (long long)below);
+        }
+        buf_printf(out, HISTOGRAM "_sum{function=\"%s\"} %lld.%06lld\n", s->name,
+                   (long long)(s->file.duration_us / 1000000),
+                   (long long)(s->file.duration_us % 1000000));
+        buf_printf(out, HISTOGRAM "_count{function=\"%s\"} %lld\n", s->name, (long long)below);
+    }
+#undef HISTOGRAM
+}
+
+void
+metrics_render(const char *run_dir, struct buf *out)
+{
+    /* on the heap: a coroutine's stack is too small for it, and `out` need not have an arena */
+    struct service *services = calloc(FILES_MAX, sizeof(*services));
+
+    if (services == NULL)
+        die("out of memory");
+    const size_t count = read_services(run_dir, services);
+    if (count > 0) {
+        render_table(services, count, out);
+        render_histogram(services, count, out);
+    }
+    free(services);
+}

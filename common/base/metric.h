@@ -1,0 +1,53 @@
+/*
+ * metrics: counters, gauges and latency histograms of one function, in a small file that all of
+ * its workers (and the next deploy's) map and add to atomically; `health` reads all files and
+ * prints Prometheus text (exposition format 0.0.4).
+ *
+ * The set is fixed (METRICS_TABLE), so that nothing is allocated or looked up per request.
+ * Any thread may add.
+ */
+#ifndef FFX_METRICS_H
+#define FFX_METRICS_H
+
+#include "base/prelude.h"
+#include "base/buf.h"
+
+/* clang-format off */
+/* id, Prometheus name, type, help */
+#define METRICS_TABLE(X)                                                                           \
+    X(METRIC_REQUESTS_2XX,  "ffx_requests_total{class=\"2xx\"",  "counter", "Requests answered")    \
+    X(METRIC_REQUESTS_4XX,  "ffx_requests_total{class=\"4xx\"",  "counter", "Requests answered")    \
+    X(METRIC_REQUESTS_5XX,  "ffx_requests_total{class=\"5xx\"",  "counter", "Requests answered")    \
+    X(METRIC_RATE_LIMITED,  "ffx_rate_limited_total{",           "counter", "Requests refused with 429") \
+    X(METRIC_DB_QUERIES,    "ffx_db_queries_total{",             "counter", "SQL statements sent") \
+    X(METRIC_DB_ERRORS,     "ffx_db_errors_total{",              "counter", "SQL statements that failed") \
+    X(METRIC_DB_CONNECTS,   "ffx_db_connects_total{",            "counter", "Database connections opened") \
+    X(METRIC_HTTP_CALLS,    "ffx_http_calls_total{",             "counter", "Calls to other services") \
+    X(METRIC_HTTP_ERRORS,   "ffx_http_call_errors_total{",       "counter", "Calls to other services without an answer") \
+    X(METRIC_RUNS,          "ffx_scheduled_runs_total{",         "counter", "Scheduled runs") \
+    X(METRIC_RUN_ERRORS,    "ffx_scheduled_run_errors_total{",   "counter", "Scheduled runs that failed") \
+    X(METRIC_WORKER_STARTS, "ffx_worker_starts_total{",          "counter", "Worker processes started") \
+    X(METRIC_ARENA_OVERFLOWS, "ffx_arena_overflows_total{",      "counter", "Requests over their memory cap") \
+    X(METRIC_STACK_HIGH_WATER, "ffx_coroutine_stack_high_water_bytes{", "gauge", "Deepest stack use of a coroutine")
+/* clang-format on */
+
+enum metric {
+#define X(id, name, type, help) id,
+    METRICS_TABLE(X)
+#undef X
+        METRIC_MAX,
+};
+
+/* Map RUN_DIR/NAME.metrics, creating it when needed.  False (and process-private counters) when
+ * the file cannot be used. */
+bool metrics_open(const char *run_dir, const char *service);
+
+void metrics_add(enum metric id, int64_t n);
+void metrics_set_max(enum metric id, int64_t n);
+/* One request's duration, for the histogram. */
+void metrics_observe_us(int64_t duration_us);
+
+/* Prometheus text of every function that has a file in run_dir. */
+void metrics_render(const char *run_dir, struct buf *out);
+
+#endif

@@ -1,0 +1,322 @@
+#include "crypto/jws.h"
+#include "crypto/digest.h"
+#include "json/json.h"
+#include "loop/loop.h"
+#include "base/number.h"
+
+#define TOKEN_MAX ((size_t)8 * 1024)
+#define SKEW_S    30
+
+/* {"alg":"HS256","typ":"JWT"} */
+#define COMMON_HEADER "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9"
+
+static enum err
+refuse(struct fail *f, const char *detail)
+{
+    (void)fail_set(f, ERR_UNAUTHENTICATED, "Invalid token");
+    return fail_detail(f, ERR_UNAUTHENTICATED, "token: %s", detail);
+}
+
+/* A token's three parts as sent, and the signed text in front of the second dot. */
+struct parts {
+    struct str header;
+    struct str payload;
+    struct str signature;
+    struct str signed_text;
+};
+
+static bool
+split(struct str token, struct parts *ret)
+{
+    const char *end = token.ptr + token.len;
+    const char *first = token.len > 0 ? memchr(token.ptr, '.', token.len) : NULL;
+
+    if (first == NULL)
+        return false;
+    const char *second = memchr(first + 1, '.', (size_t)(end - first - 1));
+    if (second == NULL || memchr(second + 1, '.', (size_t)(end - second - 1)) != NULL)
+        return false;
+    ret->header = (struct str){token.ptr, (size_t)(first - token.ptr)};
+    ret->payload = (struct str){first + 1, (size_t)(second - first - 1)};
+    ret->signature = (struct str){second + 1, (size_t)(end - second - 1)};
+    ret->signed_text = (struct str){token.ptr, (size_t)(second - token.ptr)};
+    return true;
+}
+
+static bool
+signature_matches(const struct parts *p, struct str secret)
+{
+    uint8_t given[SHA256_BYTES];
+    uint8_t right[SHA256_BYTES];
+    size_t len;
+
+    if (!base64url_decode(p->signature, given, sizeof(given), &len))
+        return false;
+    crypto_hmac_sha256(secret, p->signed_text, right);
+    return crypto_equal(given, len, right, sizeof(right));
+}
+
+/* Decode and parse one part, which must be a JSON object; the bytes end in a NUL. */
+static bool
+read_object(struct arena *a, struct str part, struct str *ret_bytes, const struct json **ret)
+{
+    uint8_t *bytes = arena_alloc(a, part.len + 1);
+    const struct json *doc;
+    size_t len;
+
+    if (!base64url_decode(part, bytes, part.len, &len))
+        return false;
+    bytes[len] = '\0';
+    const struct str text = {(const char *)bytes, len};
+    if (json_parse(a, NULL, text, &doc) != ERR_OK || json_type(doc) != JSON_OBJECT)
+        return false;
+    *ret_bytes = text;
+    *ret = doc;
+    return true;
+}
+
+/* `alg` is compared and never chooses anything: HS256 has been checked before. */
+static bool
+header_ok(struct arena *a, struct str part)
+{
+    const struct json *header;
+    struct str bytes;
+
+    if (str_eq(part, STR(COMMON_HEADER)))
+        return true;
+    if (!read_object(a, part, &bytes, &header))
+        return false;
+    const struct json *alg = json_get(header, "alg");
+    return alg != NULL && json_type(alg) == JSON_STRING && str_is(json_text(alg), "HS256") &&
+           json_get(header, "crit") == NULL;
+}
+
+/* A NumericDate: seconds, of which a fraction is cut off. */
+static bool
+read_time(const struct json *v, int64_t *ret)
+{
+    struct decimal d;
+
+    if (json_type(v) != JSON_NUMBER || !decimal_read(json_text(v), &d))
+        return false;
+    return num_i64((struct str){d.text, strcspn(d.text, ".")}, ret);
+}
+
+/* When a token is good: the claims exp, nbf and iat. */
+struct times {
+    int64_t exp;
+    int64_t nbf; /* INT64_MIN where the claim is missing, as for iat */
+    int64_t iat;
+};
+
+/* A token that never ends is refused. */
+static enum err
+read_times(struct fail *f, const struct json *claims, struct times *ret)
+{
+    const struct json *exp = json_get(claims, "exp");
+    const struct json *nbf = json_get(claims, "nbf");
+    const struct json *iat = json_get(claims, "iat");
+
+    ret->nbf = ret->iat = INT64_MIN;
+    if (exp == NULL || !read_time(exp, &ret->exp))
+        return refuse(f, "exp is missing or no number");
+    if (nbf != NULL && !read_time(nbf, &ret->nbf))
+        return refuse(f, "nbf is no number");
+    if (iat != NULL && !read_time(iat, &ret->iat))
+        return refuse(f, "iat is no number");
+    return ERR_OK;
+}
+
+static enum err
+check_times(struct fail *f, const struct times *at, int64_t now_s)
+{
+    if (at->exp <= now_s - SKEW_S) {
+        (void)fail_set(f, ERR_UNAUTHENTICATED, "Token has expired");
+        return fail_detail(f, ERR_UNAUTHENTICATED, "token: expired %lld s ago",
+                           (long long)(now_s - at->exp));
+    }
+    if (at->nbf > now_s + SKEW_S)
+        return refuse(f, "not valid yet (nbf)");
+    if (at->iat > now_s + SKEW_S)
+        return refuse(f, "issued in the future (iat)");
+    return ERR_OK;
+}
+
+static enum err
+read_caller(struct arena *a, struct fail *f, const struct json *claims, struct caller *ret)
+{
+    static const char *const roles[] = {"anon", "authenticated", "service_role"};
+    const struct json *role = json_get(claims, "role");
+    const struct json *sub = json_get(claims, "sub");
+    const struct json *email = json_get(claims, "email");
+    size_t i = 0;
+
+    if (role == NULL || json_type(role) != JSON_STRING)
+        return refuse(f, "role is missing");
+    while (i < ARRAY_LEN(roles) && !str_is(json_text(role), roles[i]))
+        i++;
+    if (i == ARRAY_LEN(roles))
+        return refuse(f, "unknown role");
+    memcpy(ret->role, roles[i], strlen(roles[i]) + 1);
+    if (sub != NULL && (json_type(sub) != JSON_STRING || !uuid_read(json_text(sub), ret->user_id)))
+        return refuse(f, "sub is no uuid");
+    if (sub == NULL && strcmp(ret->role, "authenticated") == 0)
+        return refuse(f, "sub is missing");
+    if (email != NULL && json_type(email) == JSON_STRING)
+        ret->email = arena_copy(a, json_text(email));
+    return ERR_OK;
+}
+
+/* Everything but the times, which depend on when it is asked. */
+static enum err
+read_token(struct arena *a, struct fail *f, struct str secret, struct str token,
+           struct times *ret_times, struct caller *ret)
+{
+    const struct json *claims;
+    struct parts p;
+
+    if (token.len > TOKEN_MAX)
+        return refuse(f, "too long");
+    if (!split(token, &p))
+        return refuse(f, "not three parts");
+    /* First the signature: nothing is parsed that we did not sign. */
+    if (!signature_matches(&p, secret))
+        return refuse(f, "wrong signature");
+    if (!header_ok(a, p.header))
+        return refuse(f, "header is not of HS256, or has crit");
+    if (!read_object(a, p.payload, &ret->claims_json, &claims))
+        return refuse(f, "payload is no JSON object");
+    TRY(read_times(f, claims, ret_times));
+    return read_caller(a, f, claims, ret);
+}
+
+/* ---- tokens that were good before ----
+ *
+ * A customer sends the same token with every request for an hour.  What a token said when it was
+ * read stands here, under its whole text; its times are checked anew at each use.  Only what passed
+ * everything comes in, so that nobody without a token of ours can put anything here, or put
+ * something out.  A place holds one token and takes the next one that falls on it. */
+
+#define PLACES     4096
+#define KEPT_TOKEN ((size_t)1024) /* longer ones are read each time: 4096 of these are 6 MiB */
+#define SECRET_MAX ((size_t)256)
+
+struct kept {
+    struct times times;
+    struct caller caller; /* email and claims_json point behind the token */
+    size_t token_len;
+    char text[]; /* the token, its claims, its email */
+};
+
+static struct kept *places[PLACES];
+static struct {
+    size_t len;
+    char text[SECRET_MAX];
+} places_secret; /* under which all of them were good */
+
+/* The end of a signature is as random as a place has to be. */
+static struct kept **
+place_of(struct str token)
+{
+    uint32_t n = 0;
+
+    for (size_t i = token.len - MIN(token.len, 8); i < token.len; i++)
+        n = n * 31 + (unsigned char)token.ptr[i];
+    return &places[n % PLACES];
+}
+
+static const struct kept *
+find_kept(struct str secret, struct str token)
+{
+    if (token.len == 0 ||
+        !crypto_equal(places_secret.text, places_secret.len, secret.ptr, secret.len))
+        return NULL;
+    const struct kept *k = *place_of(token);
+    return k != NULL && crypto_equal(k->text, k->token_len, token.ptr, token.len) ? k : NULL;
+}
+
+static void
+forget(void)
+{
+    for (size_t i = 0; i < PLACES; i++) {
+        free(places[i]);
+        places[i] = NULL;
+    }
+}
+
+static void
+keep(struct str secret, struct str token, const struct times *times, const struct caller *caller)
+{
+    static struct loop_hook rest = {.fn = forget};
+    const struct str claims = caller->claims_json;
+    const size_t email_len = caller->email == NULL ? 0 : strlen(caller->email);
+
+    if (token.len > KEPT_TOKEN || secret.len > SECRET_MAX)
+        return;
+    if (!crypto_equal(places_secret.text, places_secret.len, secret.ptr, secret.len)) {
+        forget();
+        memcpy(places_secret.text, secret.ptr, secret.len);
+        places_secret.len = secret.len;
+    }
+    struct kept **place = place_of(token);
+    struct kept *k = malloc(sizeof(*k) + token.len + claims.len + 1 + email_len + 1);
+    if (k == NULL)
+        return;
+    *k = (struct kept){.times = *times, .caller = *caller, .token_len = token.len};
+    memcpy(k->text, token.ptr, token.len);
+    k->caller.claims_json.ptr = memcpy(k->text + token.len, claims.ptr, claims.len + 1);
+    if (caller->email != NULL)
+        k->caller.email =
+            memcpy(k->text + token.len + claims.len + 1, caller->email, email_len + 1);
+    free(*place);
+    *place = k;
+    loop_at_rest(&rest);
+}
+
+/* A copy in the arena: the place may get another token while the request waits. */
+static void
+copy_caller(struct arena *a, const struct caller *caller, struct caller *ret)
+{
+    *ret = *caller;
+    ret->claims_json.ptr = arena_copy(a, caller->claims_json);
+    if (caller->email != NULL)
+        ret->email = arena_copy(a, str_of(caller->email));
+}
+
+enum err
+auth_verify(struct arena *a, struct fail *f, struct str secret, struct str token, int64_t now_s,
+            struct caller *ret)
+{
+    const struct kept *k = find_kept(secret, token);
+    struct caller caller = {0};
+    struct times times;
+
+    if (k != NULL) {
+        TRY(check_times(f, &k->times, now_s));
+        copy_caller(a, &k->caller, ret);
+        return ERR_OK;
+    }
+    TRY(read_token(a, f, secret, token, &times, &caller));
+    TRY(check_times(f, &times, now_s));
+    keep(secret, token, &times, &caller);
+    *ret = caller;
+    return ERR_OK;
+}
+
+char *
+auth_sign(struct arena *a, struct str secret, struct str payload_json)
+{
+    const size_t size =
+        sizeof(COMMON_HEADER) + BASE64_SIZE(payload_json.len) + BASE64_SIZE(SHA256_BYTES) + 2;
+    char *token = arena_alloc(a, size);
+    uint8_t mac[SHA256_BYTES];
+    size_t len = sizeof(COMMON_HEADER) - 1;
+
+    memcpy(token, COMMON_HEADER, len);
+    token[len++] = '.';
+    len += base64url_encode(payload_json.ptr, payload_json.len, token + len);
+    crypto_hmac_sha256(secret, (struct str){token, len}, mac);
+    token[len++] = '.';
+    (void)base64url_encode(mac, sizeof(mac), token + len);
+    return token;
+}

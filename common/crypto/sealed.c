@@ -1,0 +1,202 @@
+#include "crypto/sealed.h"
+
+#include "base/buf.h"
+#include "base/setting.h"
+#include "crypto/digest.h"
+#include "json/json.h"
+
+#define KEY_BYTES   32
+#define IV_BYTES    16
+#define BLOCK_BYTES 16
+#define VALUE_MAX   ((size_t)4096) /* longest stored value, in characters */
+#define OUT_MAX     ((size_t)64 * 1024 * 1024)
+
+#define MARK     "\"sealed:"
+#define UUID_LEN 36
+
+/* The parts of "sealed:<account>:<column>:ffx1.<key id>.<coded>". */
+struct sealed {
+    struct str account;
+    struct str column;
+    struct str key_id;
+    struct str coded;
+    size_t len; /* with both quotes */
+};
+
+static struct str
+take(struct str *text, const char *accept)
+{
+    size_t len = 0;
+
+    while (len < text->len && text->ptr[len] != '\0' && strchr(accept, text->ptr[len]) != NULL)
+        len++;
+    const struct str taken = {text->ptr, len};
+    *text = (struct str){text->ptr + len, text->len - len};
+    return taken;
+}
+
+static bool
+skip(struct str *text, struct str expected)
+{
+    if (text->len < expected.len || memcmp(text->ptr, expected.ptr, expected.len) != 0)
+        return false;
+    *text = (struct str){text->ptr + expected.len, text->len - expected.len};
+    return true;
+}
+
+#define LETTERS "abcdefghijklmnopqrstuvwxyz"
+#define DIGITS  "0123456789"
+
+/* `text` begins at the opening quote. */
+static bool
+read_sealed(struct str text, struct sealed *ret)
+{
+    static const char base64url[] = LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZ" DIGITS "-_";
+    const char *start = text.ptr;
+
+    if (!skip(&text, STR(MARK)))
+        return false;
+    ret->account = take(&text, "abcdef" DIGITS "-");
+    if (ret->account.len != UUID_LEN || !skip(&text, STR(":")))
+        return false;
+    ret->column = take(&text, LETTERS "_");
+    if (!skip(&text, STR(":ffx1.")))
+        return false;
+    ret->key_id = take(&text, LETTERS DIGITS);
+    if (!skip(&text, STR(".")))
+        return false;
+    ret->coded = take(&text, base64url);
+    if (ret->coded.len > VALUE_MAX || !skip(&text, STR("\"")))
+        return false;
+    ret->len = (size_t)(text.ptr - start);
+    (void)take(&text, " \t\r\n");
+    return text.len == 0 || text.ptr[0] != ':'; /* a name of a member is not a value */
+}
+
+/* The key of this id out of CREDENTIAL_KEYS, whose form config_load has checked. */
+static bool
+find_key(struct str id, uint8_t ret[KEY_BYTES])
+{
+    struct str keys = config_str(CFG_CREDENTIAL_KEYS);
+
+    while (keys.len > 0) {
+        const struct str name = take(&keys, LETTERS DIGITS);
+
+        MUST(skip(&keys, STR(":")) && keys.len >= (size_t)2 * KEY_BYTES);
+        MUST(hex_decode((struct str){keys.ptr, (size_t)2 * KEY_BYTES}, ret, KEY_BYTES));
+        if (str_eq(name, id))
+            return true;
+        keys = (struct str){keys.ptr + (size_t)2 * KEY_BYTES, keys.len - (size_t)2 * KEY_BYTES};
+        (void)skip(&keys, STR(","));
+    }
+    crypto_wipe(ret, KEY_BYTES);
+    return false;
+}
+
+static void
+derive(const uint8_t key[KEY_BYTES], struct str purpose, uint8_t ret[SHA256_BYTES])
+{
+    crypto_hmac_sha256((struct str){(const char *)key, KEY_BYTES}, purpose, ret);
+}
+
+/* Whether the tag at the end of `bytes` is that of this key, account and column. */
+static bool
+genuine(struct arena *a, const struct sealed *s, const uint8_t *key, const uint8_t *bytes,
+        size_t len)
+{
+    uint8_t mac_key[SHA256_BYTES];
+    uint8_t tag[SHA256_BYTES];
+    struct buf covered;
+
+    buf_init_arena(&covered, a, 2 * VALUE_MAX);
+    buf_printf(&covered, "ffx1.%.*s.%.*s.%.*s.", (int)s->key_id.len, s->key_id.ptr,
+               (int)s->account.len, s->account.ptr, (int)s->column.len, s->column.ptr);
+    buf_add(&covered, bytes, len - SHA256_BYTES);
+    derive(key, STR("authenticate"), mac_key);
+    crypto_hmac_sha256((struct str){(const char *)mac_key, sizeof(mac_key)}, buf_str(&covered),
+                       tag);
+    crypto_wipe(mac_key, sizeof(mac_key));
+    return !covered.overflow &&
+           crypto_equal(tag, sizeof(tag), bytes + len - SHA256_BYTES, SHA256_BYTES);
+}
+
+/* NULL, or why it does not open. */
+static const char *
+open_one(struct arena *a, const struct sealed *s, struct str *ret)
+{
+    static const char changed[] =
+        "a stored password was changed, or belongs to another account or column";
+    uint8_t key[KEY_BYTES];
+    uint8_t *bytes = arena_alloc(a, VALUE_MAX);
+    uint8_t *plain = arena_alloc(a, VALUE_MAX);
+    size_t len = 0;
+    size_t plain_len = 0;
+
+    if (!find_key(s->key_id, key))
+        return arena_printf(a, "CREDENTIAL_KEYS has no key \"%.16s\"", arena_copy(a, s->key_id));
+    bool good = base64url_decode(s->coded, bytes, VALUE_MAX, &len) &&
+                len >= IV_BYTES + BLOCK_BYTES + SHA256_BYTES && genuine(a, s, key, bytes, len);
+    if (good) {
+        uint8_t cipher_key[SHA256_BYTES];
+
+        derive(key, STR("encrypt"), cipher_key);
+        good = crypto_aes256_cbc_decrypt(cipher_key, bytes, bytes + IV_BYTES,
+                                         len - IV_BYTES - SHA256_BYTES, plain, &plain_len);
+        crypto_wipe(cipher_key, sizeof(cipher_key));
+    }
+    crypto_wipe(key, sizeof(key));
+    *ret = (struct str){(const char *)plain, plain_len};
+    return good ? NULL : changed;
+}
+
+static void
+add_json_string(struct buf *out, struct str text)
+{
+    struct json_writer w;
+
+    jw_init(&w, out);
+    jw_str(&w, text);
+}
+
+const char *
+credentials_open(struct arena *a, struct str json, struct str *ret)
+{
+    const char *problem = NULL;
+    const char *done = json.ptr; /* copied up to here */
+    const char *at = json.ptr;
+    const char *const end = json.ptr + json.len;
+    struct buf out;
+
+    *ret = json;
+    buf_init_arena(&out, a, OUT_MAX);
+    while (at != NULL && (at = memmem(at, (size_t)(end - at), MARK, sizeof(MARK) - 1)) != NULL) {
+        struct sealed s;
+        struct str plain = STR_NONE;
+
+        /* After a backslash the quote stands inside a string, and is no beginning. */
+        if ((at > json.ptr && at[-1] == '\\') ||
+            !read_sealed((struct str){at, (size_t)(end - at)}, &s)) {
+            at++;
+            continue;
+        }
+        const char *why = open_one(a, &s, &plain);
+
+        buf_add(&out, done, (size_t)(at - done));
+        if (why == NULL)
+            add_json_string(&out, plain);
+        else
+            buf_add_text(&out, "null");
+        problem = problem == NULL ? why : problem;
+        at += s.len;
+        done = at;
+    }
+    if (done == json.ptr)
+        return NULL;
+    buf_add(&out, done, (size_t)(end - done));
+    if (out.overflow) {
+        *ret = STR("null");
+        return "the answer with its passwords is too large";
+    }
+    *ret = buf_str(&out);
+    return problem;
+}

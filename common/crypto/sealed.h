@@ -1,0 +1,23 @@
+/*
+ * credentials: trading passwords, which the database stores sealed, on their way out.
+ *
+ * Where SQL gives a password to somebody who may see it, it writes the JSON string
+ * "sealed:<account id>:<column>:<value>" (backend.reveal in migrations/app/0029_credentials.sql,
+ * which also describes the value) and the audit entry.  A program that has CREDENTIAL_KEYS puts
+ * the password in its place here; the keys never go to the database.
+ *
+ * Needs the setting CREDENTIAL_KEYS.  Any thread may call.
+ */
+#ifndef FFX_CREDENTIALS_H
+#define FFX_CREDENTIALS_H
+
+#include "base/arena.h"
+#include "base/prelude.h"
+
+/* JSON text as PostgreSQL made it, with every sealed string opened; `ret` is in the arena, or the
+ * given text when it holds none.  A string of that form that does not open (no such key, changed,
+ * another account's) becomes null, and the first reason is returned, without any secret; NULL:
+ * all is open.  Other text, however it looks, stays as it is. */
+NODISCARD const char *credentials_open(struct arena *a, struct str json, struct str *ret);
+
+#endif

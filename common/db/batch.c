@@ -1,0 +1,321 @@
+#include "db/internal.h"
+
+#include <stdlib.h>
+
+#include "db/array.h"
+#include "base/killpoint.h"
+#include "base/metric.h"
+
+/* SQLSTATE classes: PostgreSQL manual, appendix A. */
+static enum err
+err_of_sqlstate(const char *state)
+{
+    static const struct {
+        const char *prefix;
+        enum err err;
+    } table[] = {
+        {"08", ERR_UNAVAILABLE},    /* connection */
+        {"53", ERR_UNAVAILABLE},    /* out of resources: disk, memory, connections */
+        {"55P03", ERR_UNAVAILABLE}, /* lock_timeout */
+        {"57014", ERR_TIMEOUT},     /* statement_timeout */
+        {"57P", ERR_UNAVAILABLE},   /* shutdown, crash, cannot connect now */
+        {"25006", ERR_UNAVAILABLE}, /* read-only: a standby */
+        {"58", ERR_UNAVAILABLE},    /* system error: I/O */
+        {"23505", ERR_CONFLICT},  {"40001", ERR_CONFLICT}, {"40P01", ERR_CONFLICT},
+    };
+
+    for (size_t i = 0; state != NULL && i < ARRAY_LEN(table); i++)
+        if (strncmp(state, table[i].prefix, strlen(table[i].prefix)) == 0)
+            return table[i].err;
+    return state == NULL ? ERR_UNAVAILABLE : ERR_INTERNAL;
+}
+
+static bool
+is_stale_plan(const char *state)
+{
+    return state != NULL && (strcmp(state, "26000") == 0 || strcmp(state, "0A000") == 0);
+}
+
+static void
+describe(struct op *op, const PGresult *r)
+{
+    const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+    const char *text = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
+    const char *where = PQresultErrorField(r, PG_DIAG_CONTEXT);
+
+    op->err = err_of_sqlstate(state);
+    (void)snprintf(op->detail, sizeof op->detail, "SQLSTATE %s: %s%s%.200s",
+                   state == NULL ? "none" : state, text == NULL ? PQresultErrorMessage(r) : text,
+                   where == NULL ? "" : " | ", where == NULL ? "" : where);
+}
+
+/* ---- sending ---- */
+
+void
+db_register(struct db_stmt *stmt)
+{
+    MUST(db.statement_count < STATEMENTS_MAX);
+    db.statements[db.statement_count++] = stmt;
+    stmt->prepared_id = db.statement_count;
+}
+
+static bool
+send_op(struct conn *c, struct op *op, bool *ret_prepare)
+{
+    const int id = op->stmt->prepared_id;
+    const uint64_t bit = (uint64_t)1 << (id - 1);
+    char name[16];
+
+    *ret_prepare = false;
+    if (!db.prepare)
+        return PQsendQueryParams(c->pg, op->stmt->sql, op->param_count, NULL, op->params, NULL,
+                                 NULL, 0) == 1;
+    (void)snprintf(name, sizeof name, "s%d", id);
+    if ((c->prepared & bit) == 0) {
+        *ret_prepare = true;
+        if (PQsendPrepare(c->pg, name, op->stmt->sql, 0, NULL) != 1)
+            return false;
+        c->prepared |= bit; /* taken back when the Parse fails */
+    }
+    return PQsendQueryPrepared(c->pg, name, op->param_count, op->params, NULL, NULL, 0) == 1;
+}
+
+void
+db_batch_sent(const struct batch *b)
+{
+    for (int i = 0; i < b->count; i++)
+        KILL_POINT("sql", b->ops[i]->stmt->sql, "sent");
+}
+
+/* What locks for the `count` first ops in the queue; nobody waits for it, so it is freed with its
+ * batch.  NULL: no memory. */
+static struct op *
+lock_op(const struct op *first, size_t count)
+{
+    const char *items[2][GROUP_MAX];
+    size_t sizes[ARRAY_LEN(items)];
+    const struct op *op = first;
+
+    for (size_t i = 0; i < count; i++, op = op->next)
+        for (size_t k = 0; k < ARRAY_LEN(items); k++)
+            items[k][i] = op->params[op->stmt->lock_params[k] - 1];
+    for (size_t k = 0; k < ARRAY_LEN(items); k++)
+        sizes[k] = db_array_size(items[k], count);
+
+    struct {
+        struct op op;
+        const char *params[ARRAY_LEN(items)];
+        char text[];
+    } *lock = calloc(1, sizeof *lock + sizes[0] + sizes[1]);
+    if (lock == NULL)
+        return NULL;
+    char *text = lock->text;
+    for (size_t k = 0; k < ARRAY_LEN(items); text += sizes[k++]) {
+        db_array_write(text, items[k], count);
+        lock->params[k] = text;
+    }
+    lock->op.stmt = first->stmt->lock;
+    lock->op.params = lock->params;
+    lock->op.param_count = ARRAY_LEN(items);
+    if (lock->op.stmt->prepared_id == 0)
+        db_register(lock->op.stmt);
+    return &lock->op;
+}
+
+void
+db_send_batch(struct conn *c, struct queue *q, int most)
+{
+    struct batch *b = &c->batch;
+    bool ok = true;
+
+    *b = (struct batch){0};
+    db_set_state(c, CONN_BUSY);
+    if (most > 1 && q->first->stmt->kind == DB_GROUPED) {
+        struct op *lock = lock_op(q->first, (size_t)most);
+
+        if (lock == NULL)
+            most = 1;
+        else
+            b->ops[b->count++] = lock;
+    }
+    for (; most > 0 && q->count > 0; most--)
+        b->ops[b->count++] = db_queue_pop(q);
+    for (int i = 0; ok && i < b->count; i++) {
+        struct op *op = b->ops[i];
+
+        ok = send_op(c, op, &b->prepare[i]);
+        metrics_add(METRIC_DB_QUERIES, 1);
+    }
+    b->at_query = b->count > 0 && !b->prepare[0];
+    ok = ok && PQpipelineSync(c->pg) == 1;
+    const int left = ok ? PQflush(c->pg) : -1;
+    if (left == 0)
+        db_batch_sent(b);
+    if (left < 0)
+        db_conn_close(c, db_note_error("cannot send", c->pg));
+    else
+        loop_watch(&c->watch, left == 0 ? EPOLLIN : EPOLLIN | EPOLLOUT);
+}
+
+/* ---- receiving ---- */
+
+static bool
+is_group(const struct batch *b)
+{
+    return b->count > 1 && b->ops[b->count - 1]->stmt->kind == DB_GROUPED; /* the first locks */
+}
+
+/* One of a group failed, and with it the transaction of all: what is not its own fault is sent
+ * again.  A deadlock or a unique value may be a neighbour's doing. */
+static void
+undo_group(struct batch *b)
+{
+    for (int i = 0; i < b->count; i++) {
+        struct op *op = b->ops[i];
+
+        if (op->failed && op->err != ERR_CONFLICT)
+            continue;
+        PQclear(op->result);
+        op->result = NULL;
+        op->err = ERR_OK;
+        op->failed = false;
+        op->aborted = true;
+        op->alone = true;
+    }
+}
+
+static bool
+any_failed(const struct batch *b)
+{
+    for (int i = 0; i < b->count; i++)
+        if (b->ops[i]->failed || b->ops[i]->aborted)
+            return true;
+    return false;
+}
+
+static void
+take_result(struct conn *c, PGresult *r)
+{
+    struct batch *b = &c->batch;
+    struct op *op = b->at < b->count ? b->ops[b->at] : NULL;
+    const ExecStatusType status = PQresultStatus(r);
+
+    if (op == NULL) {
+        /* An error that comes with the sync itself: the commit failed. */
+        for (int i = 0; status == PGRES_FATAL_ERROR && i < b->count; i++) {
+            if (is_group(b)) {
+                b->ops[i]->aborted = true;
+                continue;
+            }
+            describe(b->ops[i], r);
+            b->ops[i]->failed = true;
+        }
+        PQclear(r);
+        return;
+    }
+    if (status == PGRES_TUPLES_OK && b->at_query) {
+        PQclear(op->result);
+        op->result = r;
+        return;
+    }
+    if (status == PGRES_FATAL_ERROR) {
+        const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+
+        if (is_stale_plan(state) && !op->sent_again) {
+            op->sent_again = true; /* it did not run: as good as a neighbour's fault */
+            op->aborted = true;
+            c->stale = true;
+        } else {
+            describe(op, r);
+            op->failed = true;
+            metrics_add(METRIC_DB_ERRORS, 1);
+        }
+    } else if (status == PGRES_PIPELINE_ABORTED) {
+        op->aborted = true;
+    }
+    if (!b->at_query && status != PGRES_COMMAND_OK)
+        c->prepared &= ~((uint64_t)1 << (op->stmt->prepared_id - 1));
+    PQclear(r);
+}
+
+/* NULL from PQgetResult: the answers to one message are complete. */
+static void
+next_step(struct batch *b)
+{
+    if (b->at >= b->count)
+        return;
+    if (!b->at_query) {
+        b->at_query = true;
+        return;
+    }
+    b->at++;
+    b->at_query = b->at < b->count && !b->prepare[b->at];
+}
+
+void
+db_conn_lost(struct conn *c)
+{
+    db_conn_close(c, db_note_error("connection lost", c->pg));
+    if (db.reads.count + db.writes.count > 0)
+        loop_at_end_of_turn(&db.flush);
+}
+
+/* The sync has been answered.  What only this server knows of is not done: if it is lost, and the
+ * standby takes its place, nobody has heard of it.  Whoever asks shall ask again. */
+static void
+batch_committed(struct conn *c)
+{
+    if (!c->not_replicated)
+        return;
+    c->not_replicated = false;
+    for (int i = 0; i < c->batch.count; i++) {
+        struct op *op = c->batch.ops[i];
+
+        if (op->failed || op->aborted)
+            continue;
+        PQclear(op->result);
+        op->result = NULL;
+        op->failed = true;
+        op->err = ERR_UNAVAILABLE;
+        (void)snprintf(op->detail, sizeof op->detail, "committed, but not on the standby");
+        metrics_add(METRIC_DB_ERRORS, 1);
+    }
+    db_leave_host(c);
+}
+
+void
+db_receive(struct conn *c)
+{
+    if (PQconsumeInput(c->pg) != 1) {
+        db_conn_lost(c);
+        return;
+    }
+    while (c->state == CONN_BUSY && PQisBusy(c->pg) == 0) {
+        PGresult *r = PQgetResult(c->pg);
+
+        if (PQstatus(c->pg) == CONNECTION_BAD) {
+            PQclear(r);
+            db_conn_lost(c);
+            return;
+        }
+
+        if (r == NULL) {
+            next_step(&c->batch);
+            continue;
+        }
+        if (PQresultStatus(r) == PGRES_PIPELINE_SYNC) {
+            PQclear(r);
+            loop_timer_clear(&c->timer);
+            if (is_group(&c->batch) && any_failed(&c->batch))
+                undo_group(&c->batch);
+            batch_committed(c);
+            db_set_state(c, CONN_IDLE);
+            db_batch_end(c, NULL);
+            if (c->stale)
+                db_conn_close(c, "stale plan, or host");
+            loop_at_end_of_turn(&db.flush);
+        } else {
+            take_result(c, r);
+        }
+    }
+}

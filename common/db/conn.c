@@ -1,0 +1,243 @@
+#include "db/internal.h"
+
+#include "base/setting.h"
+#include "crypto/digest.h"
+#include "base/metric.h"
+
+#define CONNECT_TIMEOUT_MS 2000
+#define BACKOFF_MIN_MS     50
+#define BACKOFF_MAX_MS     2000
+
+void
+db_set_state(struct conn *c, enum conn_state state)
+{
+    c->state = state;
+    c->since_ms = clock_ms();
+}
+
+void
+db_batch_end(struct conn *c, const char *lost)
+{
+    struct batch *b = &c->batch;
+    const int count = b->count;
+
+    b->count = 0;
+    for (int i = 0; i < count; i++) {
+        struct op *op = b->ops[i];
+
+        if (lost != NULL) {
+            PQclear(op->result);
+            op->result = NULL;
+            db_op_fail(op, ERR_UNAVAILABLE, lost);
+        } else if (op->aborted && !op->failed && op->co != NULL) {
+            op->aborted = false;
+            db_queue_push(db_queue_of(op), op);
+            loop_at_end_of_turn(&db.flush);
+        } else {
+            db_op_done(op);
+        }
+    }
+}
+
+void
+db_conn_close(struct conn *c, const char *why)
+{
+    loop_timer_clear(&c->timer);
+    if (c->pg != NULL) {
+        loop_watch(&c->watch, 0);
+        PQfinish(c->pg);
+        c->pg = NULL;
+    }
+    db_resolve_release(&c->addresses);
+    c->prepared = 0;
+    c->stale = false;
+    c->not_replicated = false;
+    db_set_state(c, CONN_CLOSED);
+    db_batch_end(c, why);
+}
+
+size_t
+db_connections(void)
+{
+    size_t n = 0;
+
+    for (int i = 0; i < db.connection_max; i++)
+        n += db.conns[i].state == CONN_IDLE || db.conns[i].state == CONN_BUSY;
+    return n;
+}
+
+bool
+db_any_conn(int first)
+{
+    for (int i = first; i < db.connection_max; i++)
+        if (db.conns[i].state != CONN_CLOSED)
+            return true;
+    return false;
+}
+
+const char *
+db_note_error(const char *what, const PGconn *pg)
+{
+    (void)snprintf(db.last_error, sizeof db.last_error, "%s: %s", what,
+                   pg == NULL ? "the host name cannot be looked up" : PQerrorMessage(pg));
+    for (char *p = db.last_error; *p != '\0'; p++)
+        if (*p == '\n')
+            *p = ' ';
+    return db.last_error;
+}
+
+/* No connection to be had: with none open there is nothing to wait for. */
+void
+db_connect_failed(struct conn *c)
+{
+    db_conn_close(c, db_note_error("cannot connect", c->pg));
+    db.backoff_ms = MIN(MAX(db.backoff_ms * 2, BACKOFF_MIN_MS), BACKOFF_MAX_MS);
+
+    uint32_t jitter;
+    crypto_random(&jitter, sizeof jitter);
+    db.no_connect_before_ms =
+        clock_ms() + db.backoff_ms / 2 + (int64_t)(jitter % (uint32_t)db.backoff_ms);
+    if (!db_any_conn(0)) {
+        db_fail_queue(&db.reads, db.last_error);
+        db_fail_queue(&db.writes, db.last_error);
+    } else {
+        loop_at_end_of_turn(&db.flush); /* what waited for this one takes another */
+    }
+}
+
+/* Where among several hosts libpq is with this connection. */
+void
+db_note_host(struct conn *c)
+{
+    if (c->addresses.hosts != NULL)
+        c->host =
+            db_resolve_which(&c->addresses, PQhost(c->pg), PQhostaddr(c->pg), PQport(c->pg));
+}
+
+/* This host hangs, or cannot do its work: go to the next one.  Connections that are in use end
+ * with what they do. */
+void
+db_leave_host(const struct conn *c)
+{
+    if (!db.several)
+        return;
+    db.at_host = c->host + 1;
+    for (int i = 0; i < db.connection_max; i++) {
+        struct conn *other = &db.conns[i];
+
+        if (other->host != c->host)
+            continue;
+        if (other->state == CONN_IDLE)
+            db_conn_close(other, NULL);
+        else if (other->state == CONN_BUSY)
+            other->stale = true;
+    }
+}
+
+/* A commit that waits for a synchronous standby and is cancelled is reported as done, with a
+ * warning (01000, like any other) in the server's language: the function that gives it tells it. */
+static void
+notice(void *conn, const PGresult *r)
+{
+    struct conn *c = conn;
+    const char *from = PQresultErrorField(r, PG_DIAG_SOURCE_FUNCTION);
+
+    if (from != NULL && strcmp(from, "SyncRepWaitForLSN") == 0)
+        c->not_replicated = true;
+}
+
+static void
+connected(struct conn *c)
+{
+    loop_timer_clear(&c->timer);
+    db_note_host(c);
+    db.at_host = c->host;
+    db_resolve_release(&c->addresses);
+    if (PQsetnonblocking(c->pg, 1) != 0 || PQenterPipelineMode(c->pg) != 1) {
+        db_connect_failed(c);
+        return;
+    }
+    db.backoff_ms = 0;
+    metrics_add(METRIC_DB_CONNECTS, 1);
+    loop_watch(&c->watch, EPOLLIN);
+    db_set_state(c, CONN_IDLE);
+    if (db.tidy.slot == 0)
+        loop_timer_set(&db.tidy, clock_ms() + TIDY_EVERY_MS);
+    loop_at_end_of_turn(&db.flush);
+}
+
+void
+db_connect_step(struct conn *c)
+{
+    /* libpq may close this descriptor, go on to the next address and get the same number again. */
+    loop_watch(&c->watch, 0);
+    const PostgresPollingStatusType step = PQconnectPoll(c->pg);
+
+    if (step == PGRES_POLLING_FAILED) {
+        db_connect_failed(c);
+        return;
+    }
+    c->watch.fd = PQsocket(c->pg);
+    if (step == PGRES_POLLING_OK)
+        connected(c);
+    else
+        loop_watch(&c->watch, step == PGRES_POLLING_READING ? EPOLLIN : EPOLLOUT);
+}
+
+/* The lists of hosts, if there are any, override the connection string's. */
+static void
+connect_to(struct conn *c)
+{
+    const struct db_addresses *a = c->addresses.hosts == NULL ? NULL : &c->addresses;
+    const char *const keys[] = {
+        "dbname", "fallback_application_name", a == NULL ? NULL : "host", "hostaddr", "port", NULL};
+    const char *const values[] = {config_text(CFG_DATABASE_URL), "flashfundx",
+                                  a == NULL ? NULL : a->hosts, a == NULL ? NULL : a->addresses,
+                                  a == NULL ? NULL : a->ports, NULL};
+
+    c->pg = PQconnectStartParams(keys, values, 1);
+    if (c->pg == NULL || PQstatus(c->pg) == CONNECTION_BAD) {
+        db_connect_failed(c);
+        return;
+    }
+    (void)PQsetNoticeReceiver(c->pg, notice, c);
+    c->watch.fd = PQsocket(c->pg);
+    loop_watch(&c->watch, EPOLLOUT);
+}
+
+/* A coroutine of its own, because a lookup blocks whoever makes it. */
+static void
+look_up_and_connect(void *conn)
+{
+    struct conn *c = conn;
+    const uint64_t attempt = c->attempt;
+    struct db_addresses a = {.conninfo = config_text(CFG_DATABASE_URL), .first = db.at_host};
+
+    offload(db_resolve, &a);
+    if (c->state != CONN_CONNECTING || c->attempt != attempt) {
+        db_resolve_release(&a);
+        return;
+    }
+    c->addresses = a;
+    if (a.hosts == NULL)
+        db_connect_failed(c);
+    else
+        connect_to(c);
+}
+
+void
+db_connect_start(struct conn *c)
+{
+    db_set_state(c, CONN_CONNECTING);
+    c->attempt++;
+    loop_timer_set(&c->timer, clock_ms() + CONNECT_TIMEOUT_MS);
+    if (db.look_up) {
+        co_start(look_up_and_connect, c);
+        return;
+    }
+    c->addresses =
+        (struct db_addresses){.conninfo = config_text(CFG_DATABASE_URL), .first = db.at_host};
+    if (db.several)
+        db_resolve(&c->addresses);
+    connect_to(c);
+}

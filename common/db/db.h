@@ -1,0 +1,85 @@
+/*
+ * db: PostgreSQL over libpq's pipeline mode; the only module that includes libpq-fe.h.
+ *
+ * A statement is a constant: one SQL text, one call, one implicit transaction.  db_query suspends
+ * the calling coroutine until its result is there.
+ *
+ *  - Reads of one turn of the loop share a connection, a flush and a sync.  When one of them
+ *    fails, its innocent neighbours are sent again on their own.
+ *  - A write owns its connection until its sync: it commits or fails alone.
+ *  - Grouped writes that wait while others commit are sent and committed together; none is
+ *    answered before that commit.  When one fails it fails alone: the others are sent again, each
+ *    by itself.  A group begins with a statement that locks for all of them in one order, so that
+ *    groups cannot deadlock.
+ *  - Connections are opened when first needed, closed when idle, and reopened with back-off;
+ *    while the server is away callers get ERR_UNAVAILABLE at once.
+ *  - Several hosts in DATABASE_URL are tried in turn, beginning with the one that served last; one
+ *    that says nothing for 2 s, or leaves a statement without an answer, is left for the next.
+ *  - A commit that the synchronous standby does not have is not a success: ERR_UNAVAILABLE.
+ *  - A request whose connection is lost gets ERR_UNAVAILABLE: a write may or may not have
+ *    happened, which is why every SQL function is safe to repeat.
+ *  - Nothing lives longer than a transaction, so a transaction pooler may stand between.
+ *
+ * Thread rule: inside a coroutine, loop's thread.
+ */
+#ifndef FFX_DB_H
+#define FFX_DB_H
+
+#include "fn/request.h"
+
+enum db_kind {
+    DB_READ,
+    DB_WRITE,
+    DB_GROUPED, /* a write that may share its transaction with others of the same statement */
+};
+
+struct db_stmt {
+    const char *sql; /* $1, $2 … with casts ($1::uuid); all parameters are text */
+    enum db_kind kind;
+    /* DB_GROUPED: what a group of several begins with.  Its $1 and $2 are text[]: of all members
+     * the parameters of these two numbers. */
+    struct db_stmt *lock;
+    int lock_params[2];
+    /* Its one row comes as the elements of one text[]: many columns cost the server more to
+     * describe than to find. */
+    bool packed;
+    int prepared_id; /* db's own; leave it out of initialisers */
+};
+
+#define DB_PARAMS_MAX 32
+
+/* A result; it lives in the request's arena. */
+struct db_result;
+
+struct db_row {
+    const struct db_result *result;
+    int row;
+};
+
+/* Run `stmt`.  Failures: ERR_UNAVAILABLE (no connection, lost, server shutting down, too many),
+ * ERR_TIMEOUT (request's deadline or statement_timeout), ERR_CONFLICT (23505, 40001, 40P01),
+ * ERR_INTERNAL (anything else); SQLSTATE and message go to the log detail only. */
+NODISCARD enum err db_query(struct fn_req *req, struct db_stmt *stmt, const char *const *params,
+                            size_t param_count, struct db_result **ret);
+
+/* db_query for a statement that returns exactly one row; another count is ERR_INTERNAL. */
+NODISCARD enum err db_one(struct fn_req *req, struct db_stmt *stmt, const char *const *params,
+                          size_t param_count, struct db_row *ret);
+
+/* Parameters in place: db_one(req, &claim, DB_PARAMS(req->caller.user_id, order_id), &row).
+ * NULL is SQL's NULL. */
+#define DB_PARAMS(...)                                                                             \
+    (const char *const[]){__VA_ARGS__}, ARRAY_LEN(((const char *const[]){__VA_ARGS__}))
+#define DB_NO_PARAMS NULL, 0
+
+int db_rows(const struct db_result *r);
+struct db_row db_row(const struct db_result *r, int row);
+/* Column text, NULL for SQL NULL; NUL-terminated, valid until the request ends. */
+const char *db_text(const struct db_row *row, int column);
+struct str db_str(const struct db_row *row, int column);
+bool db_true(const struct db_row *row, int column); /* boolean 't' */
+
+/* Open connections and callers that wait; for metrics. */
+size_t db_connections(void);
+
+#endif

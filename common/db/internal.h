@@ -1,0 +1,146 @@
+/*
+ * db_internal: what the files of db share.
+ *
+ *   db.c        what callers see; which work goes to which connection
+ *   db_queue.c  statements that wait, and their end
+ *   db_conn.c   connections: made, watched over, closed
+ *   db_batch.c  a batch on a connection: sent, and its answers
+ *   db_row.c    results
+ *
+ * Thread rule: loop's thread.
+ */
+#ifndef FFX_DB_INTERNAL_H
+#define FFX_DB_INTERNAL_H
+
+#include <libpq-fe.h>
+
+#include "db/db.h"
+#include "db/hosts.h"
+#include "loop/loop.h"
+
+#define CONNECTIONS_MAX 64
+#define STATEMENTS_MAX  64 /* different statements of one function; fits the prepared mask */
+#define BATCH_MAX       64
+#define GROUP_MAX       16 /* grouped writes of one commit */
+#define TIDY_EVERY_MS   5000
+
+/* ---- one statement on its way ---- */
+
+struct op {
+    struct op *next;
+    struct co *co; /* NULL: the caller gave up */
+    struct db_stmt *stmt;
+    const char *const *params;
+    int param_count;
+    PGresult *result;
+    enum err err;
+    char detail[512];
+    bool failed;     /* by itself */
+    bool aborted;    /* by a neighbour in its batch */
+    bool sent_again; /* after a reconnect for a stale prepared statement */
+    bool alone;      /* its group failed: not grouped again */
+};
+
+struct queue {
+    struct op *first, **last;
+    size_t count;
+};
+
+/* What a connection is waiting for: for each op a Parse (when `prepare`) and a result, then the
+ * sync. */
+struct batch {
+    struct op *ops[BATCH_MAX];
+    bool prepare[BATCH_MAX];
+    int count;
+    int at; /* op whose answers are being read; == count: the sync */
+    bool at_query;
+};
+
+enum conn_state { CONN_CLOSED, CONN_CONNECTING, CONN_IDLE, CONN_BUSY };
+
+struct conn {
+    enum conn_state state;
+    PGconn *pg;
+    struct loop_watch watch;
+    struct loop_timer timer; /* connect timeout; patience of waiting reads */
+    struct batch batch;
+    uint64_t prepared;
+    int64_t since_ms; /* start of the present state */
+    bool stale;       /* close when the batch is done */
+    bool not_replicated; /* the standby does not have the batch's commit */
+    uint64_t attempt;    /* which connecting this is: a lookup may outlast it */
+    unsigned host;       /* which of several it has got to */
+    struct db_addresses addresses;
+};
+
+struct db_state {
+    bool started;
+    int connection_max;
+    bool prepare;
+    bool look_up;     /* DATABASE_URL has host names */
+    bool several;     /* … or several hosts: */
+    unsigned at_host; /* the one that served last; connecting begins there */
+    int64_t idle_ms;
+    struct conn conns[CONNECTIONS_MAX];
+    struct queue reads, writes;
+    struct loop_hook flush;
+    struct loop_timer tidy;
+    struct db_stmt *statements[STATEMENTS_MAX];
+    int statement_count;
+    int64_t backoff_ms;
+    int64_t no_connect_before_ms;
+    char last_error[256];
+};
+
+extern struct db_state db;
+
+/* ---- db_queue.c ---- */
+
+void db_queue_push(struct queue *q, struct op *op);
+struct op *db_queue_pop(struct queue *q);
+void db_queue_remove(struct queue *q, const struct op *op);
+struct queue *db_queue_of(const struct op *op);
+/* Its caller goes on; without a caller it is freed. */
+void db_op_done(struct op *op);
+void db_op_fail(struct op *op, enum err e, const char *why);
+void db_fail_queue(struct queue *q, const char *why);
+
+/* ---- db_conn.c ---- */
+
+void db_set_state(struct conn *c, enum conn_state state);
+void db_connect_start(struct conn *c);
+/* The descriptor of a connection that is being made is ready. */
+void db_connect_step(struct conn *c);
+void db_connect_failed(struct conn *c);
+/* `why`: its batch fails with it; NULL: its batch is done. */
+void db_conn_close(struct conn *c, const char *why);
+/* Give the batch's ops back: reads that were only neighbours go to the queue again. */
+void db_batch_end(struct conn *c, const char *lost);
+/* Whether one from `first` on is there or coming. */
+bool db_any_conn(int first);
+/* Keep libpq's words, on one line: they are gone when the connection is closed. */
+const char *db_note_error(const char *what, const PGconn *pg);
+/* Where among several hosts libpq is with this connection. */
+void db_note_host(struct conn *c);
+/* This host hangs, or cannot do its work: go to the next one. */
+void db_leave_host(const struct conn *c);
+
+/* ---- db_batch.c ---- */
+
+void db_register(struct db_stmt *stmt);
+/* Send up to `most` of the queue over an idle connection. */
+void db_send_batch(struct conn *c, struct queue *q, int most);
+/* All of it is with the server, which runs it whatever becomes of us. */
+void db_batch_sent(const struct batch *b);
+/* Read what has come. */
+void db_receive(struct conn *c);
+void db_conn_lost(struct conn *c);
+
+/* ---- db_row.c ---- */
+
+/* A result whose content comes later; released with the request. */
+struct db_result *db_result_new(struct arena *a);
+/* Takes `pg` over; `packed` as in the statement.  False: it is not packed. */
+NODISCARD bool db_result_set(struct arena *a, struct db_result *r, PGresult *pg, bool packed);
+
+#endif

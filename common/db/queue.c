@@ -1,0 +1,78 @@
+#include "db/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void
+db_queue_push(struct queue *q, struct op *op)
+{
+    op->next = NULL;
+    *q->last = op;
+    q->last = &op->next;
+    q->count++;
+}
+
+struct op *
+db_queue_pop(struct queue *q)
+{
+    struct op *op = q->first;
+
+    if (op != NULL) {
+        q->first = op->next;
+        if (q->first == NULL)
+            q->last = &q->first;
+        q->count--;
+    }
+    return op;
+}
+
+void
+db_queue_remove(struct queue *q, const struct op *op)
+{
+    for (struct op **p = &q->first; *p != NULL; p = &(*p)->next) {
+        if (*p != op)
+            continue;
+        *p = op->next;
+        if (op->next == NULL)
+            q->last = p;
+        q->count--;
+        return;
+    }
+}
+
+struct queue *
+db_queue_of(const struct op *op)
+{
+    return op->stmt->kind == DB_READ ? &db.reads : &db.writes;
+}
+
+/* ---- the end of an op ---- */
+
+void
+db_op_done(struct op *op)
+{
+    if (op->co == NULL) { /* nobody waits any more */
+        PQclear(op->result);
+        free(op);
+        return;
+    }
+    co_wake(op->co);
+}
+
+void
+db_op_fail(struct op *op, enum err e, const char *why)
+{
+    const size_t len = MIN(strlen(why), sizeof op->detail - 1);
+
+    op->err = e;
+    memcpy(op->detail, why, len);
+    op->detail[len] = '\0';
+    db_op_done(op);
+}
+
+void
+db_fail_queue(struct queue *q, const char *why)
+{
+    for (struct op *op; (op = db_queue_pop(q)) != NULL;)
+        db_op_fail(op, ERR_UNAVAILABLE, why);
+}

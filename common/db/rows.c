@@ -1,0 +1,119 @@
+#include "db/internal.h"
+
+#include "db/array.h"
+
+/* One row, which is what most statements return, is copied into the arena: libpq keeps 3 KB for it,
+ * and requests wait for others with their rows in hand. */
+struct db_result {
+    PGresult *pg; /* NULL once copied */
+    int columns;
+    const struct str *cells; /* of the one row; ptr NULL: SQL's NULL */
+};
+
+static void
+clear_result(void *result)
+{
+    struct db_result *r = result;
+
+    PQclear(r->pg);
+}
+
+static void
+copy_row(struct arena *a, struct db_result *r)
+{
+    const int columns = PQnfields(r->pg);
+    struct str *cells = ARENA_ARRAY(a, struct str, (size_t)columns);
+    size_t bytes = 0;
+
+    for (int i = 0; i < columns; i++)
+        bytes += (size_t)PQgetlength(r->pg, 0, i) + 1;
+    char *text = arena_alloc(a, bytes);
+    for (int i = 0; i < columns; i++) {
+        if (PQgetisnull(r->pg, 0, i))
+            continue;
+        cells[i] = (struct str){text, (size_t)PQgetlength(r->pg, 0, i)};
+        memcpy(text, PQgetvalue(r->pg, 0, i), cells[i].len + 1);
+        text += cells[i].len + 1;
+    }
+    PQclear(r->pg);
+    *r = (struct db_result){.columns = columns, .cells = cells};
+}
+
+/* A packed row; false when it is none. */
+static bool
+unpack_row(struct arena *a, struct db_result *r)
+{
+    const struct str text = {PQgetvalue(r->pg, 0, 0), (size_t)PQgetlength(r->pg, 0, 0)};
+    const struct str *cells;
+    size_t columns;
+
+    if (!db_array_read(a, text, &cells, &columns))
+        return false;
+    PQclear(r->pg);
+    *r = (struct db_result){.columns = (int)columns, .cells = cells};
+    return true;
+}
+
+struct db_result *
+db_result_new(struct arena *a)
+{
+    struct db_result *r = ARENA_NEW(a, struct db_result);
+
+    arena_defer(a, clear_result, r);
+    return r;
+}
+
+bool
+db_result_set(struct arena *a, struct db_result *r, PGresult *pg, bool packed)
+{
+    r->pg = pg;
+    if (PQntuples(pg) != 1)
+        return true;
+    if (packed)
+        return unpack_row(a, r);
+    copy_row(a, r);
+    return true;
+}
+
+int
+db_rows(const struct db_result *r)
+{
+    return r->pg == NULL ? 1 : PQntuples(r->pg);
+}
+
+struct db_row
+db_row(const struct db_result *r, int row)
+{
+    MUST(row >= 0 && row < db_rows(r));
+    return (struct db_row){r, row};
+}
+
+struct str
+db_str(const struct db_row *row, int column)
+{
+    const struct db_result *r = row->result;
+
+    if (r->pg == NULL) {
+        MUST(column < r->columns);
+        return r->cells[column];
+    }
+    MUST(column < PQnfields(r->pg));
+    if (PQgetisnull(r->pg, row->row, column))
+        return STR_NONE;
+    return (struct str){PQgetvalue(r->pg, row->row, column),
+                        (size_t)PQgetlength(r->pg, row->row, column)};
+}
+
+const char *
+db_text(const struct db_row *row, int column)
+{
+    return db_str(row, column).ptr;
+}
+
+bool
+db_true(const struct db_row *row, int column)
+{
+    const char *text = db_text(row, column);
+
+    return text != NULL && text[0] == 't';
+}

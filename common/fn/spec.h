@@ -1,0 +1,115 @@
+/*
+ * fn: what a function is, and the way a request takes.
+ *
+ * A function is one `static const struct fn_spec` and
+ *     int main(int argc, char **argv) { return fn_main(&spec, argc, argv); }
+ * The runtime does, in this order: method, CORS, size, content type, rate limit of anonymous
+ * callers, authentication, rate limit, JSON, the handler under its time budget, the answer, one
+ * log line, metrics.  `NAME --spec` prints the spec; nginx locations, service units, the OpenAPI
+ * document and the README's table are made from that.
+ *
+ * Handlers free nothing, log no failures and never block.  They return ERR_OK after writing an
+ * answer, or an error after fail_set.
+ */
+#ifndef FFX_FN_H
+#define FFX_FN_H
+
+#include "base/setting.h"
+#include "json/json.h"
+#include "fn/request.h"
+
+enum fn_method {
+    FN_GET = 1,
+    FN_POST = 2,
+    FN_PUT = 4,
+    FN_PATCH = 8,
+    FN_DELETE = 16,
+    FN_ANY = 31, /* any method but OPTIONS, which the runtime answers */
+};
+
+enum fn_auth {
+    FN_AUTH_NONE,      /* open */
+    FN_AUTH_SIGNATURE, /* open for the runtime; the handler checks a signature over the body */
+    FN_AUTH_USER,      /* a user's token (role authenticated, with sub) */
+    FN_AUTH_SERVICE,   /* the service-role key */
+    FN_AUTH_ANY_TOKEN, /* either of the two; the handler looks at req->caller.role */
+};
+
+enum fn_need {
+    FN_NEED_DB = 1,          /* DATABASE_URL … */
+    FN_NEED_NOWPAYMENTS = 2, /* API key, mode, URLs */
+    FN_NEED_IPN = 4,         /* callback secrets */
+    FN_NEED_MAIL = 8,        /* what mail.h sends with */
+};
+
+struct fn_res {
+    int status;
+    const char *content_type;
+    struct buf body;
+    struct json_writer json;
+    struct header headers[8];
+    size_t header_count;
+};
+
+/* One answer in the OpenAPI document. */
+struct fn_answer_doc {
+    int status;
+    const char *text;
+};
+
+/* One input in the OpenAPI document. */
+struct fn_input_doc {
+    const char *name;
+    const char *type; /* "string", "number", "uuid", "boolean", or "a|b|c" for an enumeration */
+    bool required;
+    const char *text;
+};
+
+struct fn_spec {
+    const char *app;     /* whose it is: "platform", or an application; = functions/APP/NAME */
+    const char *name;    /* = the folder's and executable's name */
+    const char *summary; /* one line */
+    const char *route;   /* "/functions/v1/NAME"; NULL: schedule only */
+    bool subpaths;       /* also serves route/… */
+    unsigned methods;    /* enum fn_method bits */
+    enum fn_auth auth;
+    bool json_body;        /* body must be a JSON object, parsed into req->json */
+    size_t body_max;       /* bytes; more is 413 */
+    size_t memory_max;     /* arena cap; 0: 1 MiB */
+    int timeout_ms;        /* budget of one request or run */
+    int rate_calls;        /* per rate_window_s and caller; 0: no limit */
+    int rate_window_s;
+    unsigned needs;        /* enum fn_need bits */
+    const enum config_id *settings; /* further settings, ended by CFG_MAX; NULL: none */
+    bool dev_only;         /* not installed in production */
+    const struct fn_input_doc *inputs;   /* ended by a NULL name */
+    const struct fn_answer_doc *answers; /* ended by status 0 */
+
+    enum err (*handle)(struct fn_req *req, struct fn_res *res);
+
+    /* Scheduled work: `run` is called every `every_ms` by one process of all that run this
+     * function anywhere (the database hands out each turn). */
+    int every_ms;
+    enum err (*run)(struct fn_req *req);
+};
+
+int fn_main(const struct fn_spec *spec, int argc, char **argv);
+
+/* Start a JSON answer; write with the jw_ calls, the runtime closes nothing for you. */
+struct json_writer *fn_json(struct fn_res *res, int status);
+/* A whole body made elsewhere; content_type must be a literal or live in the arena. */
+void fn_body(struct fn_res *res, int status, const char *content_type, struct str body);
+/* A response header; the value is checked for CR and LF. */
+void fn_header_set(struct fn_req *req, struct fn_res *res, const char *name, const char *value);
+
+/* A business outcome that SQL reports by name, and how it is answered. */
+struct fn_outcome {
+    const char *name;
+    enum err err;
+    const char *text;
+};
+/* ERR_OK when `outcome` is not in the table (ended by a NULL name), else its failure. */
+NODISCARD enum err fn_outcome(struct fn_req *req, const struct fn_outcome *table,
+                              const char *outcome);
+
+#endif

@@ -1,0 +1,173 @@
+/*
+ * Reading what NOWPayments says about a payment.  Apart from the calls, so that a function that
+ * only gets callbacks loads no HTTP client.
+ */
+#include "json/json.h"
+#include "nowpayments/internal.h"
+
+static enum err
+wrong_form(struct fn_req *req, const char *field)
+{
+    fail_set(&req->fail, ERR_INVALID, "Invalid payload");
+    return fail_detail(&req->fail, ERR_INVALID, "payment field %s has the wrong form", field);
+}
+
+enum err
+np_read_scalar(struct fn_req *req, const struct json *object, const char *field, size_t len_max,
+               const char **ret)
+{
+    const struct json *v = json_get(object, field);
+
+    *ret = NULL;
+    if (v == NULL || json_type(v) == JSON_NULL)
+        return ERR_OK;
+    const struct str text = json_text(v);
+    if (text.ptr == NULL || text.len > len_max)
+        return wrong_form(req, field);
+    if (text.len > 0)
+        *ret = arena_copy(req->arena, text);
+    return ERR_OK;
+}
+
+enum err
+np_read_id(struct fn_req *req, const struct json *object, const char *field, const char **ret)
+{
+    const char *text;
+    struct decimal id;
+
+    TRY(np_read_scalar(req, object, field, 64, &text));
+    *ret = NULL;
+    if (text == NULL)
+        return ERR_OK;
+    if (!decimal_read(str_of(text), &id) || strpbrk(id.text, "-.") != NULL)
+        return wrong_form(req, field);
+    *ret = arena_copy(req->arena, str_of(id.text));
+    return ERR_OK;
+}
+
+/* The sender computes with doubles, so a tiny amount can have more than 18 decimals
+ * (1.2345678901234567e-7).  Digits behind the 18th are cut: no coin has more, and a genuine event
+ * must not be lost over them. */
+static bool
+decimal_read_cut(struct arena *a, const char *text, struct decimal *ret)
+{
+    const size_t mantissa_len = strcspn(text, "eE");
+    const size_t sign_len = text[0] == '-';
+    char *digits = arena_alloc(a, mantissa_len + 1);
+    size_t count = 0;
+    size_t point = mantissa_len; /* where it stands */
+    int64_t exponent = 0;
+
+    for (size_t i = sign_len; i < mantissa_len; i++) {
+        if (text[i] >= '0' && text[i] <= '9')
+            digits[count++] = text[i];
+        else if (text[i] == '.' && point == mantissa_len)
+            point = i;
+        else
+            return false;
+    }
+    if (text[mantissa_len] != '\0') {
+        const char *p = text + mantissa_len + 1;
+        if (!num_i64(str_of(p + (*p == '+')), &exponent) || exponent < -400 || exponent > 20)
+            return false;
+    }
+    const size_t fraction = point < mantissa_len ? mantissa_len - point - 1 : 0;
+    const int64_t decimals = (int64_t)fraction - exponent;
+    if (count == 0 || decimals <= 18)
+        return false;
+    const size_t cut = (size_t)(decimals - 18);
+    digits[count > cut ? count - cut : 0] = '\0';
+    const char *significant = digits + strspn(digits, "0");
+    if (significant[0] == '\0')
+        return decimal_read(STR("0"), ret);
+    return decimal_read(str_of(arena_printf(a, "%s%se-18", sign_len > 0 ? "-" : "", significant)),
+                        ret);
+}
+
+/* Decimal text with the provider's own digits; an exponent is written out. */
+static enum err
+read_amount(struct fn_req *req, const struct json *object, const char *field, const char **ret)
+{
+    const char *text;
+    struct decimal amount;
+
+    TRY(np_read_scalar(req, object, field, 128, &text));
+    *ret = text;
+    if (text == NULL)
+        return ERR_OK;
+    const bool plain = decimal_read(str_of(text), &amount);
+    if (!plain && !decimal_read_cut(req->arena, text, &amount))
+        return wrong_form(req, field);
+    if (!plain || strpbrk(text, "eE") != NULL)
+        *ret = arena_copy(req->arena, str_of(amount.text));
+    return ERR_OK;
+}
+
+/* "2025-08-27T16:56:58.628Z"; the shape only. */
+static bool
+looks_like_time(const char *text)
+{
+    static const char shape[] = "0000-00-00T00:00:00";
+    const size_t len = strlen(text);
+
+    if (len < sizeof(shape) - 1 || len > 32)
+        return false;
+    for (size_t i = 0; i < sizeof(shape) - 1; i++) {
+        const bool digit = text[i] >= '0' && text[i] <= '9';
+        if (shape[i] == '0' ? !digit : text[i] != shape[i])
+            return false;
+    }
+    return strspn(text + sizeof(shape) - 1, "0123456789.:+-Z") == len - (sizeof(shape) - 1);
+}
+
+/* ISO text, or milliseconds since 1970 as number or string.  Times only inform; one in an unknown
+ * form is left out rather than losing the event it came with. */
+static const char *
+read_time(struct fn_req *req, const struct json *object, const char *field)
+{
+    const struct str text = json_text(json_get(object, field));
+    int64_t ms;
+
+    if (text.len == 0 || text.len > 32)
+        return NULL;
+    if (num_i64(text, &ms)) {
+        if (ms <= 0 || ms > INT64_C(253402300799999)) /* year 9999 */
+            return NULL;
+        char *iso = arena_alloc(req->arena, TIMESTAMP_SIZE);
+        timestamp_format(ms * 1000, iso);
+        return iso;
+    }
+    const char *iso = arena_copy(req->arena, text);
+    return looks_like_time(iso) ? iso : NULL;
+}
+
+enum err
+np_payment_read(struct fn_req *req, const struct json *object, struct np_payment *ret)
+{
+    struct np_payment p = {0};
+
+    if (object == NULL || json_type(object) != JSON_OBJECT)
+        return wrong_form(req, "(whole)");
+    TRY(np_read_id(req, object, "payment_id", &p.payment_id));
+    TRY(np_read_id(req, object, "parent_payment_id", &p.parent_payment_id));
+    TRY(np_read_id(req, object, "invoice_id", &p.invoice_id));
+    TRY(np_read_id(req, object, "purchase_id", &p.purchase_id));
+    TRY(read_amount(req, object, "pay_amount", &p.pay_amount));
+    TRY(read_amount(req, object, "actually_paid", &p.actually_paid));
+    TRY(read_amount(req, object, "price_amount", &p.price_amount));
+    TRY(read_amount(req, object, "outcome_amount", &p.outcome_amount));
+    TRY(np_read_scalar(req, object, "payment_status", 64, &p.status));
+    TRY(np_read_scalar(req, object, "pay_address", 256, &p.pay_address));
+    TRY(np_read_scalar(req, object, "payin_extra_id", 128, &p.payin_extra_id));
+    TRY(np_read_scalar(req, object, "pay_currency", 32, &p.pay_currency));
+    TRY(np_read_scalar(req, object, "price_currency", 32, &p.price_currency));
+    TRY(np_read_scalar(req, object, "outcome_currency", 32, &p.outcome_currency));
+    TRY(np_read_scalar(req, object, "order_id", 1024, &p.order_id));
+    p.created_at = read_time(req, object, "created_at");
+    p.updated_at = read_time(req, object, "updated_at");
+    p.time_limit = read_time(req, object, "time_limit");
+    p.expires_at = read_time(req, object, "expiration_estimate_date");
+    p.valid_until = read_time(req, object, "valid_until");
+    *ret = p;
+    return ERR_OK;
+}

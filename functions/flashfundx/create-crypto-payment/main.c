@@ -1,0 +1,310 @@
+/*
+ * create-crypto-payment: the hosted checkout for an order.
+ *
+ * begin_payment claims the order, then NOWPayments makes the invoice and a payment behind it; each
+ * answer is attached as soon as it is there, so that a crash in between costs at most the step it
+ * interrupted.  No transaction is open while we wait for the provider.
+ */
+#include "base/setting.h"
+#include "db/db.h"
+#include "fn/spec.h"
+#include "nowpayments/nowpayments.h"
+#include "base/number.h"
+#include "qr/code.h"
+
+/* Columns of backend.begin_payment and backend.attach_payment. */
+enum {
+    COL_OUTCOME,
+    COL_ATTEMPT_ID,
+    COL_PRICE_AMOUNT,
+    COL_DESCRIPTION,
+    COL_INVOICE_ID,
+    COL_INVOICE_URL,
+    COL_PAYMENT_ID,
+    COL_PAY_ADDRESS,
+    COL_PAY_AMOUNT,
+    COL_PAY_CURRENCY,
+    COL_TIME_LIMIT,
+    COL_EXPIRES_AT,
+};
+
+static struct db_stmt begin_payment = {
+    .sql = "SELECT * FROM backend.begin_payment($1::uuid, $2::uuid, $3, $4, $5::numeric, $6, $7, "
+           "$8, $9::numeric, $10::numeric)",
+    .kind = DB_WRITE};
+static struct db_stmt attach_invoice = {
+    .sql = "SELECT outcome FROM backend.attach_invoice($1::uuid, $2, $3)", .kind = DB_WRITE};
+static struct db_stmt attach_payment = {
+    .sql = "SELECT * FROM backend.attach_payment($1::uuid, $2, $3, $4, $5, $6::numeric, $7, $8, "
+           "$9::numeric, $10, $11, $12, $13, $14, $15)",
+    .kind = DB_WRITE};
+static struct db_stmt fail_attempt = {
+    .sql = "SELECT outcome FROM backend.fail_payment_attempt($1::uuid, $2, $3)", .kind = DB_WRITE};
+
+struct input {
+    char order_id[ORDER_ID_SIZE];
+    char user_id[UUID_SIZE];
+    const char *account_type;
+    const char *platform_type;
+    const char *crypto_currency;
+    const char *pay_currency; /* NOWPayments' code */
+    struct decimal account_size, amount, final_amount;
+};
+
+static const char *const required[] = {"orderId",      "userId",         "accountType", "accountSize",
+                                       "platformType", "cryptoCurrency", "amount",      "finalAmount"};
+
+static enum err
+check_required(struct fn_req *req)
+{
+    struct buf missing;
+
+    buf_init_arena(&missing, req->arena, 256);
+    for (size_t i = 0; i < ARRAY_LEN(required); i++)
+        if (json_text(json_get(req->json, required[i])).len == 0)
+            buf_printf(&missing, "%s%s", missing.len == 0 ? "" : ", ", required[i]);
+    if (missing.len == 0)
+        return ERR_OK;
+    return fail_set(&req->fail, ERR_INVALID, "Missing required fields: %s", missing.ptr);
+}
+
+/* One of the comma-separated `choices`; `what` is how the error names it. */
+static enum err
+read_choice(struct fn_req *req, const char *field, const char *what, const char *const *choices,
+            const char *list, const char **ret)
+{
+    const struct str text = json_text(json_get(req->json, field));
+
+    for (; *choices != NULL; choices++) {
+        if (str_is(text, *choices)) {
+            *ret = *choices;
+            return ERR_OK;
+        }
+    }
+    return fail_set(&req->fail, ERR_INVALID, "Invalid %s. Must be one of: %s", what, list);
+}
+
+static enum err
+read_amount(struct fn_req *req, const char *field, struct decimal *ret)
+{
+    if (!decimal_read(json_text(json_get(req->json, field)), ret) || !decimal_is_positive(ret))
+        return fail_set(&req->fail, ERR_INVALID, "Invalid %s. Must be a positive number", field);
+    return ERR_OK;
+}
+
+static enum err
+parse(struct fn_req *req, struct input *in)
+{
+    static const char *const types[] = {"instant", "hft", "one_step", "two_step", NULL};
+    static const char *const platforms[] = {"mt4", "mt5", NULL};
+    const struct json *body = req->json;
+
+    TRY(check_required(req));
+    if (!order_id_read(json_text(json_get(body, "orderId")), in->order_id))
+        return fail_set(&req->fail, ERR_INVALID, "Invalid orderId. Must be FFX and 9 digits");
+    if (!uuid_read(json_text(json_get(body, "userId")), in->user_id))
+        return fail_set(&req->fail, ERR_INVALID, "Invalid userId. Must be a UUID");
+    TRY(read_choice(req, "accountType", "account type", types, "instant, hft, one_step, two_step",
+                    &in->account_type));
+    TRY(read_choice(req, "platformType", "platform type", platforms, "mt4, mt5",
+                    &in->platform_type));
+    in->crypto_currency = arena_copy(req->arena, json_text(json_get(body, "cryptoCurrency")));
+    in->pay_currency = np_currency(in->crypto_currency);
+    if (in->pay_currency == NULL)
+        return fail_set(&req->fail, ERR_INVALID, "Invalid crypto currency. Must be one of: %s",
+                        np_currency_list);
+    TRY(read_amount(req, "accountSize", &in->account_size));
+    TRY(read_amount(req, "amount", &in->amount));
+    return read_amount(req, "finalAmount", &in->final_amount);
+}
+
+static enum err
+claim(struct fn_req *req, const struct input *in, struct db_row *ret)
+{
+    static const struct fn_outcome refusals[] = {
+        {"order_not_found", ERR_NOT_FOUND, "Order not found"},
+        {"unauthorized", ERR_FORBIDDEN, "Unauthorized"},
+        {"mismatch", ERR_INVALID, "Order details do not match"},
+        {"not_payable", ERR_INVALID, "Order is not in a payable state"},
+        {"in_progress", ERR_CONFLICT, "A payment for this order is already being created"},
+        {NULL, ERR_OK, NULL},
+    };
+
+    TRY(db_one(req, &begin_payment,
+               DB_PARAMS(req->caller.user_id, in->user_id, in->order_id, in->account_type,
+                         in->account_size.text, in->platform_type, in->crypto_currency,
+                         in->pay_currency, in->amount.text, in->final_amount.text),
+               ret));
+    return fn_outcome(req, refusals, db_text(ret, COL_OUTCOME));
+}
+
+/* Release the claim and say why; the caller's failure stays the one that is answered. */
+static enum err
+give_up(struct fn_req *req, const char *attempt_id, enum err e)
+{
+    const struct fail why = req->fail;
+    const char *reason = e == ERR_PROVIDER         ? "refused"
+                         : e == ERR_UNKNOWN_OUTCOME ? "unknown"
+                                                    : "unsent";
+    struct db_row row;
+
+    /* Failing here is no loss: the claim's lease ends by itself. */
+    (void)!db_one(req, &fail_attempt, DB_PARAMS(attempt_id, reason, why.detail), &row);
+    req->fail = why;
+    return e;
+}
+
+static const char *
+return_url(struct fn_req *req, enum config_id override, const char *page, const char *order_id)
+{
+    if (config_text(override)[0] != '\0')
+        return config_text(override);
+    return arena_printf(req->arena, "%s/dashboard/payment/%s?order=%s",
+                        config_text(CFG_FRONTEND_URL), page, order_id);
+}
+
+static enum err
+lost_claim(struct fn_req *req)
+{
+    return fail_set(&req->fail, ERR_CONFLICT, "A payment for this order is already being created");
+}
+
+static enum err
+make_invoice(struct fn_req *req, const struct input *in, const struct db_row *claimed,
+             struct np_invoice *ret)
+{
+    const char *attempt_id = db_text(claimed, COL_ATTEMPT_ID);
+    const struct np_invoice_order order = {
+        .price_amount = db_text(claimed, COL_PRICE_AMOUNT),
+        .order_id = in->order_id,
+        .order_description = db_text(claimed, COL_DESCRIPTION),
+        .ipn_callback_url =
+            arena_join(req->arena, config_text(CFG_SUPABASE_URL), "/functions/v1/payment-webhook"),
+        .success_url = return_url(req, CFG_PAYMENT_SUCCESS_URL, "success", in->order_id),
+        .cancel_url = return_url(req, CFG_PAYMENT_CANCEL_URL, "cancelled", in->order_id),
+    };
+    struct db_row row;
+
+    const enum err e = np_create_invoice(req, &order, ret);
+    if (e != ERR_OK)
+        return give_up(req, attempt_id, e);
+    TRY(db_one(req, &attach_invoice, DB_PARAMS(attempt_id, ret->id, ret->invoice_url), &row));
+    return strcmp(db_text(&row, 0), "ok") == 0 ? ERR_OK : lost_claim(req);
+}
+
+static enum err
+make_payment(struct fn_req *req, const struct input *in, const struct db_row *claimed,
+             const char *invoice_id, struct db_row *ret)
+{
+    const char *attempt_id = db_text(claimed, COL_ATTEMPT_ID);
+    struct np_payment p;
+
+    const enum err e = np_create_invoice_payment(req, invoice_id, in->pay_currency,
+                                                 db_text(claimed, COL_DESCRIPTION), &p);
+    if (e != ERR_OK)
+        return give_up(req, attempt_id, e);
+    TRY(db_one(req, &attach_payment,
+               DB_PARAMS(attempt_id, p.payment_id, p.status, p.pay_address, p.payin_extra_id,
+                         p.pay_amount, p.pay_currency, in->crypto_currency, p.price_amount,
+                         p.price_currency, p.purchase_id, p.time_limit, p.expires_at,
+                         p.valid_until, p.raw.ptr),
+               ret));
+    return strcmp(db_text(ret, COL_OUTCOME), "existing") == 0 ? ERR_OK : lost_claim(req);
+}
+
+static enum err
+reply(struct fn_req *req, struct fn_res *res, const struct db_row *row)
+{
+    const char *qr = qr_data_url(req->arena, db_str(row, COL_PAY_ADDRESS));
+    const char *time_limit = db_text(row, COL_TIME_LIMIT); /* fixed-rate payments only */
+    struct json_writer *w = fn_json(res, 200);
+
+    jw_open(w);
+    jw_bool_at(w, "success", true);
+    jw_text_at(w, "invoice_url", db_text(row, COL_INVOICE_URL));
+    jw_key(w, "payment");
+    jw_open(w);
+    jw_text_at(w, "payment_id", db_text(row, COL_PAYMENT_ID));
+    jw_text_at(w, "pay_address", db_text(row, COL_PAY_ADDRESS));
+    jw_number_at(w, "pay_amount", db_text(row, COL_PAY_AMOUNT));
+    jw_text_at(w, "pay_currency", db_text(row, COL_PAY_CURRENCY));
+    jw_text_at(w, "qr_code", qr == NULL ? "" : qr);
+    jw_text_at(w, "time_limit", time_limit != NULL ? time_limit : db_text(row, COL_EXPIRES_AT));
+    jw_text_at(w, "expiration_date", db_text(row, COL_EXPIRES_AT));
+    jw_close(w);
+    jw_close(w);
+    return ERR_OK;
+}
+
+static enum err
+create_crypto_payment(struct fn_req *req, struct fn_res *res)
+{
+    struct input in = {0};
+    struct db_row claimed, payment;
+    struct np_invoice invoice = {0};
+
+    TRY(parse(req, &in));
+    TRY(claim(req, &in, &claimed));
+    const char *outcome = db_text(&claimed, COL_OUTCOME);
+    if (strcmp(outcome, "existing") == 0)
+        return reply(req, res, &claimed);
+    invoice.id = db_text(&claimed, COL_INVOICE_ID);
+    if (strcmp(outcome, "create") == 0)
+        TRY(make_invoice(req, &in, &claimed, &invoice));
+    TRY(make_payment(req, &in, &claimed, invoice.id, &payment));
+    return reply(req, res, &payment);
+}
+
+static const struct fn_input_doc inputs[] = {
+    {"orderId", "string", true, "FFX and 9 digits"},
+    {"userId", "uuid", true, "must be the caller's own id"},
+    {"accountType", "instant|hft|one_step|two_step", true, "as in the order"},
+    {"accountSize", "number", true, "as in the order"},
+    {"platformType", "mt4|mt5", true, "as in the order"},
+    {"cryptoCurrency", "usdt_bsc|usdt_polygon|usdt_trc20|bnb|btc|trx", true, "what to pay with"},
+    {"amount", "number", true, "price in USD, as in the order"},
+    {"finalAmount", "number", true, "price after discounts, as in the order"},
+    {NULL, NULL, false, NULL},
+};
+
+static const struct fn_answer_doc answers[] = {
+    {200, "invoice_url and payment {payment_id, pay_address, pay_amount, pay_currency, qr_code, "
+          "time_limit, expiration_date}; the same again while the invoice is open"},
+    {400, "Missing required fields, invalid value, Order details do not match, Order is not in a "
+          "payable state"},
+    {401, "no valid user token"},
+    {403, "Unauthorized: the order or userId is not the caller's"},
+    {404, "Order not found"},
+    {409, "another request is creating the payment right now"},
+    {500, "NowPayments error: <their message>"},
+    {502, "NowPayments did not answer"},
+    {0, NULL},
+};
+
+static const enum config_id settings[] = {CFG_SUPABASE_URL, CFG_FRONTEND_URL,
+                                          CFG_PAYMENT_SUCCESS_URL, CFG_PAYMENT_CANCEL_URL, CFG_MAX};
+
+static const struct fn_spec spec = {
+    .app = "flashfundx",
+    .name = "create-crypto-payment",
+    .summary = "Make the hosted crypto checkout for an order",
+    .route = "/functions/v1/create-crypto-payment",
+    .methods = FN_POST,
+    .auth = FN_AUTH_USER,
+    .json_body = true,
+    .body_max = 16 * 1024,
+    .timeout_ms = 30000,
+    .rate_calls = 10,
+    .rate_window_s = 60,
+    .needs = FN_NEED_DB | FN_NEED_NOWPAYMENTS,
+    .settings = settings,
+    .inputs = inputs,
+    .answers = answers,
+    .handle = create_crypto_payment,
+};
+
+int
+main(int argc, char **argv)
+{
+    return fn_main(&spec, argc, argv);
+}

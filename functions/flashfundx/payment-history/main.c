@@ -1,0 +1,95 @@
+/*
+ * payment-history: everything that is known about one payment, in order, for an administrator:
+ * events with their raw bodies, transitions, bookings, delivery, mails, what staff did.
+ */
+#include "db/db.h"
+#include "fn/spec.h"
+#include "net/http.h"
+
+static struct db_stmt payment_history_stmt = {.sql = "SELECT backend.payment_history($1)",
+                                              .kind = DB_READ};
+
+static bool
+looks_like_id(struct str s)
+{
+    if (s.len == 0 || s.len > 64)
+        return false;
+    for (size_t i = 0; i < s.len; i++) {
+        const char c = s.ptr[i];
+        if (!((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+              c == '-' || c == '_'))
+            return false;
+    }
+    return true;
+}
+
+static enum err
+parse(struct fn_req *req, const char **ret_id)
+{
+    struct str id;
+
+    if (!query_get(req->arena, req->query, "id", &id) || id.len == 0)
+        return fail_set(&req->fail, ERR_INVALID, "Missing required parameters: id");
+    if (!looks_like_id(id))
+        return fail_set(&req->fail, ERR_NOT_FOUND, "Payment not found");
+    *ret_id = arena_copy(req->arena, id);
+    return ERR_OK;
+}
+
+static enum err
+payment_history(struct fn_req *req, struct fn_res *res)
+{
+    const char *id;
+    struct db_row row;
+
+    TRY(parse(req, &id));
+    TRY(db_one(req, &payment_history_stmt, DB_PARAMS(id), &row));
+    if (db_text(&row, 0) == NULL)
+        return fail_set(&req->fail, ERR_NOT_FOUND, "Payment not found");
+
+    struct json_writer *w = fn_json(res, 200);
+    jw_open(w);
+    jw_bool_at(w, "success", true);
+    jw_key(w, "history");
+    jw_raw(w, db_str(&row, 0));
+    jw_close(w);
+    return ERR_OK;
+}
+
+static const struct fn_input_doc inputs[] = {
+    {"id", "string", true, "order id (FFX and 9 digits), payment id or invoice id"},
+    {NULL, NULL, false, NULL},
+};
+
+static const struct fn_answer_doc answers[] = {
+    {200, "history: entries [{at, what, detail}] in order of time, and the rows as they are now; "
+          "credentials are masked"},
+    {400, "Missing required parameters: id"},
+    {401, "no valid token"},
+    {403, "Service role key required"},
+    {404, "Payment not found"},
+    {0, NULL},
+};
+
+static const struct fn_spec spec = {
+    .app = "flashfundx",
+    .name = "payment-history",
+    .summary = "Everything that is known about one payment, in order",
+    .route = "/functions/v1/payment-history",
+    .methods = FN_GET,
+    .auth = FN_AUTH_SERVICE,
+    .memory_max = 8 * 1024 * 1024,
+    .timeout_ms = 10000,
+    .rate_calls = 60,
+    .rate_window_s = 60,
+    .needs = FN_NEED_DB,
+    .inputs = inputs,
+    .answers = answers,
+    .handle = payment_history,
+};
+
+int
+main(int argc, char **argv)
+{
+    return fn_main(&spec, argc, argv);
+}

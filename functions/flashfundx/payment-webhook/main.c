@@ -1,0 +1,207 @@
+/*
+ * payment-webhook: signed callbacks (IPN) of NOWPayments.
+ *
+ * The signature decides whether it is genuine; one SQL function stores the event and applies it,
+ * durably, before we answer.  When that fails, say because somebody holds the order for long, the
+ * event is only stored, and process-events applies it later: NOWPayments waits 3 s for its answer.
+ * Only what could not even be stored answers 503, so that NOWPayments sends it again.
+ */
+#include "base/prelude.h"
+#include "base/setting.h"
+#include "db/db.h"
+#include "fn/spec.h"
+#include "gate.h"
+#include "base/log.h"
+#include "nowpayments/nowpayments.h"
+
+/* Together below the provider's 3 s; the role's limits (lock 100 ms, statement 1.5 s) are
+ * inside. */
+#define WAIT_MS  1000 /* for other callbacks of the same order */
+#define APPLY_MS 1700
+#define STORE_MS 2800
+
+#define SQLSTATE_LOCKED "SQLSTATE 55P03"
+
+struct callback {
+    const char *source; /* ipn, ipn_previous */
+    struct np_payment payment;
+};
+
+static struct db_stmt lock_for_events = {.sql = "SELECT backend.lock_for_events($1, $2)"};
+
+static struct db_stmt record_event = {
+    .sql = "SELECT outcome, order_id FROM backend.record_payment_event($1, $2, $3, $4, $5, $6, "
+           "$7, $8, $9, $10, $11::numeric, $12::numeric, $13::numeric, $14, $15::numeric, $16, "
+           "$17)",
+    .kind = DB_GROUPED,
+    .lock = &lock_for_events,
+    .lock_params = {7, 8}}; /* order_id, status */
+
+static struct db_stmt store_event = {
+    .sql = "SELECT outcome FROM backend.store_payment_event($1, $2, $3, $4, $5, $6, $7, $8, $9, "
+           "$10, $11::numeric, $12::numeric, $13::numeric, $14, $15::numeric, $16, $17, $18)",
+    .kind = DB_WRITE};
+
+/* `*ret_source`: by which key, as the event is stored. */
+static enum err
+verify(struct fn_req *req, const struct json **ret, const char **ret_source)
+{
+    const struct str signature = fn_header(req, "x-nowpayments-sig");
+
+    if (json_parse(req->arena, &req->fail, req->body, ret) != ERR_OK ||
+        json_type(*ret) != JSON_OBJECT)
+        return fail_set(&req->fail, ERR_INVALID, "Invalid payload");
+    *ret_source = "ipn";
+    if (np_ipn_verify(req->arena, req->body, *ret, signature,
+                      config_str(CFG_NOWPAYMENTS_IPN_SECRET), STR_NONE))
+        return ERR_OK;
+    *ret_source = "ipn_previous";
+    if (!np_ipn_verify(req->arena, req->body, *ret, signature,
+                       config_str(CFG_NOWPAYMENTS_IPN_SECRET_PREVIOUS), STR_NONE))
+        return fail_set(&req->fail, ERR_UNAUTHENTICATED, "Invalid signature");
+    return ERR_OK;
+}
+
+static enum err
+reply(struct fn_res *res)
+{
+    struct json_writer *w = fn_json(res, 200);
+
+    jw_open(w);
+    jw_bool_at(w, "success", true);
+    jw_text_at(w, "message", "Webhook processed successfully");
+    jw_close(w);
+    return ERR_OK;
+}
+
+/* `failed`: why the event was not applied; NULL: apply it. */
+static enum err
+record(struct fn_req *req, const struct callback *c, const char *failed, struct db_row *ret)
+{
+    const struct np_payment *p = &c->payment;
+    const char *const params[] = {c->source,
+                                  req->body.ptr,
+                                  p->payment_id,
+                                  p->parent_payment_id,
+                                  p->invoice_id,
+                                  p->purchase_id,
+                                  p->order_id,
+                                  p->status,
+                                  p->pay_address,
+                                  p->pay_currency,
+                                  p->pay_amount,
+                                  p->actually_paid,
+                                  p->price_amount,
+                                  p->price_currency,
+                                  p->outcome_amount,
+                                  p->outcome_currency,
+                                  p->updated_at,
+                                  failed};
+
+    if (failed == NULL)
+        return db_one(req, &record_event, params, ARRAY_LEN(params) - 1, ret);
+    return db_one(req, &store_event, params, ARRAY_LEN(params), ret);
+}
+
+/* Not applied: keep it for process-events.  Without a connection this fails at once. */
+static enum err
+store(struct fn_req *req, const struct callback *c, const char *reason, int64_t deadline_ms,
+      struct fn_res *res)
+{
+    const struct np_payment *p = &c->payment;
+    struct db_row row;
+
+    req->deadline_ms = deadline_ms;
+    if (record(req, c, reason, &row) != ERR_OK)
+        return fail_set(&req->fail, ERR_UNAVAILABLE, "%s", err_info(ERR_UNAVAILABLE)->text);
+    log_event(LOG_WARN, "payment_event_stored", req->id, reason,
+              LOG_TEXT("payment_id", p->payment_id), LOG_TEXT("payment_status", p->status),
+              LOG_TEXT("order_id", p->order_id), LOG_TEXT("outcome", db_text(&row, 0)));
+    return reply(res);
+}
+
+static enum err
+apply(struct fn_req *req, const struct callback *c, struct fn_res *res)
+{
+    const struct np_payment *p = &c->payment;
+    const int64_t now_ms = clock_ms();
+    const int64_t deadline_ms = MIN(req->deadline_ms, now_ms + STORE_MS);
+    struct gate *gate;
+    struct db_row row;
+
+    req->deadline_ms = MIN(req->deadline_ms, now_ms + APPLY_MS);
+    if (!gate_enter(p->order_id, now_ms + WAIT_MS, &gate))
+        return store(req, c, "the order was held a moment ago", deadline_ms, res);
+    const enum err e = record(req, c, NULL, &row);
+    gate_leave(gate, e != ERR_OK && strstr(req->fail.detail, SQLSTATE_LOCKED) != NULL);
+    if (e != ERR_OK)
+        return store(req, c,
+                     req->fail.detail[0] != '\0' ? arena_printf(req->arena, "%s", req->fail.detail)
+                                                 : err_info(e)->name,
+                     deadline_ms, res);
+    log_event(LOG_INFO, "payment_event", req->id, NULL, LOG_TEXT("payment_id", p->payment_id),
+              LOG_TEXT("payment_status", p->status), LOG_TEXT("order_id", db_text(&row, 1)),
+              LOG_TEXT("outcome", db_text(&row, 0)));
+    if (strcmp(db_text(&row, 0), "order_not_found") == 0)
+        return fail_set(&req->fail, ERR_NOT_FOUND, "Order not found");
+    return reply(res);
+}
+
+static enum err
+payment_webhook(struct fn_req *req, struct fn_res *res)
+{
+    const struct json *doc;
+    struct callback c;
+
+    TRY(verify(req, &doc, &c.source));
+    if (json_get(doc, "payment_id") == NULL)
+        return reply(res); /* of a payout or a subscription: genuine, and not ours to act on */
+    TRY(np_payment_read(req, doc, &c.payment));
+    if (c.payment.payment_id == NULL || c.payment.status == NULL)
+        return fail_set(&req->fail, ERR_INVALID, "Invalid payload");
+    return apply(req, &c, res);
+}
+
+static const struct fn_input_doc inputs[] = {
+    {"payment_id", "number", true, "NOWPayments' id; number or string"},
+    {"payment_status", "string", true, "waiting, confirming, confirmed, sending, finished, …"},
+    {"order_id", "string", true, "FFX and 9 digits, as given to the invoice"},
+    {"price_amount", "number", true, "what was asked for"},
+    {"price_currency", "string", true, "usd"},
+    {"pay_amount", "number", true, "what was to be paid, in pay_currency"},
+    {"actually_paid", "number", true, "what arrived"},
+    {"pay_currency", "string", true, "e.g. usdtbsc"},
+    {NULL, NULL, false, NULL},
+};
+
+static const struct fn_answer_doc answers[] = {
+    {200,
+     "Webhook processed successfully, or stored to be; also for a repeat, which changes nothing"},
+    {400, "Invalid payload"},
+    {401, "Invalid signature"},
+    {404, "Order not found"},
+    {503, "could not be stored durably: send it again"},
+    {0, NULL},
+};
+
+static const struct fn_spec spec = {
+    .app = "flashfundx",
+    .name = "payment-webhook",
+    .summary = "Signed payment callbacks (IPN) of NOWPayments",
+    .route = "/functions/v1/payment-webhook",
+    .methods = FN_POST,
+    .auth = FN_AUTH_SIGNATURE,
+    .body_max = 64 * 1024,
+    .memory_max = 8 * 1024 * 1024, /* the largest body may be all small values */
+    .timeout_ms = 30000,
+    .needs = FN_NEED_DB | FN_NEED_IPN,
+    .inputs = inputs,
+    .answers = answers,
+    .handle = payment_webhook,
+};
+
+int
+main(int argc, char **argv)
+{
+    return fn_main(&spec, argc, argv);
+}

@@ -1,0 +1,223 @@
+/*
+ * Scheduled: moves payments by their plan and sends the callbacks that are due.
+ *
+ * A callback is claimed with a lease in one statement, sent with no transaction open, and its
+ * outcome recorded in another.  Up to SENDERS_MAX are on their way at once, each on a coroutine
+ * with an arena of its own, so that one slow receiver does not hold up the others.
+ */
+#include "sandbox.h"
+
+#include "crypto/digest.h"
+#include "net/call.h"
+#include "loop/loop.h"
+#include "nowpayments/nowpayments.h"
+
+#define SENDERS_MAX       16
+#define SENDER_MEMORY_MAX ((size_t)1024 * 1024)
+#define RECEIVER_MS       3000 /* the provider waits this long for an answer */
+#define RECORD_MS         5000
+#define RUN_MS            5000 /* then the next run goes on */
+#define TURN_MS           50   /* between two looks while callbacks are on their way */
+#define BODY_MAX          (64 * 1024)
+
+/* ---- one callback ---- */
+
+/* The body as the provider's JavaScript would print it, changed by the fault. */
+static enum err
+wire_body(struct fn_req *req, const struct callback *callback, struct str *ret)
+{
+    const char *fault = callback->fault == NULL ? "" : callback->fault;
+    struct str body = str_of(callback->body);
+    const struct json *doc;
+    struct buf out;
+
+    if (strcmp(fault, "all_strings") == 0)
+        body = numbers_as_strings(req, body);
+    TRY(json_parse(req->arena, &req->fail, body, &doc));
+    buf_init_arena(&out, req->arena, BODY_MAX);
+    np_canonical(&out, doc, NP_SORTED_JS);
+    if (out.overflow)
+        return fail_detail(&req->fail, ERR_INTERNAL, "callback over %d bytes", BODY_MAX);
+    *ret = buf_str(&out);
+    if (strcmp(fault, "malformed") == 0)
+        ret->len /= 2; /* and signed like this: the receiver's parser is tried, not its key */
+    return ERR_OK;
+}
+
+static const char *
+signature_header(struct fn_req *req, struct str body, bool bad)
+{
+    struct str secret = config_str(CFG_NOWPAYMENTS_IPN_SECRET);
+    uint8_t mac[SHA512_BYTES];
+    char hex[2 * SHA512_BYTES + 1];
+
+    while (secret.len > 0 && memchr(" \t\r\n", secret.ptr[secret.len - 1], 4) != NULL)
+        secret.len--;
+    crypto_hmac_sha512(secret, body, mac);
+    if (bad)
+        mac[0] ^= 1;
+    hex_encode(mac, sizeof(mac), hex);
+    return arena_printf(req->arena, "x-nowpayments-sig: %s", hex);
+}
+
+static struct db_stmt record_try = {
+    .sql = "SELECT state, attempts FROM sandbox.record_try($1::bigint, $2::int, $3, $4, $5::int, "
+           "$6::int, $7::int)",
+    .kind = DB_WRITE};
+
+static enum err
+record(struct fn_req *req, const struct callback *callback, int status, const char *error,
+       int64_t took_ms)
+{
+    struct arena *a = req->arena;
+    struct db_row row;
+
+    return db_one(req, &record_try,
+                  DB_PARAMS(callback->id, arena_printf(a, "%d", status), error, callback->fault,
+                            arena_printf(a, "%lld", (long long)took_ms),
+                            arena_printf(a, "%lld", (long long)config_int(CFG_SANDBOX_RETRY_MS)),
+                            arena_printf(a, "%lld", (long long)config_int(CFG_SANDBOX_RETRIES))),
+                  &row);
+}
+
+enum err
+send_callback(struct fn_req *req, const struct callback *callback, int *ret_status,
+              const char **ret_error)
+{
+    const bool bad = callback->fault != NULL && strcmp(callback->fault, "bad_signature") == 0;
+    struct http_answer answer = {0};
+    struct str body;
+
+    TRY(wire_body(req, callback, &body));
+    if (callback->delay_ms > 0)
+        co_sleep_ms(callback->delay_ms);
+    req->deadline_ms = clock_ms() + RECEIVER_MS + RECORD_MS;
+    const char *const headers[] = {"Content-Type: application/json",
+                                   signature_header(req, body, bad), NULL};
+    const struct http_request call = {
+        .method = "POST",
+        .url = callback->url,
+        .headers = headers,
+        .body = body,
+        .timeout_ms = RECEIVER_MS,
+        .answer_max = 64 * 1024,
+        .idempotent = false,
+    };
+    const int64_t started_ms = clock_ms();
+    const enum err e = http_call(req, &call, &answer);
+    *ret_status = e == ERR_OK ? answer.status : 0;
+    *ret_error = e == ERR_OK ? NULL : arena_copy(req->arena, str_of(req->fail.detail));
+    return record(req, callback, *ret_status, *ret_error, clock_ms() - started_ms);
+}
+
+/* ---- many at once ---- */
+
+struct batch {
+    struct co *parent;
+    bool parent_waits; /* for us: it also waits for the database, and must not be woken there */
+    int running;
+};
+
+struct sender {
+    struct batch *batch;
+    struct fn_req req;
+    struct callback callback;
+};
+
+static void
+send_on_coroutine(void *arg)
+{
+    struct sender *s = arg;
+    struct batch *batch = s->batch;
+    int status;
+    const char *error;
+
+    /* A failure to record leaves the lease, and the callback is sent again when it ends. */
+    (void)send_callback(&s->req, &s->callback, &status, &error);
+    arena_free(s->req.arena); /* and `s` with it */
+    batch->running--;
+    if (batch->parent_waits)
+        co_wake(batch->parent);
+}
+
+static void
+start_sender(struct batch *batch, const struct fn_req *run, const struct db_row *row)
+{
+    struct arena *a = arena_new(SENDER_MEMORY_MAX);
+    struct sender *s = ARENA_NEW(a, struct sender);
+    int64_t delay_ms = 0;
+
+    if (!num_i64(db_str(row, 4), &delay_ms) || delay_ms < 0)
+        delay_ms = 0;
+    s->batch = batch;
+    s->req = *run;
+    s->req.arena = a;
+    s->req.fail = (struct fail){0};
+    s->callback.id = arena_copy(a, db_str(row, 0));
+    s->callback.url = arena_copy(a, db_str(row, 1));
+    s->callback.body = arena_copy(a, db_str(row, 2));
+    s->callback.fault = db_text(row, 3) == NULL ? NULL : arena_copy(a, db_str(row, 3));
+    s->callback.delay_ms = (int)MIN(delay_ms, 60000);
+    batch->running++;
+    co_start(send_on_coroutine, s);
+}
+
+/* Until a sender has ended, or until `until_ms`. */
+static void
+wait_for_sender(struct batch *batch, int64_t until_ms)
+{
+    const int before = batch->running;
+
+    batch->parent_waits = true;
+    while (batch->running == before && co_wait_until(until_ms))
+        continue;
+    batch->parent_waits = false;
+}
+
+static struct db_stmt tick = {
+    .sql = "SELECT callback_id, url, body, fault, delay_ms FROM sandbox.tick($1::int, $2::int)",
+    .kind = DB_WRITE};
+
+/* Move payments, claim what is due and start sending it.  `turn` has an arena for this turn. */
+static enum err
+take_turn(struct fn_req *turn, struct batch *batch)
+{
+    struct db_result *due;
+
+    TRY(db_query(turn, &tick,
+                 DB_PARAMS(tick_ms(turn->arena),
+                           arena_printf(turn->arena, "%d", SENDERS_MAX - batch->running)),
+                 &due));
+    for (int i = 0; i < db_rows(due); i++) {
+        const struct db_row row = db_row(due, i);
+        const char *fault = db_text(&row, 3);
+        start_sender(batch, turn, &row);
+        if (fault != NULL && strcmp(fault, "duplicate") == 0)
+            start_sender(batch, turn, &row); /* the same one again, at the same moment */
+    }
+    return ERR_OK;
+}
+
+enum err
+run_sandbox(struct fn_req *req)
+{
+    struct batch batch = {.parent = co_self()};
+    struct fn_req turn = *req;
+    const int64_t stop_at = clock_ms() + RUN_MS;
+    enum err e;
+
+    turn.arena = arena_new(SENDER_MEMORY_MAX);
+    for (;;) {
+        arena_reset(turn.arena);
+        e = take_turn(&turn, &batch);
+        if (e != ERR_OK || batch.running == 0 || clock_ms() >= stop_at)
+            break;
+        wait_for_sender(&batch, clock_ms() + TURN_MS);
+    }
+    while (batch.running > 0)
+        wait_for_sender(&batch, clock_ms() + RECEIVER_MS);
+    arena_free(turn.arena);
+    if (e != ERR_OK)
+        req->fail = turn.fail;
+    return e;
+}

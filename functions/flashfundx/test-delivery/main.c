@@ -1,0 +1,119 @@
+/*
+ * test-delivery: would, or does, this order's account get delivered, and if not, why not.
+ * A dry run unless {"deliver": true}: the database really delivers and rolls it back.
+ */
+#include "base/setting.h"
+#include "crypto/sealed.h"
+#include "db/db.h"
+#include "fn/spec.h"
+#include "base/log.h"
+
+static struct db_stmt test_delivery_stmt = {
+    .sql = "SELECT result FROM backend.test_delivery($1, $2::boolean)", .kind = DB_WRITE};
+
+static enum err
+parse(struct fn_req *req, const char **ret_order_id, bool *ret_deliver)
+{
+    const struct str order_id = json_text(json_get(req->json, "orderId"));
+    const struct json *deliver = json_get(req->json, "deliver");
+
+    if (order_id.len == 0)
+        return fail_set(&req->fail, ERR_INVALID, "Missing required fields: orderId");
+    if (order_id.len > 64)
+        return fail_set(&req->fail, ERR_INVALID, "Invalid orderId. Must be FFX and 9 digits");
+    if (deliver != NULL && json_type(deliver) != JSON_BOOL)
+        return fail_set(&req->fail, ERR_INVALID, "Invalid deliver. Must be true or false");
+    *ret_order_id = arena_copy(req->arena, order_id);
+    *ret_deliver = json_is_true(deliver);
+    return ERR_OK;
+}
+
+static void
+write_environment(struct json_writer *w)
+{
+    jw_key(w, "environment_check");
+    jw_open(w);
+    jw_bool_at(w, "supabase_url", config_str(CFG_SUPABASE_URL).len > 0);
+    jw_bool_at(w, "service_key", config_str(CFG_SERVICE_ROLE_KEY).len > 0);
+    jw_i64_at(w, "service_key_length", (int64_t)config_str(CFG_SERVICE_ROLE_KEY).len);
+    jw_close(w);
+}
+
+static enum err
+test_delivery(struct fn_req *req, struct fn_res *res)
+{
+    const char *order_id = NULL;
+    bool deliver;
+    struct db_row row;
+    struct str shown;
+    const struct json *tests;
+    char now[TIMESTAMP_SIZE];
+
+    TRY(parse(req, &order_id, &deliver));
+    TRY(db_one(req, &test_delivery_stmt, DB_PARAMS(order_id, deliver ? "true" : "false"), &row));
+    const char *sealed = credentials_open(req->arena, db_str(&row, 0), &shown);
+    if (sealed != NULL) /* delivered all the same: the answer says so, with null passwords */
+        log_event(LOG_ERROR, "credentials_sealed", req->id, sealed,
+                  LOG_TEXT("order_id", order_id));
+    TRY(json_parse(req->arena, &req->fail, shown, &tests));
+    timestamp_format(wall_us(), now);
+
+    struct json_writer *w = fn_json(res, 200);
+    jw_open(w);
+    jw_text_at(w, "orderId", order_id);
+    jw_text_at(w, "timestamp", now);
+    jw_bool_at(w, "dry_run", !deliver);
+    jw_key(w, "tests");
+    jw_open(w);
+    for (const struct json *test = json_first(tests); test != NULL; test = json_next(test)) {
+        jw_key(w, arena_copy(req->arena, json_key(test)));
+        jw_value(w, test);
+    }
+    if (json_count(tests) > 1) /* an unknown order gets no further tests */
+        write_environment(w);
+    jw_close(w);
+    jw_close(w);
+    return ERR_OK;
+}
+
+static const struct fn_input_doc inputs[] = {
+    {"orderId", "string", true, "FFX and 9 digits"},
+    {"deliver", "boolean", false, "true really delivers; the default is a dry run"},
+    {NULL, NULL, false, NULL},
+};
+
+static const struct fn_answer_doc answers[] = {
+    {200, "orderId, timestamp, dry_run and tests {…}; for an unknown order only order_check"},
+    {400, "Missing required fields: orderId"},
+    {401, "no valid token"},
+    {403, "Service role key required"},
+    {0, NULL},
+};
+
+static const enum config_id settings[] = {CFG_SUPABASE_URL, CFG_SERVICE_ROLE_KEY, CFG_CREDENTIAL_KEYS,
+                                          CFG_MAX};
+
+static const struct fn_spec spec = {
+    .app = "flashfundx",
+    .name = "test-delivery",
+    .summary = "Try the delivery of an order and explain the result",
+    .route = "/functions/v1/test-delivery",
+    .methods = FN_POST,
+    .auth = FN_AUTH_SERVICE,
+    .json_body = true,
+    .body_max = 4 * 1024,
+    .timeout_ms = 60000,
+    .rate_calls = 10,
+    .rate_window_s = 60,
+    .needs = FN_NEED_DB,
+    .settings = settings,
+    .inputs = inputs,
+    .answers = answers,
+    .handle = test_delivery,
+};
+
+int
+main(int argc, char **argv)
+{
+    return fn_main(&spec, argc, argv);
+}

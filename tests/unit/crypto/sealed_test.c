@@ -1,0 +1,144 @@
+#include "check.h"
+
+#include "base/setting.h"
+#include "crypto/sealed.h"
+
+/* Sealed by backend.seal of the database under these keys; "geheim €", "x", and an empty one. */
+#define KEYS                                                                                       \
+    "k2:abababababababababababababababababababababababababababababababab,"                         \
+    "k1:0000000000000000000000000000000000000000000000000000000000000000"
+#define ACCOUNT "11111111-1111-1111-1111-111111111111"
+#include "data/sealed.h"
+
+static struct arena *arena;
+
+static int
+set_up(void **state)
+{
+    const enum config_id id = CFG_CREDENTIAL_KEYS;
+    struct buf problems;
+
+    (void)state;
+    buf_init_heap(&problems, 1000);
+    assert_int_equal(setenv("CREDENTIAL_KEYS", KEYS, 1), 0);
+    assert_true(config_load(&id, 1, &problems));
+    buf_release(&problems);
+    arena = arena_new((size_t)16 * 1024 * 1024);
+    return 0;
+}
+
+static int
+tear_down(void **state)
+{
+    (void)state;
+    arena_free(arena);
+    return 0;
+}
+
+static void
+opens_to(const char *json, const char *expected)
+{
+    struct str got;
+
+    assert_null(credentials_open(arena, str_of(json), &got));
+    check_str(got, expected);
+}
+
+/* The text becomes `expected`, and the reason holds `part`. */
+static void
+stays_shut(const char *json, const char *expected, const char *part)
+{
+    struct str got;
+    const char *why = credentials_open(arena, str_of(json), &got);
+
+    assert_non_null(why);
+    if (strstr(why, part) == NULL)
+        fail_msg("\"%s\" is not in: %s", part, why);
+    check_str(got, expected);
+}
+
+static void
+values_of_the_database_open(void **state)
+{
+    (void)state;
+    opens_to("\"sealed:" ACCOUNT ":password:" SEALED_EURO "\"", "\"geheim €\"");
+    opens_to("{\"a\": [\"sealed:" ACCOUNT ":password:" SEALED_X "\", "
+             "\"sealed:" ACCOUNT ":investor_password:" SEALED_EMPTY "\"], \"b\": 1}",
+             "{\"a\": [\"x\", \"\"], \"b\": 1}");
+}
+
+static void
+a_password_is_escaped(void **state)
+{
+    (void)state;
+    opens_to("[\"sealed:" ACCOUNT ":password:" SEALED_QUOTES "\"]", "[\"a\\\"\\\\\\nb\"]");
+}
+
+static void
+other_text_stays(void **state)
+{
+    static const char *const texts[] = {
+        "{}",
+        "\"sealed:\"",
+        "[\"sealed:" ACCOUNT ":password:\"]",
+        "[\"sealed:" ACCOUNT ":password:plain\"]",
+        "[\"sealed:1:password:" SEALED_X "\"]",
+        "[\"sealed:" ACCOUNT ":password:" SEALED_X " and more\"]",
+        "[\"she said \\\"sealed:" ACCOUNT ":password:" SEALED_X "\"]",
+        "\"sealed:" ACCOUNT ":password:" SEALED_X, /* cut off */
+        "{\"sealed:" ACCOUNT ":password:" SEALED_X "\" : 1}",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        struct str got;
+
+        assert_null(credentials_open(arena, str_of(texts[i]), &got));
+        assert_ptr_equal(got.ptr, texts[i]);
+    }
+}
+
+static void
+what_does_not_belong_becomes_null(void **state)
+{
+    (void)state;
+    stays_shut("[1, \"sealed:21111111-1111-1111-1111-111111111111:password:" SEALED_X "\", 2]",
+               "[1, null, 2]", "another account");
+    stays_shut("[\"sealed:" ACCOUNT ":investor_password:" SEALED_X "\"]", "[null]", "another");
+    stays_shut("[\"sealed:" ACCOUNT ":password:ffx1.k9.AAAA\",\"sealed:" ACCOUNT
+               ":password:" SEALED_X "\"]",
+               "[null,\"x\"]", "no key \"k9\"");
+    stays_shut("[\"sealed:" ACCOUNT ":password:ffx1.k1.AAAA\"]", "[null]", "changed");
+    stays_shut("[\"sealed:" ACCOUNT ":password:ffx1.k1.\"]", "[null]", "changed");
+}
+
+static void
+every_changed_character_is_noticed(void **state)
+{
+    char text[] = "[\"sealed:" ACCOUNT ":password:" SEALED_EURO "\"]";
+    const size_t coded = (size_t)(strstr(text, "ffx1.k1.") - text) + strlen("ffx1.k1.");
+
+    (void)state;
+    for (size_t i = coded; i < sizeof(text) - 3; i++) {
+        const char before = text[i];
+
+        text[i] = before == 'A' ? 'B' : 'A';
+        stays_shut(text, "[null]", "changed");
+        text[i] = before;
+    }
+    opens_to(text, "[\"geheim €\"]");
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(values_of_the_database_open, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_password_is_escaped, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(other_text_stays, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_does_not_belong_becomes_null, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(every_changed_character_is_noticed, set_up, tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
