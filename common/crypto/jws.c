@@ -1,8 +1,9 @@
 #include "crypto/jws.h"
+#include "base/encode.h"
+#include "base/number.h"
 #include "crypto/digest.h"
 #include "json/json.h"
 #include "loop/loop.h"
-#include "base/number.h"
 
 #define TOKEN_MAX ((size_t)8 * 1024)
 #define SKEW_S    30

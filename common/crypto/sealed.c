@@ -1,7 +1,9 @@
 #include "crypto/sealed.h"
 
 #include "base/buf.h"
+#include "base/encode.h"
 #include "base/setting.h"
+#include "crypto/cipher.h"
 #include "crypto/digest.h"
 #include "json/json.h"
 

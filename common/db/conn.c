@@ -1,8 +1,9 @@
 #include "db/internal.h"
 
+#include "base/clock.h"
+#include "base/metric.h"
 #include "base/setting.h"
 #include "crypto/digest.h"
-#include "base/metric.h"
 
 #define CONNECT_TIMEOUT_MS 2000
 #define BACKOFF_MIN_MS     50

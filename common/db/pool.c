@@ -2,9 +2,10 @@
 
 #include <stdlib.h>
 
-#include "base/setting.h"
+#include "base/clock.h"
 #include "base/killpoint.h"
 #include "base/metric.h"
+#include "base/setting.h"
 
 #define READ_PATIENCE_MS 5 /* reads wait this long for the shared connection */
 #define RETRY_AFTER_S    1

@@ -1,6 +1,7 @@
 /* When a worker is at rest, so that memory that only load needs goes back to the system. */
 #include "fn/internal.h"
 
+#include "base/clock.h"
 #include "db/db.h"
 #include "loop/loop.h"
 

@@ -9,15 +9,18 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "crypto/jws.h"
-#include "crypto/digest.h"
-#include "db/db.h"
-#include "net/server.h"
-#include "net/http.h"
+#include "base/clock.h"
+#include "base/encode.h"
 #include "base/log.h"
-#include "loop/loop.h"
 #include "base/metric.h"
+#include "base/text.h"
+#include "crypto/digest.h"
+#include "crypto/jws.h"
+#include "db/db.h"
 #include "fn/limit.h"
+#include "loop/loop.h"
+#include "net/header.h"
+#include "net/server.h"
 
 #define READ_TIMEOUT_MS    10000
 #define DRAIN_EXTRA_MS     5000 /* nginx closes unused kept connections within 2 s */

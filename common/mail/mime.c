@@ -1,5 +1,8 @@
 /* The writing part of mail.h: templates, headers (RFC 5322, RFC 2047), bodies (RFC 2045, 2046). */
 #include "crypto/digest.h"
+#include "base/clock.h"
+#include "base/encode.h"
+#include "base/text.h"
 #include "mail/mail.h"
 
 /* Base64 has no '_': this line stands in no body. */

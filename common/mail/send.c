@@ -1,9 +1,10 @@
 #include "mail/mail.h"
 
-#include "base/setting.h"
-#include "net/http.h"
-#include "net/call.h"
 #include "base/log.h"
+#include "base/setting.h"
+#include "base/text.h"
+#include "net/call.h"
+#include "net/header.h"
 
 #define SEND_TIMEOUT_MS 20000
 #define ANSWER_MAX      ((size_t)64 * 1024)

@@ -3,12 +3,14 @@
 #include <curl/curl.h>
 #include <stdlib.h>
 
-#include "crypto/digest.h"
-#include "net/internal.h"
+#include "base/clock.h"
 #include "base/killpoint.h"
 #include "base/log.h"
-#include "loop/loop.h"
 #include "base/metric.h"
+#include "base/text.h"
+#include "crypto/digest.h"
+#include "loop/loop.h"
+#include "net/internal.h"
 
 #define CONNECT_TIMEOUT_MS 2000
 #define RETRIES            2

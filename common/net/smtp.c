@@ -6,10 +6,11 @@
 
 #include <curl/curl.h>
 
-#include "net/internal.h"
+#include "base/clock.h"
 #include "base/killpoint.h"
-#include "loop/loop.h"
 #include "base/metric.h"
+#include "loop/loop.h"
+#include "net/internal.h"
 
 #define CONNECT_TIMEOUT_MS 5000
 

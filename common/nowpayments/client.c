@@ -1,9 +1,11 @@
 #include "nowpayments/nowpayments.h"
 
+#include "base/clock.h"
+#include "base/encode.h"
 #include "base/setting.h"
-#include "net/http.h"
-#include "net/call.h"
 #include "json/json.h"
+#include "net/call.h"
+#include "net/header.h"
 #include "nowpayments/internal.h"
 
 #define ANSWER_MAX (64 * 1024)
@@ -292,7 +294,7 @@ np_get_payment(struct fn_req *req, const char *payment_id, struct np_payment *re
     struct buf path;
     buf_init_arena(&path, req->arena, 256);
     buf_add_text(&path, "/payment/");
-    url_encode(&path, str_of(payment_id));
+    percent_encode(&path, str_of(payment_id));
     if (path.overflow)
         return fail_detail(&req->fail, ERR_INTERNAL, "payment id too long");
 

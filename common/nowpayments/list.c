@@ -1,9 +1,10 @@
 /* The list of payments, which asks for a login beside the key. */
 #include "nowpayments/nowpayments.h"
 
+#include "base/encode.h"
 #include "base/setting.h"
-#include "net/http.h"
 #include "json/json.h"
+#include "net/header.h"
 #include "nowpayments/internal.h"
 
 #define BODY_MAX 4096
@@ -54,7 +55,7 @@ np_list_payments(struct fn_req *req, const char *token, const char *date_from, i
     buf_init_arena(&path, req->arena, 256);
     buf_printf(&path, "/payment/?limit=%d&page=%d&sortBy=created_at&orderBy=asc&dateFrom=",
                NP_PAGE_SIZE, page);
-    url_encode(&path, str_of(date_from));
+    percent_encode(&path, str_of(date_from));
 
     const struct np_call call = {"GET", path.ptr, STR_NONE, true, token};
     struct str raw;

@@ -3,6 +3,7 @@
  * only gets callbacks loads no HTTP client.
  */
 #include "json/json.h"
+#include "base/clock.h"
 #include "nowpayments/internal.h"
 
 static enum err

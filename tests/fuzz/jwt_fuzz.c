@@ -2,8 +2,9 @@
  * The first byte chooses: the rest is a token as it comes from outside, which must never be
  * accepted; or it is a payload, which gets a right signature, so that the claims are reached.
  */
-#include "crypto/jws.h"
+#include "base/encode.h"
 #include "base/number.h"
+#include "crypto/jws.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

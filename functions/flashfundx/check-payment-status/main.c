@@ -7,12 +7,15 @@
  */
 #include <stdlib.h>
 
+#include "base/encode.h"
+#include "base/log.h"
 #include "base/setting.h"
 #include "db/db.h"
 #include "fn/spec.h"
-#include "net/http.h"
-#include "base/log.h"
+#include "net/header.h"
+#include "net/query.h"
 #include "nowpayments/nowpayments.h"
+#include "shared/order.h"
 
 #define TIME_FOR_ANSWER_MS 3000 /* of the budget, kept for the database */
 

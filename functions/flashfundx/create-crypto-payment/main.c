@@ -5,11 +5,13 @@
  * answer is attached as soon as it is there, so that a crash in between costs at most the step it
  * interrupted.  No transaction is open while we wait for the provider.
  */
+#include "base/encode.h"
+#include "base/number.h"
 #include "base/setting.h"
 #include "db/db.h"
 #include "fn/spec.h"
 #include "nowpayments/nowpayments.h"
-#include "base/number.h"
+#include "shared/order.h"
 #include "qr/code.h"
 
 /* Columns of backend.begin_payment and backend.attach_payment. */

@@ -4,7 +4,8 @@
  */
 #include "db/db.h"
 #include "fn/spec.h"
-#include "net/http.h"
+#include "net/header.h"
+#include "net/query.h"
 
 static struct db_stmt payment_history_stmt = {.sql = "SELECT backend.payment_history($1)",
                                               .kind = DB_READ};

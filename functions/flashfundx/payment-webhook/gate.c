@@ -1,5 +1,5 @@
+#include "base/clock.h"
 #include "gate.h"
-
 #include "loop/loop.h"
 
 #define GATES      64  /* orders at a time; more are not kept apart */

@@ -6,12 +6,13 @@
  * event is only stored, and process-events applies it later: NOWPayments waits 3 s for its answer.
  * Only what could not even be stored answers 503, so that NOWPayments sends it again.
  */
+#include "base/clock.h"
+#include "base/log.h"
 #include "base/prelude.h"
 #include "base/setting.h"
 #include "db/db.h"
 #include "fn/spec.h"
 #include "gate.h"
-#include "base/log.h"
 #include "nowpayments/nowpayments.h"
 
 /* Together below the provider's 3 s; the role's limits (lock 100 ms, statement 1.5 s) are

@@ -6,13 +6,14 @@
  *
  * What the provider answers goes through the same SQL function as a callback.
  */
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/number.h"
 #include "base/setting.h"
 #include "db/db.h"
 #include "fn/spec.h"
-#include "base/log.h"
 #include "loop/loop.h"
 #include "nowpayments/nowpayments.h"
-#include "base/number.h"
 
 #define BUDGET_MS     30000
 #define WORK_MS       24000 /* no new payment is begun after that */

@@ -1,8 +1,8 @@
 /* What all endpoints share: the error envelope, inputs, and the payment object. */
-#include "sandbox.h"
-
-#include "net/http.h"
+#include "net/header.h"
+#include "net/query.h"
 #include "nowpayments/nowpayments.h"
+#include "sandbox.h"
 
 /* ---- errors ---- */
 

@@ -5,12 +5,13 @@
  * outcome recorded in another.  Up to SENDERS_MAX are on their way at once, each on a coroutine
  * with an arena of its own, so that one slow receiver does not hold up the others.
  */
-#include "sandbox.h"
-
+#include "base/clock.h"
+#include "base/encode.h"
 #include "crypto/digest.h"
-#include "net/call.h"
 #include "loop/loop.h"
+#include "net/call.h"
 #include "nowpayments/nowpayments.h"
+#include "sandbox.h"
 
 #define SENDERS_MAX       16
 #define SENDER_MEMORY_MAX ((size_t)1024 * 1024)

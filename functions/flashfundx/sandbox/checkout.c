@@ -5,10 +5,10 @@
  * Everything that is not constant goes through html() or the JSON writer; the script writes text
  * nodes and attributes only.  The Content-Security-Policy allows nothing but the page's own parts.
  */
-#include "sandbox.h"
-
+#include "base/encode.h"
 #include "crypto/digest.h"
 #include "qr/code.h"
+#include "sandbox.h"
 
 #define PAGE_MAX (64 * 1024)
 

@@ -1,7 +1,9 @@
 /* POST /auth: the token (HS256, five minutes) that the payment list asks for. */
-#include "sandbox.h"
-
+#include "base/clock.h"
+#include "base/encode.h"
+#include "base/text.h"
 #include "crypto/digest.h"
+#include "sandbox.h"
 
 #define TOKEN_S 300
 

@@ -2,11 +2,12 @@
  * test-delivery: would, or does, this order's account get delivered, and if not, why not.
  * A dry run unless {"deliver": true}: the database really delivers and rolls it back.
  */
+#include "base/clock.h"
+#include "base/log.h"
 #include "base/setting.h"
 #include "crypto/sealed.h"
 #include "db/db.h"
 #include "fn/spec.h"
-#include "base/log.h"
 
 static struct db_stmt test_delivery_stmt = {
     .sql = "SELECT result FROM backend.test_delivery($1, $2::boolean)", .kind = DB_WRITE};

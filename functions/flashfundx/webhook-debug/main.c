@@ -3,9 +3,10 @@
  * The last calls are in webhook_debug_calls, bounded in count and size; secrets are masked before
  * they leave this process.
  */
+#include "base/text.h"
 #include "db/db.h"
 #include "fn/spec.h"
-#include "net/http.h"
+#include "net/header.h"
 
 #define KEPT_BODY_MAX 8192
 

@@ -2,10 +2,11 @@
  * health: is the system there (/live), can it do its work (no path), and in figures (/metrics,
  * which nginx maps from a loopback-only location).
  */
+#include "base/clock.h"
+#include "base/metric.h"
 #include "base/setting.h"
 #include "db/db.h"
 #include "fn/spec.h"
-#include "base/metric.h"
 #include "nowpayments/nowpayments.h"
 
 #define CHECK_TIMEOUT_MS  3000

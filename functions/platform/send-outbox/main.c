@@ -3,11 +3,12 @@
  * Claim, send, record: dying in between sends the same message again, by its Message-ID, when the
  * lease of the claim has run out.  Then a few old mails by send-email lose their words.
  */
+#include "base/clock.h"
+#include "base/log.h"
 #include "base/setting.h"
 #include "crypto/sealed.h"
 #include "db/db.h"
 #include "fn/spec.h"
-#include "base/log.h"
 #include "loop/loop.h"
 #include "mail/mail.h"
 

@@ -1,7 +1,7 @@
+#include "base/encode.h"
 #include "check.h"
-
-#include "crypto/jws.h"
 #include "crypto/digest.h"
+#include "crypto/jws.h"
 
 #define NOW    1800000000
 #define SECRET STR("a-secret-of-at-least-32-characters")
