@@ -67,6 +67,7 @@ settings_make() {
     setting_default SUPABASE_ANON_KEY "$(project_key anon)"
     setting_default SUPABASE_SERVICE_ROLE_KEY "$(project_key service_role)"
     setting_default DATABASE_URL "$(database_url postgres)"
+    setting_default MAIL_NAME FlashFundX
     setting_default FRONTEND_URL http://localhost:3000
     setting_default NOWPAYMENTS_API_KEY "$(provider_key)"
     setting_default NOWPAYMENTS_SANDBOX_MODE true
