@@ -1,7 +1,7 @@
-# The README's table of functions.  Input: array of specs.
+# The table of functions in README.md.  Input: array of specs.
 def kilo: if . == 0 then "none" elif . % 1024 == 0 then "\(. / 1024) KiB" else "\(.) bytes" end;
 def methods: if (.methods | length) >= 5 then "any" else .methods | join(", ") end;
-def auth: {none: "none", signature: "IPN signature", user: "user token", service: "service-role key",
+def auth: {none: "none", signature: "signature", user: "user token", service: "service-role key",
     any_token: "user token or service-role key"}[.auth];
 def rate: if .rate then "\(.rate.calls) in \(.rate.window_s) s" else "none" end;
 "| function | route | method | auth | rate limit | body | time | what it does |",
