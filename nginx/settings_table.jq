@@ -1,4 +1,4 @@
-# The table of settings in README.md.  Input: array of specs.
+# The table of settings in docs/settings.md.  Input: array of specs.
 "| setting | default | functions | meaning |",
 "|---|---|---|---|",
 (length as $all

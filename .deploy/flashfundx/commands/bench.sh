@@ -6,7 +6,7 @@
 #   ./deploy.sh bench --grow [--orders N,N,…] [--connections N,N,…] [--quick] [--json FILE]
 #   ./deploy.sh bench --open [MINUTES] [--json FILE]
 #   ./deploy.sh bench --count [FOLDER]
-#   ./deploy.sh bench --readme FILE…
+#   ./deploy.sh bench --tables FILE…
 #
 # Measures a scratch system with 100,000 orders, 10,000 customers and 200,000 accounts in stock, and
 # what limits it, in turns; prints one table of the medians.  About six minutes, three with --quick.
@@ -28,7 +28,8 @@
 #                   everything running that works in the background; status 1 after an error
 #   --count         instead: instructions per request of W1, W2 and W3, by callgrind (Debian's
 #                   package valgrind); profiles for callgrind_annotate go to FOLDER
-#   --readme        instead: put the tables of runs that wrote these files (--json) into README.md
+#   --tables        instead: put the tables of runs that wrote these files (--json) into
+#                   docs/performance.md
 
 main() {
     packages_ensure "${packages_up[@]}" "${packages_bench[@]}"
