@@ -2,6 +2,8 @@
 
 #include <stdarg.h>
 
+#include "base/number.h"
+
 #define FIRST_ROOM ((size_t)256)
 
 void

@@ -88,8 +88,23 @@ fail_detail(struct fail *f, enum err e, const char *fmt, ...)
     return e;
 }
 
+enum err
+fail_say(struct fail *f, enum err e, const char *text)
+{
+    f->err = e;
+    if (f->text[0] == '\0')
+        (void)snprintf(f->text, sizeof(f->text), "%s", text);
+    return e;
+}
+
 const char *
 fail_text(const struct fail *f, enum err e)
 {
     return f->err == e && f->text[0] != '\0' ? f->text : err_info(e)->text;
+}
+
+const char *
+fail_reason(const struct fail *f, enum err e)
+{
+    return f->detail[0] != '\0' ? f->detail : fail_text(f, e);
 }

@@ -28,9 +28,9 @@
     X(ERR_HUP,             499, LOG_INFO,  false, "Client closed request")                      \
     X(ERR_INTERNAL,        500, LOG_ERROR, false, "Internal server error")                      \
     X(ERR_MEMORY,          500, LOG_ERROR, false, "Request needs too much memory")              \
-    X(ERR_PROVIDER,        500, LOG_WARN,  false, "Payment provider refused the request")       \
-    X(ERR_UPSTREAM,        502, LOG_WARN,  true,  "Payment provider is not reachable")          \
-    X(ERR_UNKNOWN_OUTCOME, 502, LOG_ERROR, true,  "Payment provider did not answer")            \
+    X(ERR_PROVIDER,        500, LOG_WARN,  false, "Another service refused the request")       \
+    X(ERR_UPSTREAM,        502, LOG_WARN,  true,  "Another service is not reachable")          \
+    X(ERR_UNKNOWN_OUTCOME, 502, LOG_ERROR, true,  "Another service did not answer")            \
     X(ERR_UNAVAILABLE,     503, LOG_WARN,  true,  "Service temporarily unavailable")            \
     X(ERR_TIMEOUT,         504, LOG_WARN,  true,  "Request took too long")
 /* clang-format on */
@@ -76,7 +76,13 @@ enum err fail_set(struct fail *f, enum err e, const char *fmt, ...) PRINTF(3, 4)
 /* Add what only the log may see (SQLSTATE, provider body, field path) and return `e`. */
 enum err fail_detail(struct fail *f, enum err e, const char *fmt, ...) PRINTF(3, 4);
 
+/* Give the failure a text for the client where it has none yet, and return `e`. */
+enum err fail_say(struct fail *f, enum err e, const char *text);
+
 /* The text the client sees. */
 const char *fail_text(const struct fail *f, enum err e);
+
+/* What the log says: the detail, or else the client's text. */
+const char *fail_reason(const struct fail *f, enum err e);
 
 #endif

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/setting.h"
+#include "base/shared.h"
 
 #define POINTS_MAX 256
 #define NAME_SIZE  192
@@ -65,7 +66,7 @@ count(const char *name)
 static void
 file_name(const char *suffix, char ret[512])
 {
-    (void)snprintf(ret, 512, "%s/%s.%s", config_text(CFG_RUN_DIR), program_invocation_short_name,
+    (void)snprintf(ret, 512, "%s/%s.%s", setting_text(&cfg_run_dir), program_invocation_short_name,
                    suffix);
 }
 

@@ -4,6 +4,10 @@
 #include <limits.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/number.h"
+#include "base/text.h"
+
 #define TEXT_MAX  1024 /* bytes of one escaped value; more is cut */
 #define KEY_MAX   64
 #define ERROR_MAX (TEXT_MAX + 16) /* room kept for `error` behind the data, quotes included */
@@ -61,38 +65,6 @@ put(struct line *l, const char *data, size_t len)
     }
 }
 
-/* The piece of a JSON string for the character at p, which is no plain one; returns its length
- * in *ret_taken and in `ret` (up to 6 bytes). */
-static size_t
-escape(const unsigned char *p, size_t left, char ret[8], size_t *ret_taken)
-{
-    static const char hex[] = "0123456789abcdef";
-    const size_t n = utf8_length((const char *)p, left);
-
-    *ret_taken = MAX(n, 1);
-    if (n == 0) {
-        memcpy(ret, "\xEF\xBF\xBD", 3); /* U+FFFD */
-        return 3;
-    }
-    if (p[0] == '"' || p[0] == '\\') {
-        ret[0] = '\\';
-        ret[1] = (char)p[0];
-        return 2;
-    }
-    if (p[0] == '\n') {
-        memcpy(ret, "\\n", 2);
-        return 2;
-    }
-    if (p[0] < 0x20) {
-        memcpy(ret, "\\u00", 4);
-        ret[4] = hex[p[0] >> 4];
-        ret[5] = hex[p[0] & 15];
-        return 6;
-    }
-    memcpy(ret, p, n);
-    return n;
-}
-
 /* A JSON string of at most `max` escaped bytes; what is cut ends in "...". */
 static void
 put_string(struct line *l, const char *text, size_t max)
@@ -109,7 +81,7 @@ put_string(struct line *l, const char *text, size_t max)
     while (text < end && !cut) {
         const size_t plain = plain_length(text, (size_t)(end - text));
         const size_t fits = MIN(plain, stop - l->len);
-        char piece[8];
+        char piece[JSON_ESCAPE_SIZE];
         size_t taken;
 
         put(l, text, fits);
@@ -117,7 +89,7 @@ put_string(struct line *l, const char *text, size_t max)
         cut = fits < plain;
         if (cut || text == end)
             break;
-        const size_t len = escape((const unsigned char *)text, (size_t)(end - text), piece, &taken);
+        const size_t len = json_escape(text, (size_t)(end - text), piece, &taken);
         cut = len > stop - l->len;
         if (!cut)
             put(l, piece, len);

@@ -32,6 +32,23 @@ num_i64(struct str s, int64_t *ret)
     return true;
 }
 
+size_t
+int64_format(int64_t n, char ret[INT64_SIZE])
+{
+    uint64_t left = n < 0 ? -(uint64_t)n : (uint64_t)n;
+    char digits[INT64_SIZE];
+    size_t at = sizeof(digits);
+
+    do
+        digits[--at] = (char)('0' + left % 10);
+    while ((left /= 10) > 0);
+    if (n < 0)
+        digits[--at] = '-';
+    memcpy(ret, digits + at, sizeof(digits) - at);
+    ret[sizeof(digits) - at] = '\0';
+    return sizeof(digits) - at;
+}
+
 /* The parts of a JSON number; digits are slices of the text. */
 struct spelling {
     bool negative;
@@ -177,43 +194,4 @@ bool
 decimal_is_positive(const struct decimal *a)
 {
     return a->text[0] != '-' && strcmp(a->text, "0") != 0;
-}
-
-bool
-uuid_read(struct str s, char ret[UUID_SIZE])
-{
-    char text[UUID_SIZE] = "";
-
-    if (s.len != UUID_SIZE - 1)
-        return false;
-    for (size_t i = 0; i < s.len; i++) {
-        const char c = s.ptr[i];
-
-        if (i == 8 || i == 13 || i == 18 || i == 23) {
-            if (c != '-')
-                return false;
-            text[i] = c;
-        } else if (is_digit(c) || (c >= 'a' && c <= 'f')) {
-            text[i] = c;
-        } else if (c >= 'A' && c <= 'F') {
-            text[i] = (char)(c - 'A' + 'a');
-        } else {
-            return false;
-        }
-    }
-    memcpy(ret, text, UUID_SIZE);
-    return true;
-}
-
-bool
-order_id_read(struct str s, char ret[ORDER_ID_SIZE])
-{
-    if (s.len != ORDER_ID_SIZE - 1 || memcmp(s.ptr, "FFX", 3) != 0)
-        return false;
-    for (size_t i = 3; i < s.len; i++)
-        if (!is_digit(s.ptr[i]))
-            return false;
-    memcpy(ret, s.ptr, s.len);
-    ret[s.len] = '\0';
-    return true;
 }

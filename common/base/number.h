@@ -1,17 +1,21 @@
 /*
- * num: strict reading of numbers, money, identifiers and times.
+ * number: strict reading of integers and of decimals (money).
  *
- * Nothing here uses a double: money and ids keep their decimal digits (see the contract).
+ * Nothing here uses a double: money and ids keep their decimal digits.
  * Readers accept the whole text or nothing and leave the output untouched on failure.
  * Any thread may call.
  */
-#ifndef FFX_NUM_H
-#define FFX_NUM_H
+#ifndef FFX_NUMBER_H
+#define FFX_NUMBER_H
 
 #include "base/prelude.h"
 
 /* Decimal integer, optional '-', no leading zeros, no blanks, no overflow. */
 NODISCARD bool num_i64(struct str s, int64_t *ret);
+
+/* The decimal digits of n and a NUL; returns their number. */
+#define INT64_SIZE 21
+size_t int64_format(int64_t n, char ret[INT64_SIZE]);
 
 /* A non-negative or negative plain decimal in canonical form: no exponent, no leading zeros
  * ("0.5", "12", "-3.25"), at most 20 integer digits and 18 decimals, trailing zeros removed. */
@@ -27,13 +31,5 @@ NODISCARD bool decimal_read(struct str s, struct decimal *ret);
 /* <0, 0, >0 like memcmp; exact. */
 int decimal_cmp(const struct decimal *a, const struct decimal *b);
 bool decimal_is_positive(const struct decimal *a);
-
-/* 8-4-4-4-12 hex digits; `ret` gets the lower-case text (36 characters and a NUL). */
-#define UUID_SIZE 37
-NODISCARD bool uuid_read(struct str s, char ret[UUID_SIZE]);
-
-/* "FFX" and 9 digits; `ret` gets 12 characters and a NUL. */
-#define ORDER_ID_SIZE 13
-NODISCARD bool order_id_read(struct str s, char ret[ORDER_ID_SIZE]);
 
 #endif

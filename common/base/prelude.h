@@ -1,16 +1,16 @@
 /*
- * base: the prelude every file includes first.
+ * prelude: what every file includes first.
  *
- * Attributes, a counted string, checked arithmetic, the clocks, and the list of functions that
- * must not be used (after git's banned.h).  Nothing here allocates.  Any thread may call.
+ * Attributes, a counted string, assertions, and the list of functions that must not be used (after
+ * git's banned.h).  Nothing here allocates.  Any thread may call.
  */
-#ifndef FFX_BASE_H
-#define FFX_BASE_H
+#ifndef FFX_PRELUDE_H
+#define FFX_PRELUDE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>  /* these two before the list below poisons what they declare */
+#include <stdio.h> /* these before the list below poisons what they declare */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -54,32 +54,6 @@ str_is(struct str a, const char *text)
 {
     return str_eq(a, str_of(text));
 }
-
-/* ASCII case-insensitive; for header names and currency codes. */
-bool str_ieq(struct str a, struct str b);
-
-/* Length of the well-formed UTF-8 character at the start of `left` bytes (no overlong forms, no
- * surrogates, up to U+10FFFF), or 0. */
-size_t utf8_length(const char *p, size_t left);
-
-/* Length of the beginning of `text` that stands in a JSON string as it is: ASCII without control
- * characters, quotes and backslashes. */
-size_t plain_length(const char *text, size_t len);
-
-/* The decimal digits of n and a NUL; returns their number. */
-#define INT64_SIZE 21
-size_t int64_format(int64_t n, char ret[INT64_SIZE]);
-
-/* Monotonic time in ms and us: for deadlines and durations. */
-int64_t clock_ms(void);
-int64_t clock_us(void);
-
-/* Wall clock, microseconds since 1970-01-01 UTC: for log lines, tokens and provider times. */
-int64_t wall_us(void);
-
-/* "2026-01-31T12:34:56.789Z" (24 characters and a NUL). */
-#define TIMESTAMP_SIZE 25
-void timestamp_format(int64_t at_us, char ret[TIMESTAMP_SIZE]);
 
 /* Ends the process with one line on standard error.  For broken invariants: a restart with a
  * core file is better than going on with wrong state. */

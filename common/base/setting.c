@@ -1,45 +1,14 @@
 #include "base/setting.h"
-#include "base/log.h"
-#include "base/number.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
-#define FILE_MAX  ((size_t)64 * 1024) /* longest credential file */
-#define SHOWN_MAX 80                  /* of a wrong value, in a problem's text */
+#include "base/number.h"
 
-static const struct config_entry entries[CFG_MAX] = {
-#define X(id, env, kind, fallback, secret, meaning) [id] = {env, kind, fallback, secret, meaning},
-    CONFIG_TABLE(X)
-#undef X
-};
-
-/* Set by config_load, for the life of the process. */
-static struct {
-    char *text; /* NULL: not loaded */
-    int64_t number;
-} values[CFG_MAX];
-
-/* Integer settings with more than "a number from 0". */
-static const struct {
-    enum config_id id;
-    int64_t min;
-    int64_t max;
-} ranges[] = {
-    {CFG_DB_CONNECTIONS, 2, 64},
-    {CFG_DB_PREPARE, 0, 1},
-    {CFG_WORKERS, 1, 64},
-    {CFG_SMTP_PORT, 1, 65535},
-    {CFG_NOWPAYMENTS_TIMEOUT_MS, 1, INT32_MAX},
-};
-
-const struct config_entry *
-config_entry(enum config_id id)
-{
-    MUST((unsigned)id < CFG_MAX);
-    return &entries[id];
-}
+#define FILE_MAX     ((size_t)64 * 1024) /* longest credential file */
+#define SHOWN_MAX    80                  /* of a wrong value, in a problem's text */
+#define SETTINGS_MAX ((size_t)64)        /* of one function */
 
 /* ---- reading ---- */
 
@@ -87,9 +56,9 @@ read_file(const char *path)
 /* The value on the heap: environment, then credential file, then default; NULL with a problem
  * written down.  An empty value counts as none. */
 static char *
-fetch(const struct config_entry *e, struct buf *problems)
+fetch(const struct setting *s, struct buf *problems)
 {
-    const char *env = getenv(e->env);
+    const char *env = getenv(s->env);
     const char *folder = getenv("CREDENTIALS_DIRECTORY");
     char *text = NULL;
 
@@ -97,15 +66,15 @@ fetch(const struct config_entry *e, struct buf *problems)
         text = strdup(env);
     } else if (folder != NULL && folder[0] != '\0') {
         char path[4096];
-        const int n = snprintf(path, sizeof(path), "%s/%s", folder, e->env);
+        const int n = snprintf(path, sizeof(path), "%s/%s", folder, s->env);
 
         if (n < 0 || (size_t)n >= sizeof(path)) {
-            buf_printf(problems, "%s: CREDENTIALS_DIRECTORY is too long\n", e->env);
+            buf_printf(problems, "%s: CREDENTIALS_DIRECTORY is too long\n", s->env);
             return NULL;
         }
         text = read_file(path);
         if (text == NULL && errno != ENOENT) {
-            buf_printf(problems, "%s: %s: %s\n", e->env, path,
+            buf_printf(problems, "%s: %s: %s\n", s->env, path,
                        errno != 0 ? strerror(errno) : "too long, or not text");
             return NULL;
         }
@@ -114,12 +83,12 @@ fetch(const struct config_entry *e, struct buf *problems)
             text = NULL;
         }
     }
-    if (text == NULL && e->fallback == NULL) {
-        buf_printf(problems, "%s: missing (%s)\n", e->env, e->meaning);
+    if (text == NULL && s->fallback == NULL) {
+        buf_printf(problems, "%s: missing (%s)\n", s->env, s->meaning);
         return NULL;
     }
     if (text == NULL)
-        text = strdup(e->fallback);
+        text = strdup(s->fallback);
     if (text == NULL)
         die("out of memory");
     return text;
@@ -128,15 +97,11 @@ fetch(const struct config_entry *e, struct buf *problems)
 /* ---- checking: NULL, or what the value must be ---- */
 
 static const char *
-check_text(enum config_id id, const char *text)
+check_text(const char *text)
 {
-    enum log_level level;
-
     for (const char *p = text; *p != '\0'; p++)
         if ((unsigned char)*p < 0x20 || *p == 0x7F)
             return "must be one line without control characters";
-    if (id == CFG_LOG_LEVEL && !log_level_read(text, &level))
-        return "must be debug, info, warn or error";
     return NULL;
 }
 
@@ -159,28 +124,7 @@ check_url(const char *text)
 static const char *
 check_secret32(const char *text)
 {
-    return strlen(text) < 32 ? "must have 32 characters or more" : check_text(CFG_MAX, text);
-}
-
-/* As backend.credential_keys() of the database reads them. */
-static const char *
-check_keys(const char *text)
-{
-    static const char ids[] = "abcdefghijklmnopqrstuvwxyz0123456789";
-
-    for (;;) {
-        const size_t id = strspn(text, ids);
-        const size_t digits = text[id] == ':' ? strspn(text + id + 1, "0123456789abcdef") : 0;
-
-        if (id == 0 || id > 16 || digits != 64)
-            break;
-        text += id + 1 + digits;
-        if (*text == '\0')
-            return NULL;
-        if (*text++ != ',')
-            break;
-    }
-    return "must be id:64 hex digits[,id:64 hex digits…]; an id is up to 16 letters a-z and digits";
+    return strlen(text) < 32 ? "must have 32 characters or more" : check_text(text);
 }
 
 static const char *
@@ -197,20 +141,13 @@ check_bool(const char *text, int64_t *ret)
 
 /* `why` is filled here, because it names the range. */
 static const char *
-check_int(enum config_id id, const char *text, char *why, size_t why_size, int64_t *ret)
+check_int(const struct setting *s, const char *text, char *why, size_t why_size, int64_t *ret)
 {
-    int64_t min = 0;
-    int64_t max = INT32_MAX;
+    const int64_t max = s->max != 0 ? s->max : INT32_MAX;
     int64_t n;
 
-    for (size_t i = 0; i < ARRAY_LEN(ranges); i++) {
-        if (ranges[i].id == id) {
-            min = ranges[i].min;
-            max = ranges[i].max;
-        }
-    }
-    if (!num_i64(str_of(text), &n) || n < min || n > max) {
-        (void)snprintf(why, why_size, "must be a whole number from %lld to %lld", (long long)min,
+    if (!num_i64(str_of(text), &n) || n < s->min || n > max) {
+        (void)snprintf(why, why_size, "must be a whole number from %lld to %lld", (long long)s->min,
                        (long long)max);
         return why;
     }
@@ -219,68 +156,72 @@ check_int(enum config_id id, const char *text, char *why, size_t why_size, int64
 }
 
 static bool
-check(enum config_id id, const char *text, int64_t *ret_number, struct buf *problems)
+check(const struct setting *s, const char *text, int64_t *ret_number, struct buf *problems)
 {
-    const struct config_entry *e = &entries[id];
     const char *wrong = NULL;
     char why[96];
 
-    switch (e->kind) {
-    case CFG_TEXT:
-        wrong = check_text(id, text);
+    switch (s->kind) {
+    case SETTING_TEXT:
+        wrong = check_text(text);
         break;
-    case CFG_URL:
+    case SETTING_URL:
         wrong = check_url(text);
         break;
-    case CFG_INT:
-        wrong = check_int(id, text, why, sizeof(why), ret_number);
+    case SETTING_INT:
+        wrong = check_int(s, text, why, sizeof(why), ret_number);
         break;
-    case CFG_BOOL:
+    case SETTING_BOOL:
         wrong = check_bool(text, ret_number);
         break;
-    case CFG_SECRET32:
+    case SETTING_SECRET32:
         wrong = check_secret32(text);
         break;
-    case CFG_KEYS:
-        wrong = check_keys(text);
-        break;
     }
+    if (wrong == NULL && s->check != NULL)
+        wrong = s->check(text);
     if (wrong == NULL)
         return true;
-    if (e->secret)
-        buf_printf(problems, "%s: %s\n", e->env, wrong);
+    if (s->secret)
+        buf_printf(problems, "%s: %s\n", s->env, wrong);
     else
-        buf_printf(problems, "%s: %s, not \"%.*s\"\n", e->env, wrong, SHOWN_MAX, text);
+        buf_printf(problems, "%s: %s, not \"%.*s\"\n", s->env, wrong, SHOWN_MAX, text);
+    return false;
+}
+
+/* Whether settings[at] was named before. */
+static bool
+stands_before(struct setting *const *settings, size_t at)
+{
+    for (size_t i = 0; i < at; i++)
+        if (settings[i] == settings[at])
+            return true;
     return false;
 }
 
 bool
-config_load(const enum config_id *ids, size_t count, struct buf *problems)
+settings_load(struct setting *const *settings, size_t count, struct buf *problems)
 {
-    char *texts[CFG_MAX] = {NULL};
-    int64_t numbers[CFG_MAX] = {0};
+    char *texts[SETTINGS_MAX] = {NULL};
+    int64_t numbers[SETTINGS_MAX] = {0};
     bool good = true;
 
+    MUST(count <= SETTINGS_MAX);
     for (size_t i = 0; i < count; i++) {
-        const enum config_id id = ids[i];
-
-        MUST((unsigned)id < CFG_MAX);
-        if (texts[id] != NULL)
-            continue; /* named twice */
-        texts[id] = fetch(&entries[id], problems);
-        if (texts[id] == NULL || !check(id, texts[id], &numbers[id], problems))
+        if (stands_before(settings, i))
+            continue;
+        texts[i] = fetch(settings[i], problems);
+        if (texts[i] == NULL || !check(settings[i], texts[i], &numbers[i], problems))
             good = false;
     }
-    for (size_t id = 0; id < CFG_MAX; id++) {
-        if (texts[id] == NULL)
-            continue;
-        if (!good) {
-            free(texts[id]);
+    for (size_t i = 0; i < count; i++) {
+        if (!good || texts[i] == NULL) {
+            free(texts[i]);
             continue;
         }
-        free(values[id].text);
-        values[id].text = texts[id];
-        values[id].number = numbers[id];
+        free(settings[i]->text);
+        settings[i]->text = texts[i];
+        settings[i]->number = numbers[i];
     }
     return good;
 }
@@ -288,32 +229,37 @@ config_load(const enum config_id *ids, size_t count, struct buf *problems)
 /* ---- values ---- */
 
 const char *
-config_text(enum config_id id)
+setting_text(const struct setting *s)
 {
-    MUST((unsigned)id < CFG_MAX);
-    if (values[id].text == NULL)
-        die("setting %s is used but not loaded; add it to the function's spec", entries[id].env);
-    return values[id].text;
+    if (s->text == NULL)
+        die("setting %s is used but not loaded; add it to the function's spec", s->env);
+    return s->text;
 }
 
 struct str
-config_str(enum config_id id)
+setting_str(const struct setting *s)
 {
-    return str_of(config_text(id));
+    return str_of(setting_text(s));
 }
 
 int64_t
-config_int(enum config_id id)
+setting_int(const struct setting *s)
 {
-    (void)config_text(id);
-    MUST(entries[id].kind == CFG_INT);
-    return values[id].number;
+    MUST(s->kind == SETTING_INT);
+    (void)setting_text(s);
+    return s->number;
 }
 
 bool
-config_bool(enum config_id id)
+setting_bool(const struct setting *s)
 {
-    (void)config_text(id);
-    MUST(entries[id].kind == CFG_BOOL);
-    return values[id].number != 0;
+    MUST(s->kind == SETTING_BOOL);
+    (void)setting_text(s);
+    return s->number != 0;
+}
+
+bool
+setting_is_loaded(const struct setting *s)
+{
+    return s->text != NULL;
 }

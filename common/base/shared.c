@@ -6,6 +6,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+struct setting cfg_run_dir = {
+    .env = "RUN_DIR",
+    .kind = SETTING_TEXT,
+    .fallback = "/run/ffx",
+    .meaning = "folder of sockets, metrics and rate-limit tables",
+};
+
 #define PATH_SIZE 512
 #define TRIES     16
 

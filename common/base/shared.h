@@ -10,6 +10,7 @@
 #define FFX_SHARED_H
 
 #include "base/prelude.h"
+#include "base/setting.h"
 
 struct shared_head {
     char magic[8];
@@ -29,5 +30,8 @@ bool shared_head_ok(int fd, const struct shared_head *right);
  * sees it.  NULL when the file cannot be used.  Release with shared_unmap. */
 void *shared_map(const char *path, const struct shared_head *right, void (*fill)(void *fresh));
 void shared_unmap(void *map, const struct shared_head *right);
+
+/* RUN_DIR: the folder of such files, and of sockets. */
+extern struct setting cfg_run_dir;
 
 #endif

@@ -1,8 +1,8 @@
 #include "crypto/jws.h"
+#include "base/encode.h"
+#include "base/number.h"
 #include "crypto/digest.h"
 #include "json/json.h"
-#include "loop/loop.h"
-#include "base/number.h"
 
 #define TOKEN_MAX ((size_t)8 * 1024)
 #define SKEW_S    30
@@ -102,16 +102,9 @@ read_time(const struct json *v, int64_t *ret)
     return num_i64((struct str){d.text, strcspn(d.text, ".")}, ret);
 }
 
-/* When a token is good: the claims exp, nbf and iat. */
-struct times {
-    int64_t exp;
-    int64_t nbf; /* INT64_MIN where the claim is missing, as for iat */
-    int64_t iat;
-};
-
 /* A token that never ends is refused. */
 static enum err
-read_times(struct fail *f, const struct json *claims, struct times *ret)
+read_times(struct fail *f, const struct json *claims, struct jws_times *ret)
 {
     const struct json *exp = json_get(claims, "exp");
     const struct json *nbf = json_get(claims, "nbf");
@@ -127,8 +120,8 @@ read_times(struct fail *f, const struct json *claims, struct times *ret)
     return ERR_OK;
 }
 
-static enum err
-check_times(struct fail *f, const struct times *at, int64_t now_s)
+enum err
+jws_check_times(struct fail *f, const struct jws_times *at, int64_t now_s)
 {
     if (at->exp <= now_s - SKEW_S) {
         (void)fail_set(f, ERR_UNAUTHENTICATED, "Token has expired");
@@ -167,10 +160,9 @@ read_caller(struct arena *a, struct fail *f, const struct json *claims, struct c
     return ERR_OK;
 }
 
-/* Everything but the times, which depend on when it is asked. */
-static enum err
-read_token(struct arena *a, struct fail *f, struct str secret, struct str token,
-           struct times *ret_times, struct caller *ret)
+enum err
+jws_read(struct arena *a, struct fail *f, struct str secret, struct str token,
+         struct jws_times *ret_times, struct caller *ret)
 {
     const struct json *claims;
     struct parts p;
@@ -190,121 +182,8 @@ read_token(struct arena *a, struct fail *f, struct str secret, struct str token,
     return read_caller(a, f, claims, ret);
 }
 
-/* ---- tokens that were good before ----
- *
- * A customer sends the same token with every request for an hour.  What a token said when it was
- * read stands here, under its whole text; its times are checked anew at each use.  Only what passed
- * everything comes in, so that nobody without a token of ours can put anything here, or put
- * something out.  A place holds one token and takes the next one that falls on it. */
-
-#define PLACES     4096
-#define KEPT_TOKEN ((size_t)1024) /* longer ones are read each time: 4096 of these are 6 MiB */
-#define SECRET_MAX ((size_t)256)
-
-struct kept {
-    struct times times;
-    struct caller caller; /* email and claims_json point behind the token */
-    size_t token_len;
-    char text[]; /* the token, its claims, its email */
-};
-
-static struct kept *places[PLACES];
-static struct {
-    size_t len;
-    char text[SECRET_MAX];
-} places_secret; /* under which all of them were good */
-
-/* The end of a signature is as random as a place has to be. */
-static struct kept **
-place_of(struct str token)
-{
-    uint32_t n = 0;
-
-    for (size_t i = token.len - MIN(token.len, 8); i < token.len; i++)
-        n = n * 31 + (unsigned char)token.ptr[i];
-    return &places[n % PLACES];
-}
-
-static const struct kept *
-find_kept(struct str secret, struct str token)
-{
-    if (token.len == 0 ||
-        !crypto_equal(places_secret.text, places_secret.len, secret.ptr, secret.len))
-        return NULL;
-    const struct kept *k = *place_of(token);
-    return k != NULL && crypto_equal(k->text, k->token_len, token.ptr, token.len) ? k : NULL;
-}
-
-static void
-forget(void)
-{
-    for (size_t i = 0; i < PLACES; i++) {
-        free(places[i]);
-        places[i] = NULL;
-    }
-}
-
-static void
-keep(struct str secret, struct str token, const struct times *times, const struct caller *caller)
-{
-    static struct loop_hook rest = {.fn = forget};
-    const struct str claims = caller->claims_json;
-    const size_t email_len = caller->email == NULL ? 0 : strlen(caller->email);
-
-    if (token.len > KEPT_TOKEN || secret.len > SECRET_MAX)
-        return;
-    if (!crypto_equal(places_secret.text, places_secret.len, secret.ptr, secret.len)) {
-        forget();
-        memcpy(places_secret.text, secret.ptr, secret.len);
-        places_secret.len = secret.len;
-    }
-    struct kept **place = place_of(token);
-    struct kept *k = malloc(sizeof(*k) + token.len + claims.len + 1 + email_len + 1);
-    if (k == NULL)
-        return;
-    *k = (struct kept){.times = *times, .caller = *caller, .token_len = token.len};
-    memcpy(k->text, token.ptr, token.len);
-    k->caller.claims_json.ptr = memcpy(k->text + token.len, claims.ptr, claims.len + 1);
-    if (caller->email != NULL)
-        k->caller.email =
-            memcpy(k->text + token.len + claims.len + 1, caller->email, email_len + 1);
-    free(*place);
-    *place = k;
-    loop_at_rest(&rest);
-}
-
-/* A copy in the arena: the place may get another token while the request waits. */
-static void
-copy_caller(struct arena *a, const struct caller *caller, struct caller *ret)
-{
-    *ret = *caller;
-    ret->claims_json.ptr = arena_copy(a, caller->claims_json);
-    if (caller->email != NULL)
-        ret->email = arena_copy(a, str_of(caller->email));
-}
-
-enum err
-auth_verify(struct arena *a, struct fail *f, struct str secret, struct str token, int64_t now_s,
-            struct caller *ret)
-{
-    const struct kept *k = find_kept(secret, token);
-    struct caller caller = {0};
-    struct times times;
-
-    if (k != NULL) {
-        TRY(check_times(f, &k->times, now_s));
-        copy_caller(a, &k->caller, ret);
-        return ERR_OK;
-    }
-    TRY(read_token(a, f, secret, token, &times, &caller));
-    TRY(check_times(f, &times, now_s));
-    keep(secret, token, &times, &caller);
-    *ret = caller;
-    return ERR_OK;
-}
-
 char *
-auth_sign(struct arena *a, struct str secret, struct str payload_json)
+jws_sign(struct arena *a, struct str secret, struct str payload_json)
 {
     const size_t size =
         sizeof(COMMON_HEADER) + BASE64_SIZE(payload_json.len) + BASE64_SIZE(SHA256_BYTES) + 2;

@@ -1,7 +1,9 @@
 #include "crypto/sealed.h"
 
 #include "base/buf.h"
+#include "base/encode.h"
 #include "base/setting.h"
+#include "crypto/cipher.h"
 #include "crypto/digest.h"
 #include "json/json.h"
 
@@ -73,11 +75,41 @@ read_sealed(struct str text, struct sealed *ret)
     return text.len == 0 || text.ptr[0] != ':'; /* a name of a member is not a value */
 }
 
-/* The key of this id out of CREDENTIAL_KEYS, whose form config_load has checked. */
+/* As backend.credential_keys() of the database reads them. */
+static const char *
+check_keys(const char *text)
+{
+    static const char ids[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+
+    for (;;) {
+        const size_t id = strspn(text, ids);
+        const size_t digits = text[id] == ':' ? strspn(text + id + 1, "0123456789abcdef") : 0;
+
+        if (id == 0 || id > 16 || digits != 64)
+            break;
+        text += id + 1 + digits;
+        if (*text == '\0')
+            return NULL;
+        if (*text++ != ',')
+            break;
+    }
+    return "must be id:64 hex digits[,id:64 hex digits…]; an id is up to 16 letters a-z and digits";
+}
+
+struct setting cfg_credential_keys = {
+    .env = "CREDENTIAL_KEYS",
+    .kind = SETTING_TEXT,
+    .meaning = "keys of the stored trading passwords: id:64 hex digits[,id:…], the current one "
+               "first",
+    .secret = true,
+    .check = check_keys,
+};
+
+/* The key of this id out of CREDENTIAL_KEYS, whose form was checked when it was loaded. */
 static bool
 find_key(struct str id, uint8_t ret[KEY_BYTES])
 {
-    struct str keys = config_str(CFG_CREDENTIAL_KEYS);
+    struct str keys = setting_str(&cfg_credential_keys);
 
     while (keys.len > 0) {
         const struct str name = take(&keys, LETTERS DIGITS);

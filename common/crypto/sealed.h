@@ -8,16 +8,20 @@
  *
  * Needs the setting CREDENTIAL_KEYS.  Any thread may call.
  */
-#ifndef FFX_CREDENTIALS_H
-#define FFX_CREDENTIALS_H
+#ifndef FFX_SEALED_H
+#define FFX_SEALED_H
 
 #include "base/arena.h"
 #include "base/prelude.h"
+#include "base/setting.h"
 
 /* JSON text as PostgreSQL made it, with every sealed string opened; `ret` is in the arena, or the
  * given text when it holds none.  A string of that form that does not open (no such key, changed,
  * another account's) becomes null, and the first reason is returned, without any secret; NULL:
  * all is open.  Other text, however it looks, stays as it is. */
 NODISCARD const char *credentials_open(struct arena *a, struct str json, struct str *ret);
+
+/* CREDENTIAL_KEYS: the keys, the current one first. */
+extern struct setting cfg_credential_keys;
 
 #endif

@@ -1,8 +1,11 @@
 #include "db/internal.h"
 
+#include <errno.h>
+
+#include "base/clock.h"
+#include "base/metric.h"
 #include "base/setting.h"
 #include "crypto/digest.h"
-#include "base/metric.h"
 
 #define CONNECT_TIMEOUT_MS 2000
 #define BACKOFF_MIN_MS     50
@@ -191,7 +194,7 @@ connect_to(struct conn *c)
     const struct db_addresses *a = c->addresses.hosts == NULL ? NULL : &c->addresses;
     const char *const keys[] = {
         "dbname", "fallback_application_name", a == NULL ? NULL : "host", "hostaddr", "port", NULL};
-    const char *const values[] = {config_text(CFG_DATABASE_URL), "flashfundx",
+    const char *const values[] = {setting_text(&cfg_database_url), program_invocation_short_name,
                                   a == NULL ? NULL : a->hosts, a == NULL ? NULL : a->addresses,
                                   a == NULL ? NULL : a->ports, NULL};
 
@@ -211,7 +214,7 @@ look_up_and_connect(void *conn)
 {
     struct conn *c = conn;
     const uint64_t attempt = c->attempt;
-    struct db_addresses a = {.conninfo = config_text(CFG_DATABASE_URL), .first = db.at_host};
+    struct db_addresses a = {.conninfo = setting_text(&cfg_database_url), .first = db.at_host};
 
     offload(db_resolve, &a);
     if (c->state != CONN_CONNECTING || c->attempt != attempt) {
@@ -236,7 +239,7 @@ db_connect_start(struct conn *c)
         return;
     }
     c->addresses =
-        (struct db_addresses){.conninfo = config_text(CFG_DATABASE_URL), .first = db.at_host};
+        (struct db_addresses){.conninfo = setting_text(&cfg_database_url), .first = db.at_host};
     if (db.several)
         db_resolve(&c->addresses);
     connect_to(c);

@@ -25,7 +25,8 @@
 #ifndef FFX_DB_H
 #define FFX_DB_H
 
-#include "fn/request.h"
+#include "base/task.h"
+#include "base/setting.h"
 
 enum db_kind {
     DB_READ,
@@ -59,14 +60,14 @@ struct db_row {
 /* Run `stmt`.  Failures: ERR_UNAVAILABLE (no connection, lost, server shutting down, too many),
  * ERR_TIMEOUT (request's deadline or statement_timeout), ERR_CONFLICT (23505, 40001, 40P01),
  * ERR_INTERNAL (anything else); SQLSTATE and message go to the log detail only. */
-NODISCARD enum err db_query(struct fn_req *req, struct db_stmt *stmt, const char *const *params,
+NODISCARD enum err db_query(struct task *task, struct db_stmt *stmt, const char *const *params,
                             size_t param_count, struct db_result **ret);
 
 /* db_query for a statement that returns exactly one row; another count is ERR_INTERNAL. */
-NODISCARD enum err db_one(struct fn_req *req, struct db_stmt *stmt, const char *const *params,
+NODISCARD enum err db_one(struct task *task, struct db_stmt *stmt, const char *const *params,
                           size_t param_count, struct db_row *ret);
 
-/* Parameters in place: db_one(req, &claim, DB_PARAMS(req->caller.user_id, order_id), &row).
+/* Parameters in place: db_one(task, &claim, DB_PARAMS(task->caller.user_id, order_id), &row).
  * NULL is SQL's NULL. */
 #define DB_PARAMS(...)                                                                             \
     (const char *const[]){__VA_ARGS__}, ARRAY_LEN(((const char *const[]){__VA_ARGS__}))
@@ -81,5 +82,9 @@ bool db_true(const struct db_row *row, int column); /* boolean 't' */
 
 /* Open connections and callers that wait; for metrics. */
 size_t db_connections(void);
+
+/* What a function that uses the database lists in its spec: DATABASE_URL, DB_… */
+extern struct setting *const db_settings[];
+extern struct setting cfg_database_url, cfg_db_idle_s;
 
 #endif

@@ -2,9 +2,43 @@
 
 #include <stdlib.h>
 
-#include "base/setting.h"
+#include "base/clock.h"
 #include "base/killpoint.h"
 #include "base/metric.h"
+#include "base/setting.h"
+
+struct setting cfg_database_url = {
+    .env = "DATABASE_URL",
+    .kind = SETTING_TEXT,
+    .meaning = "libpq connection string of this function's own role",
+    .secret = true,
+};
+
+struct setting cfg_db_connections = {
+    .env = "DB_CONNECTIONS",
+    .kind = SETTING_INT,
+    .fallback = "4",
+    .meaning = "most database connections of one worker, 2 to 64",
+    .min = 2,
+    .max = 64,
+};
+
+struct setting cfg_db_prepare = {
+    .env = "DB_PREPARE",
+    .kind = SETTING_INT,
+    .fallback = "1",
+    .meaning = "1: prepared statements; 0: behind a transaction pooler without support for them",
+    .max = 1,
+};
+
+struct setting cfg_db_idle_s = {
+    .env = "DB_IDLE_S",
+    .kind = SETTING_INT,
+    .fallback = "60",
+    .meaning = "seconds after which an unused database connection is closed",
+};
+
+struct setting *const db_settings[] = {&cfg_database_url, &cfg_db_connections, &cfg_db_prepare, &cfg_db_idle_s, NULL};
 
 #define READ_PATIENCE_MS 5 /* reads wait this long for the shared connection */
 #define RETRY_AFTER_S    1
@@ -20,11 +54,11 @@ static void
 start(void)
 {
     db.started = true;
-    db.connection_max = (int)config_int(CFG_DB_CONNECTIONS);
-    db.prepare = config_int(CFG_DB_PREPARE) != 0;
-    db.idle_ms = config_int(CFG_DB_IDLE_S) * 1000;
-    db.look_up = db_resolve_needed(config_text(CFG_DATABASE_URL));
-    db.several = db.look_up || db_resolve_several(config_text(CFG_DATABASE_URL));
+    db.connection_max = (int)setting_int(&cfg_db_connections);
+    db.prepare = setting_int(&cfg_db_prepare) != 0;
+    db.idle_ms = setting_int(&cfg_db_idle_s) * 1000;
+    db.look_up = db_resolve_needed(setting_text(&cfg_database_url));
+    db.several = db.look_up || db_resolve_several(setting_text(&cfg_database_url));
     db.reads.last = &db.reads.first;
     db.writes.last = &db.writes.first;
     db.flush.fn = flush;
@@ -220,23 +254,23 @@ give_up(struct op *op)
 }
 
 enum err
-db_query(struct fn_req *req, struct db_stmt *stmt, const char *const *params, size_t param_count,
+db_query(struct task *task, struct db_stmt *stmt, const char *const *params, size_t param_count,
          struct db_result **ret)
 {
     struct op *op;
     struct db_result *result;
 
     MUST(param_count <= DB_PARAMS_MAX);
-    if (clock_ms() >= req->deadline_ms)
-        return fail_detail(&req->fail, ERR_TIMEOUT, "no time left for a statement");
+    if (clock_ms() >= task->deadline_ms)
+        return fail_detail(&task->fail, ERR_TIMEOUT, "no time left for a statement");
     if (!db.started)
         start();
     if (stmt->prepared_id == 0)
         db_register(stmt);
-    result = db_result_new(req->arena);
+    result = db_result_new(task->arena);
     op = calloc(1, sizeof *op);
     if (op == NULL)
-        return fail_detail(&req->fail, ERR_UNAVAILABLE, "no memory for a statement");
+        return fail_detail(&task->fail, ERR_UNAVAILABLE, "no memory for a statement");
     op->co = co_self();
     op->stmt = stmt;
     op->params = params;
@@ -245,39 +279,39 @@ db_query(struct fn_req *req, struct db_stmt *stmt, const char *const *params, si
     db_queue_push(db_queue_of(op), op);
     loop_at_end_of_turn(&db.flush);
 
-    if (!co_wait_until(req->deadline_ms)) {
+    if (!co_wait_until(task->deadline_ms)) {
         give_up(op);
-        return fail_detail(&req->fail, ERR_TIMEOUT, "no answer from the database in time");
+        return fail_detail(&task->fail, ERR_TIMEOUT, "no answer from the database in time");
     }
 
     KILL_POINT("sql", stmt->sql, "answered");
     const enum err e = op->err;
     if (e != ERR_OK) {
         if (e == ERR_UNAVAILABLE)
-            req->fail.retry_after_s = RETRY_AFTER_S;
-        (void)fail_detail(&req->fail, e, "%s", op->detail);
+            task->fail.retry_after_s = RETRY_AFTER_S;
+        (void)fail_detail(&task->fail, e, "%s", op->detail);
         PQclear(op->result);
         free(op);
         return e;
     }
     MUST(op->result != NULL);
-    const bool ok = db_result_set(req->arena, result, op->result, stmt->packed);
+    const bool ok = db_result_set(task->arena, result, op->result, stmt->packed);
     free(op);
     if (!ok)
-        return fail_detail(&req->fail, ERR_INTERNAL, "not an array: %.80s", stmt->sql);
+        return fail_detail(&task->fail, ERR_INTERNAL, "not an array: %.80s", stmt->sql);
     *ret = result;
     return ERR_OK;
 }
 
 enum err
-db_one(struct fn_req *req, struct db_stmt *stmt, const char *const *params, size_t param_count,
+db_one(struct task *task, struct db_stmt *stmt, const char *const *params, size_t param_count,
        struct db_row *ret)
 {
     struct db_result *result;
 
-    TRY(db_query(req, stmt, params, param_count, &result));
+    TRY(db_query(task, stmt, params, param_count, &result));
     if (db_rows(result) != 1)
-        return fail_detail(&req->fail, ERR_INTERNAL, "%d rows instead of one: %.80s",
+        return fail_detail(&task->fail, ERR_INTERNAL, "%d rows instead of one: %.80s",
                            db_rows(result), stmt->sql);
     *ret = db_row(result, 0);
     return ERR_OK;

@@ -8,8 +8,7 @@ static const struct {
     unsigned bit;
     const char *name;
 } methods[] = {
-    {FN_GET, "GET"},     {FN_POST, "POST"},     {FN_PUT, "PUT"},
-    {FN_PATCH, "PATCH"}, {FN_DELETE, "DELETE"},
+    {FN_GET, "GET"}, {FN_POST, "POST"}, {FN_PUT, "PUT"}, {FN_PATCH, "PATCH"}, {FN_DELETE, "DELETE"},
 };
 
 void
@@ -26,73 +25,28 @@ fn_methods_text(unsigned set, const char *separator, struct buf *out)
     }
 }
 
-const char *
-fn_auth_name(enum fn_auth auth)
+static const char *
+auth_name(enum fn_auth auth)
 {
     static const char *const names[] = {
-        [FN_AUTH_NONE] = "none",
-        [FN_AUTH_SIGNATURE] = "signature",
-        [FN_AUTH_USER] = "user",
-        [FN_AUTH_SERVICE] = "service",
-        [FN_AUTH_ANY_TOKEN] = "any_token",
+        [FN_AUTH_NONE] = "none",       [FN_AUTH_SIGNATURE] = "signature", [FN_AUTH_USER] = "user",
+        [FN_AUTH_SERVICE] = "service", [FN_AUTH_ANY_TOKEN] = "any_token",
     };
 
     return names[auth];
 }
 
-const char *
-fn_db_role(const struct fn_spec *spec, char ret[64])
+/* "fn_NAME", with _ for -; NULL without a database. */
+static const char *
+db_role(const struct fn_spec *spec, char ret[64])
 {
-    if ((spec->needs & FN_NEED_DB) == 0 && spec->run == NULL)
+    if (!fn_uses_db(spec))
         return NULL;
     (void)snprintf(ret, 64, "fn_%s", spec->name);
     for (char *p = ret; *p != '\0'; p++)
         if (*p == '-')
             *p = '_';
     return ret;
-}
-
-static void
-add_setting(struct fn_settings *s, enum config_id id)
-{
-    for (size_t i = 0; i < s->count; i++)
-        if (s->ids[i] == id)
-            return;
-    s->ids[s->count++] = id;
-}
-
-void
-fn_settings_of(const struct fn_spec *spec, struct fn_settings *ret)
-{
-    static const struct {
-        unsigned need;
-        enum config_id ids[10];
-        size_t count;
-    } table[] = {
-        {FN_NEED_DB, {CFG_DATABASE_URL, CFG_DB_CONNECTIONS, CFG_DB_PREPARE, CFG_DB_IDLE_S}, 4},
-        {FN_NEED_NOWPAYMENTS,
-         {CFG_NOWPAYMENTS_API_KEY, CFG_NOWPAYMENTS_SANDBOX_API_KEY, CFG_NOWPAYMENTS_SANDBOX_MODE,
-          CFG_NOWPAYMENTS_API_URL, CFG_NOWPAYMENTS_SANDBOX_API_URL, CFG_NOWPAYMENTS_TIMEOUT_MS},
-         6},
-        {FN_NEED_IPN, {CFG_NOWPAYMENTS_IPN_SECRET, CFG_NOWPAYMENTS_IPN_SECRET_PREVIOUS}, 2},
-        {FN_NEED_MAIL,
-         {CFG_RESEND_API_KEY, CFG_RESEND_API_URL, CFG_SMTP_HOST, CFG_SMTP_PORT, CFG_SMTP_USER,
-          CFG_SMTP_PASS, CFG_SMTP_FROM, CFG_MAIL_DOMAIN, CFG_SUPABASE_URL},
-         9},
-    };
-    static const enum config_id always[] = {CFG_WORKERS, CFG_RUN_DIR, CFG_RATE_LIMIT, CFG_LOG_LEVEL};
-    const unsigned needs = spec->needs | (spec->run != NULL ? (unsigned)FN_NEED_DB : 0U);
-
-    ret->count = 0;
-    if (fn_takes_token(spec))
-        add_setting(ret, CFG_JWT_SECRET);
-    for (size_t i = 0; i < ARRAY_LEN(table); i++)
-        for (size_t k = 0; (needs & table[i].need) != 0 && k < table[i].count; k++)
-            add_setting(ret, table[i].ids[k]);
-    for (const enum config_id *id = spec->settings; id != NULL && *id != CFG_MAX; id++)
-        add_setting(ret, *id);
-    for (size_t i = 0; i < ARRAY_LEN(always); i++)
-        add_setting(ret, always[i]);
 }
 
 static void
@@ -123,20 +77,20 @@ write_rate(struct json_writer *w, const struct fn_spec *spec)
 static void
 write_settings(struct json_writer *w, const struct fn_spec *spec)
 {
-    struct fn_settings settings;
+    struct setting *settings[FN_SETTINGS_MAX];
+    const size_t count = fn_settings_of(spec, settings);
 
-    fn_settings_of(spec, &settings);
     jw_key(w, "settings");
     jw_open_array(w);
-    for (size_t i = 0; i < settings.count; i++) {
-        const struct config_entry *e = config_entry(settings.ids[i]);
+    for (size_t i = 0; i < count; i++) {
+        const struct setting *s = settings[i];
 
         jw_open(w);
-        jw_text_at(w, "name", e->env);
-        jw_bool_at(w, "required", e->fallback == NULL);
-        jw_bool_at(w, "secret", e->secret);
-        jw_text_at(w, "default", e->fallback);
-        jw_text_at(w, "meaning", e->meaning);
+        jw_text_at(w, "name", s->env);
+        jw_bool_at(w, "required", s->fallback == NULL);
+        jw_bool_at(w, "secret", s->secret);
+        jw_text_at(w, "default", s->fallback);
+        jw_text_at(w, "meaning", s->meaning);
         jw_close(w);
     }
     jw_close_array(w);
@@ -183,14 +137,14 @@ fn_print_spec(const struct fn_spec *spec)
     jw_text_at(&w, "route", spec->route);
     jw_bool_at(&w, "subpaths", spec->subpaths);
     write_methods(&w, spec->route == NULL ? 0 : spec->methods);
-    jw_text_at(&w, "auth", fn_auth_name(spec->auth));
+    jw_text_at(&w, "auth", auth_name(spec->auth));
     jw_text_at(&w, "signature", spec->signature);
     jw_bool_at(&w, "json_body", spec->json_body);
     jw_i64_at(&w, "body_max", (int64_t)spec->body_max);
     jw_i64_at(&w, "timeout_ms", spec->timeout_ms);
     write_rate(&w, spec);
-    jw_text_at(&w, "db_role", fn_db_role(spec, role));
-    jw_bool_at(&w, "dev_only", spec->dev_only);
+    jw_text_at(&w, "db_role", db_role(spec, role));
+    jw_bool_at(&w, "dev_only", spec->dev_only != NULL);
     jw_key(&w, "every_ms");
     if (spec->run == NULL)
         jw_null(&w);
@@ -206,21 +160,21 @@ fn_print_spec(const struct fn_spec *spec)
 void
 fn_print_help(const struct fn_spec *spec)
 {
-    struct fn_settings settings;
+    struct setting *settings[FN_SETTINGS_MAX];
+    const size_t count = fn_settings_of(spec, settings);
 
-    (void)printf("%s - %s\n\n"
-                 "usage: %s             run: take LISTEN_FDS or bind RUN_DIR/%s.sock\n"
-                 "       %s --check     load the configuration and say what is wrong with it\n"
-                 "       %s --spec      print what this function declares, as JSON\n"
-                 "       %s --version | --help\n\n"
-                 "SIGHUP replaces the workers by the program file's present content without losing\n"
-                 "a request; SIGTERM drains and ends.\n\nsettings (environment, or files in "
-                 "$CREDENTIALS_DIRECTORY):\n",
-                 spec->name, spec->summary, spec->name, spec->name, spec->name, spec->name,
-                 spec->name);
-    fn_settings_of(spec, &settings);
-    for (size_t i = 0; i < settings.count; i++) {
-        const struct config_entry *e = config_entry(settings.ids[i]);
+    (void)printf(
+        "%s - %s\n\n"
+        "usage: %s             run: take LISTEN_FDS or bind RUN_DIR/%s.sock\n"
+        "       %s --check     load the configuration and say what is wrong with it\n"
+        "       %s --spec      print what this function declares, as JSON\n"
+        "       %s --version | --help\n\n"
+        "SIGHUP replaces the workers by the program file's present content without losing\n"
+        "a request; SIGTERM drains and ends.\n\nsettings (environment, or files in "
+        "$CREDENTIALS_DIRECTORY):\n",
+        spec->name, spec->summary, spec->name, spec->name, spec->name, spec->name, spec->name);
+    for (size_t i = 0; i < count; i++) {
+        const struct setting *e = settings[i];
 
         (void)printf("  %-36s %s%s%s%s\n", e->env, e->meaning,
                      e->fallback == NULL ? " (required)" : "",

@@ -1,21 +1,42 @@
-/* What the parts of fn share: fn.c (serving), fn_spec.c (--spec, --help), fn_master.c (processes). */
+/*
+ * What the files of fn share.
+ *
+ *   main.c      options, settings; then master or worker
+ *   settings.c  which settings a function has
+ *   describe.c  --spec and --help
+ *   master.c    owns the socket, starts and replaces workers
+ *   worker.c    a worker's life: serves, rests, drains
+ *   request.c   the way of a request: admission, handler, log line
+ *   caller.c    who calls
+ *   limit.c     how often one may
+ *   cors.c      calls from other origins
+ *   answer.c    what handlers answer with
+ *   failure.c   what a failure looks like
+ *   schedule.c  work by the clock
+ */
 #ifndef FFX_FN_INTERNAL_H
 #define FFX_FN_INTERNAL_H
 
+#include "base/log.h"
+#include "base/setting.h"
 #include "fn/spec.h"
 
 #define FN_MEMORY_DEFAULT ((size_t)1024 * 1024)
+#define FN_ANSWER_MAX     ((size_t)8 * 1024 * 1024)
+#define FN_SETTINGS_MAX   64
 
-/* The settings a spec needs, from `needs`, `settings` and the runtime itself. */
-struct fn_settings {
-    enum config_id ids[CFG_MAX];
-    size_t count;
-};
-void fn_settings_of(const struct fn_spec *spec, struct fn_settings *ret);
+/* ---- settings.c ---- */
+
+extern struct setting cfg_workers, cfg_log_level;
+
+/* What the spec lists and what the runtime itself needs for it, each once; returns their number. */
+size_t fn_settings_of(const struct fn_spec *spec, struct setting *ret[FN_SETTINGS_MAX]);
+bool fn_uses_db(const struct fn_spec *spec);
+
+/* ---- describe.c ---- */
 
 /* "GET, POST" */
 void fn_methods_text(unsigned methods, const char *separator, struct buf *out);
-const char *fn_auth_name(enum fn_auth auth);
 
 static inline bool
 fn_takes_token(const struct fn_spec *spec)
@@ -24,11 +45,10 @@ fn_takes_token(const struct fn_spec *spec)
            spec->auth == FN_AUTH_ANY_TOKEN;
 }
 
-/* "fn_payment_webhook"; NULL without a database. */
-const char *fn_db_role(const struct fn_spec *spec, char ret[64]);
-
 void fn_print_spec(const struct fn_spec *spec);
 void fn_print_help(const struct fn_spec *spec);
+
+/* ---- master.c, worker.c ---- */
 
 /* Own the socket, start and replace workers; returns the exit status. */
 int fn_master(const struct fn_spec *spec, const char *program);
@@ -36,7 +56,34 @@ int fn_master(const struct fn_spec *spec, const char *program);
 /* Serve on `listen_fd` until SIGTERM; tells the master through `ready_fd` when it can. */
 int fn_worker(const struct fn_spec *spec, int listen_fd, int ready_fd);
 
-/* Call it when a request has been answered: the worker rests when none has come for a while. */
-void fn_rest_later(const struct fn_spec *spec);
+/* ---- request.c ---- */
+
+/* Serve a complete request; the answer is one block of bytes in the task's arena. */
+struct str fn_serve(const struct fn_spec *spec, struct task *task, const struct net_request *http,
+                    bool too_large);
+int64_t fn_in_flight(void);
+/* Give the task an id of its own when it has none. */
+void fn_make_id(struct task *task);
+
+/* ---- caller.c ---- */
+
+/* Fill req->caller, or refuse, as the spec's `auth` says. */
+NODISCARD enum err fn_authenticate(struct fn_req *req);
+
+/* ---- cors.c, answer.c, failure.c ---- */
+
+void fn_write_preflight(struct fn_req *req, struct fn_res *res);
+void fn_write_failure(struct fn_req *req, struct fn_res *res, enum err e);
+/* CGI headers and body in one block. */
+struct str fn_compose(struct fn_req *req, const struct fn_res *res);
+/* Of a request whose arena is full: needs no memory. */
+struct str fn_out_of_memory_answer(void);
+
+/* ---- schedule.c ---- */
+
+void fn_schedule_start(const struct fn_spec *spec);
+/* No further run is begun; `ended` is called when one that is under way has ended. */
+void fn_schedule_stop(void (*ended)(void));
+int64_t fn_schedule_running(void);
 
 #endif

@@ -1,9 +1,17 @@
 #include "fn/limit.h"
-#include "crypto/digest.h"
-#include "base/shared.h"
 
-#define PATH_SIZE    512
-#define WAYS         8 /* places a key may be in */
+#include "base/shared.h"
+#include "crypto/digest.h"
+
+struct setting cfg_rate_limit = {
+    .env = "RATE_LIMIT",
+    .kind = SETTING_BOOL,
+    .fallback = "true",
+    .meaning = "false: no rate limits (load tests)",
+};
+
+#define PATH_SIZE 512
+#define WAYS      8 /* places a key may be in */
 
 /* Clocks of two processors may differ a little. */
 #define CLOCK_SLACK_US 1000000

@@ -10,7 +10,7 @@
 #ifndef FFX_RATELIMIT_H
 #define FFX_RATELIMIT_H
 
-#include "base/prelude.h"
+#include "base/setting.h"
 
 #define RATELIMIT_SLOTS 16384
 
@@ -19,5 +19,8 @@ bool ratelimit_open(const char *run_dir, const char *service);
 
 /* True: go on.  False: refused; ret_retry_after_s (>= 1) says when to try again. */
 NODISCARD bool ratelimit_take(struct str key, int calls, int window_s, int *ret_retry_after_s);
+
+/* RATE_LIMIT */
+extern struct setting cfg_rate_limit;
 
 #endif

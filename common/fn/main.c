@@ -11,30 +11,28 @@
 #define FFX_VERSION "unknown"
 #endif
 
-/* Descriptors a worker gets from its master (fn_master.c). */
+/* Descriptors a worker gets from its master (master.c). */
 #define WORKER_LISTEN_FD 3
 #define WORKER_READY_FD  4
 
 static bool
 load_settings(const struct fn_spec *spec)
 {
-    struct fn_settings settings;
+    struct setting *settings[FN_SETTINGS_MAX];
+    const size_t count = fn_settings_of(spec, settings);
     struct buf problems;
     enum log_level level = LOG_INFO;
 
-    fn_settings_of(spec, &settings);
     buf_init_heap(&problems, 16 * 1024);
-    bool ok = config_load(settings.ids, settings.count, &problems);
-    if (ok && !log_level_read(config_text(CFG_LOG_LEVEL), &level)) {
-        buf_add_text(&problems, "LOG_LEVEL: must be debug, info, warn or error\n");
+    bool ok = settings_load(settings, count, &problems);
+    if (ok && spec->dev_only != NULL && !setting_bool(spec->dev_only)) {
+        buf_printf(&problems, "%s: must be true, this function is for development only\n",
+                   spec->dev_only->env);
         ok = false;
     }
-    if (ok && spec->dev_only && !config_bool(CFG_NOWPAYMENTS_SANDBOX_MODE)) {
-        buf_add_text(&problems, "NOWPAYMENTS_SANDBOX_MODE: must be true, this function is for "
-                                "development only\n");
-        ok = false;
-    }
-    if (!ok)
+    if (ok)
+        MUST(log_level_read(setting_text(&cfg_log_level), &level));
+    else
         (void)fprintf(stderr, "%s: cannot start, the configuration is not complete:\n%s",
                       spec->name, problems.ptr);
     buf_release(&problems);

@@ -21,15 +21,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/shared.h"
 
 #define WORKERS_MAX    64
 #define BACKLOG        1024
 #define READY_LIMIT_MS 10000
 #define RESTART_MIN_MS 10 /* pause before a crashed worker is replaced, doubled up to … */
 #define RESTART_MAX_MS 2000
-#define LISTEN_FD      3 /* where workers find the socket */
-#define READY_FD       4 /* … and the pipe that says they are ready */
+#define LISTEN_FD      3    /* where workers find the socket */
+#define READY_FD       4    /* … and the pipe that says they are ready */
 #define STABLE_MS      5000 /* a worker that lived this long was healthy */
 
 struct worker {
@@ -42,7 +44,7 @@ static struct {
     const struct fn_spec *spec;
     char program[2048];
     int listen_fd;
-    char socket_path[sizeof ((struct sockaddr_un *)0)->sun_path];
+    char socket_path[sizeof((struct sockaddr_un *)0)->sun_path];
     struct worker workers[2 * WORKERS_MAX]; /* old and new side by side */
     int wanted;
     int64_t restart_ms;
@@ -69,9 +71,9 @@ static int
 bind_aside(void)
 {
     struct sockaddr_un aside = {.sun_family = AF_UNIX};
-    const char *run_dir = config_text(CFG_RUN_DIR);
-    const int n = snprintf(m.socket_path, sizeof m.socket_path, "%s/%s.sock", run_dir,
-                           m.spec->name);
+    const char *run_dir = setting_text(&cfg_run_dir);
+    const int n =
+        snprintf(m.socket_path, sizeof m.socket_path, "%s/%s.sock", run_dir, m.spec->name);
     const int k = snprintf(aside.sun_path, sizeof aside.sun_path, "%s/%s.sock.%ld", run_dir,
                            m.spec->name, (long)getpid());
 
@@ -117,7 +119,7 @@ write_number(const char *suffix, int64_t number)
 {
     char path[512], aside[520];
 
-    (void)snprintf(path, sizeof path, "%s/%s.%s", config_text(CFG_RUN_DIR), m.spec->name, suffix);
+    (void)snprintf(path, sizeof path, "%s/%s.%s", setting_text(&cfg_run_dir), m.spec->name, suffix);
     (void)snprintf(aside, sizeof aside, "%s.new", path);
     FILE *f = fopen(aside, "we");
     if (f == NULL)
@@ -133,7 +135,7 @@ read_number(const char *suffix)
     char path[512];
     long long n = 0;
 
-    (void)snprintf(path, sizeof path, "%s/%s.%s", config_text(CFG_RUN_DIR), m.spec->name, suffix);
+    (void)snprintf(path, sizeof path, "%s/%s.%s", setting_text(&cfg_run_dir), m.spec->name, suffix);
     FILE *f = fopen(path, "re");
     if (f == NULL)
         return 0;
@@ -280,11 +282,11 @@ reap(void)
             if (w->pid != pid)
                 continue;
             if (!w->old && !m.ending) {
-                log_event(LOG_ERROR, "worker_died", NULL,
-                          WIFSIGNALED(status) ? "killed by a signal" : "ended by itself",
-                          LOG_NUM("pid", pid),
-                          LOG_NUM("code", WIFSIGNALED(status) ? WTERMSIG(status)
-                                                              : WEXITSTATUS(status)));
+                log_event(
+                    LOG_ERROR, "worker_died", NULL,
+                    WIFSIGNALED(status) ? "killed by a signal" : "ended by itself",
+                    LOG_NUM("pid", pid),
+                    LOG_NUM("code", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)));
                 if (clock_ms() - w->started_ms >= STABLE_MS)
                     m.restart_ms = 0;
             }
@@ -412,7 +414,7 @@ fn_master(const struct fn_spec *spec, const char *program)
 {
     m.spec = spec;
     remember_program(program);
-    m.wanted = spec->route == NULL ? 1 : (int)config_int(CFG_WORKERS);
+    m.wanted = spec->route == NULL ? 1 : (int)setting_int(&cfg_workers);
     const int signals = open_signals();
     open_socket();
     m.generation = read_number("generation");

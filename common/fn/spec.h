@@ -15,8 +15,8 @@
 #define FFX_FN_H
 
 #include "base/setting.h"
-#include "json/json.h"
 #include "fn/request.h"
+#include "json/json.h"
 
 enum fn_method {
     FN_GET = 1,
@@ -33,13 +33,6 @@ enum fn_auth {
     FN_AUTH_USER,      /* a user's token (role authenticated, with sub) */
     FN_AUTH_SERVICE,   /* the service-role key */
     FN_AUTH_ANY_TOKEN, /* either of the two; the handler looks at req->caller.role */
-};
-
-enum fn_need {
-    FN_NEED_DB = 1,          /* DATABASE_URL … */
-    FN_NEED_NOWPAYMENTS = 2, /* API key, mode, URLs */
-    FN_NEED_IPN = 4,         /* callback secrets */
-    FN_NEED_MAIL = 8,        /* what mail.h sends with */
 };
 
 struct fn_res {
@@ -73,16 +66,19 @@ struct fn_spec {
     bool subpaths;       /* also serves route/… */
     unsigned methods;    /* enum fn_method bits */
     enum fn_auth auth;
-    const char *signature; /* of FN_AUTH_SIGNATURE: the header that carries it, for the document */
-    bool json_body;        /* body must be a JSON object, parsed into req->json */
-    size_t body_max;       /* bytes; more is 413 */
-    size_t memory_max;     /* arena cap; 0: 1 MiB */
-    int timeout_ms;        /* budget of one request or run */
-    int rate_calls;        /* per rate_window_s and caller; 0: no limit */
+    const char *signature; /* the header of FN_AUTH_SIGNATURE, for the OpenAPI document */
+    bool json_body;    /* body must be a JSON object, parsed into req->json */
+    size_t body_max;   /* bytes; more is 413 */
+    size_t memory_max; /* arena cap; 0: 1 MiB */
+    int timeout_ms;    /* budget of one request or run */
+    int rate_calls;    /* per rate_window_s and caller; 0: no limit */
     int rate_window_s;
-    unsigned needs;        /* enum fn_need bits */
-    const enum config_id *settings; /* further settings, ended by CFG_MAX; NULL: none */
-    bool dev_only;         /* not installed in production */
+    /* The lists of settings it needs (db_settings of db.h among them when it uses the database),
+     * ended by NULL; NULL: none.  What the runtime needs for this spec comes by itself. */
+    struct setting *const *const *settings;
+    /* Not installed in production, and started only where this switch is true; NULL: no such one.
+     */
+    const struct setting *dev_only;
     const struct fn_input_doc *inputs;   /* ended by a NULL name */
     const struct fn_answer_doc *answers; /* ended by status 0 */
 
@@ -91,7 +87,7 @@ struct fn_spec {
     /* Scheduled work: `run` is called every `every_ms` by one process of all that run this
      * function anywhere (the database hands out each turn). */
     int every_ms;
-    enum err (*run)(struct fn_req *req);
+    enum err (*run)(struct task *task);
 };
 
 int fn_main(const struct fn_spec *spec, int argc, char **argv);
@@ -110,7 +106,12 @@ struct fn_outcome {
     const char *text;
 };
 /* ERR_OK when `outcome` is not in the table (ended by a NULL name), else its failure. */
-NODISCARD enum err fn_outcome(struct fn_req *req, const struct fn_outcome *table,
+NODISCARD enum err fn_outcome(struct task *task, const struct fn_outcome *table,
                               const char *outcome);
+
+/* ---- settings that several functions name in their specs ---- */
+
+extern struct setting cfg_supabase_url; /* public base URL of this system */
+extern struct setting cfg_frontend_url; /* of the pages people see */
 
 #endif

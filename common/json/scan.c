@@ -4,6 +4,9 @@
  */
 #include "json/internal.h"
 
+#include "base/encode.h"
+#include "base/text.h"
+
 #define FEW_KEYS   32 /* compared pair by pair; more are sorted */
 #define NUMBER_MAX 63 /* cJSON reads no longer ones */
 
@@ -62,16 +65,11 @@ hex4(const unsigned char *p, size_t left)
     if (left < 4)
         return -1;
     for (int i = 0; i < 4; i++) {
-        const unsigned char c = p[i];
+        const int digit = hex_value((char)p[i]);
 
-        if (c >= '0' && c <= '9')
-            n = n * 16 + (c - '0');
-        else if (c >= 'a' && c <= 'f')
-            n = n * 16 + (c - 'a' + 10);
-        else if (c >= 'A' && c <= 'F')
-            n = n * 16 + (c - 'A' + 10);
-        else
+        if (digit < 0)
             return -1;
+        n = n * 16 + digit;
     }
     return n;
 }

@@ -1,4 +1,5 @@
 #include "json/json.h"
+#include "base/text.h"
 #include "json/internal.h"
 
 #include <cjson/cJSON.h>

@@ -1,6 +1,8 @@
 /* The writing part of json.h: a streaming writer into a buffer. */
 #include "json/internal.h"
 
+#include "base/text.h"
+
 void
 jw_init(struct json_writer *w, struct buf *out)
 {
@@ -67,44 +69,21 @@ jw_close_array(struct json_writer *w)
     close(w, '[');
 }
 
-/* One character that cannot stand in a string as it is. */
-static void
-write_escape(struct buf *out, unsigned char c)
-{
-    static const char letters[] = "\b\f\n\r\t\"\\";
-    static const char spelled[] = "bfnrt\"\\";
-    const char *letter = strchr(letters, c);
-    char text[8];
-
-    if (c != 0 && letter != NULL)
-        (void)snprintf(text, sizeof(text), "\\%c", spelled[letter - letters]);
-    else
-        (void)snprintf(text, sizeof(text), "\\u%04x", c);
-    buf_add_text(out, text);
-}
-
 /* A string that has something to escape; stretches that have not are added as they are. */
 static void
 write_escaped(struct buf *out, struct str s)
 {
-    const unsigned char *p = (const unsigned char *)s.ptr;
+    char piece[JSON_ESCAPE_SIZE];
 
     buf_add_char(out, '"');
-    for (size_t i = 0; i < s.len;) {
-        size_t n = plain_length(s.ptr + i, s.len - i);
+    for (size_t i = 0, taken; i < s.len; i += taken) {
+        const size_t plain = plain_length(s.ptr + i, s.len - i);
 
-        buf_add(out, s.ptr + i, n);
-        i += n;
+        buf_add(out, s.ptr + i, plain);
+        i += plain;
         if (i == s.len)
             break;
-        n = utf8_length(s.ptr + i, s.len - i);
-        if (n > 1)
-            buf_add(out, s.ptr + i, n);
-        else if (n == 1)
-            write_escape(out, p[i]);
-        else
-            buf_add_text(out, "\xEF\xBF\xBD"); /* U+FFFD */
-        i += MAX(n, 1);
+        buf_add(out, piece, json_escape(s.ptr + i, s.len - i, piece, &taken));
     }
     buf_add_char(out, '"');
 }

@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "loop/co.h"
 
 #define EVENTS_PER_TURN 256

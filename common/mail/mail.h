@@ -12,8 +12,9 @@
 #define FFX_MAIL_H
 
 #include "base/buf.h"
+#include "base/setting.h"
+#include "base/task.h"
 #include "json/json.h"
-#include "fn/request.h"
 
 struct mail_message {
     const char *message_id; /* without <> */
@@ -26,12 +27,12 @@ struct mail_message {
 
 /* Whether the message can be sent as it is: ERR_INVALID with a text for the client when a header
  * would be something else than one line (header injection), or text is not UTF-8. */
-NODISCARD enum err mail_check(struct fn_req *req, const struct mail_message *m);
+NODISCARD enum err mail_check(struct task *task, const struct mail_message *m);
 
 /* Send once.  `ret_id` is the provider's id, in the arena.  Errors: ERR_INVALID (mail_check),
  * ERR_PROVIDER (this mail will never be accepted, detail says why), ERR_UPSTREAM (not accepted
  * now), ERR_UNKNOWN_OUTCOME (may have been accepted). */
-NODISCARD enum err mail_send(struct fn_req *req, const struct mail_message *m,
+NODISCARD enum err mail_send(struct task *task, const struct mail_message *m,
                              const char **ret_id);
 
 /* MAIL_DOMAIN, or the host of SUPABASE_URL. */
@@ -64,5 +65,8 @@ NODISCARD bool mail_sender_read(struct str text, struct mail_sender *ret);
 
 /* The whole message: headers, text and HTML as multipart/alternative in base64. */
 void mail_build(struct buf *out, const struct mail_message *m, const struct mail_sender *from);
+
+/* What a function that sends mails lists in its spec. */
+extern struct setting *const mail_settings[];
 
 #endif

@@ -1,9 +1,13 @@
 /* The writing part of mail.h: templates, headers (RFC 5322, RFC 2047), bodies (RFC 2045, 2046). */
 #include "crypto/digest.h"
+#include "base/clock.h"
+#include "base/encode.h"
+#include "base/text.h"
 #include "mail/mail.h"
+#include "net/url.h"
 
 /* Base64 has no '_': this line stands in no body. */
-#define BOUNDARY "=_flashfundx_alternative"
+#define BOUNDARY "=_ffx_alternative"
 
 #define WORD_BYTES ((size_t)42) /* in one encoded word: 56 characters of base64 and its frame, 68 */
 #define LINE_BYTES ((size_t)57) /* in one line of base64: 76 characters */
@@ -133,21 +137,16 @@ mail_sender_read(struct str text, struct mail_sender *ret)
     return true;
 }
 
+/* Of an IPv6 address, say, no domain can be made. */
 struct str
 mail_host_of(struct str url)
 {
-    size_t start = 0, end;
+    const struct str host = url_host(url);
 
-    for (size_t i = 0; i + 2 < url.len && start == 0; i++)
-        if (memcmp(url.ptr + i, "://", 3) == 0)
-            start = i + 3;
-    end = start;
-    while (end < url.len && url.ptr[end] != ':' && url.ptr[end] != '/')
-        end++;
-    for (size_t i = start; i < end; i++)
-        if (!is_name_char(url.ptr[i]) && url.ptr[i] != '.' && url.ptr[i] != '-')
-            return STR("localhost"); /* an IPv6 address, say */
-    return end > start ? (struct str){url.ptr + start, end - start} : STR("localhost");
+    for (size_t k = 0; k < host.len; k++)
+        if (!is_name_char(host.ptr[k]) && host.ptr[k] != '.' && host.ptr[k] != '-')
+            return STR("localhost");
+    return host.len > 0 ? host : STR("localhost");
 }
 
 /* ---- headers ---- */

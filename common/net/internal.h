@@ -1,8 +1,49 @@
-/* What the parts of httpc share: httpc.c (HTTP), httpc_smtp.c (mail). */
-#ifndef FFX_HTTPC_INTERNAL_H
-#define FFX_HTTPC_INTERNAL_H
+/*
+ * What the files of the server share.
+ *
+ *   server.c  connections: accepted, served, closed
+ *   fcgi.c    a request in: libfcgi, reading through our OS layer
+ *   send.c    an answer out
+ */
+#ifndef FFX_NET_INTERNAL_H
+#define FFX_NET_INTERNAL_H
 
-/* Make libcurl ready, before any thread uses it; harmless when it is. */
-void httpc_start(void);
+#include "base/task.h"
+#include "loop/loop.h"
+#include "net/request.h"
+
+struct conn {
+    struct loop_watch watch;
+    struct co *reader;        /* coroutine that waits for input, or NULL */
+    struct co *writer;        /* coroutine that waits for room, or NULL */
+    int64_t read_deadline_ms; /* of the request being read */
+    bool busy;                /* a coroutine serves this connection */
+    bool input;               /* something arrived while busy */
+    bool hup;                 /* the peer sends nothing more; told once, so we keep it */
+};
+
+/* ---- server.c ---- */
+
+/* By descriptor: libfcgi's OS layer knows nothing else. */
+struct conn *conn_of(int fd);
+
+/* ---- fcgi.c ---- */
+
+enum body_state { BODY_COMPLETE, BODY_TOO_LARGE, BODY_BROKEN };
+
+struct incoming {
+    int request_id;
+    bool keep; /* the peer wants the connection kept */
+};
+
+void fcgi_init(void);
+/* Read one request, its body up to `body_max`; BODY_BROKEN also when the parameters were. */
+enum body_state fcgi_read(struct conn *c, size_t body_max, struct task *task,
+                          struct net_request *ret, struct incoming *ret_in);
+
+/* ---- send.c ---- */
+
+/* STDOUT records with the answer, the empty record that ends them, END_REQUEST. */
+NODISCARD bool send_answer(struct conn *c, int request_id, struct str answer);
 
 #endif

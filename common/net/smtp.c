@@ -1,15 +1,14 @@
-/* The SMTP part of httpc.h.
- *
+/*
  * libcurl's multi interface is not used: at the end of a message (smtp_done) and for QUIT it waits
- * for the server without giving way, and a server may take its time there. */
-#include "net/call.h"
+ * for the server without giving way, and a server may take its time there.
+ */
+#include "net/smtp.h"
 
-#include <curl/curl.h>
-
-#include "net/internal.h"
+#include "base/clock.h"
 #include "base/killpoint.h"
-#include "loop/loop.h"
 #include "base/metric.h"
+#include "loop/loop.h"
+#include "net/transfer.h"
 
 #define CONNECT_TIMEOUT_MS 5000
 
@@ -132,14 +131,14 @@ run(void *arg)
 }
 
 enum err
-smtp_send(struct fn_req *req, const struct smtp_request *mail, struct smtp_answer *ret)
+smtp_send(struct task *task, const struct smtp_request *mail, struct smtp_answer *ret)
 {
-    const int64_t left_ms = req->deadline_ms - clock_ms();
+    const int64_t left_ms = task->deadline_ms - clock_ms();
     struct mail_transfer t = {.left = mail->message};
 
-    httpc_start();
+    transfer_init();
     if (left_ms <= 0)
-        return fail_detail(&req->fail, ERR_UPSTREAM, "no time left for a mail");
+        return fail_detail(&task->fail, ERR_UPSTREAM, "no time left for a mail");
     t.easy = curl_easy_init();
     MUST(t.easy != NULL);
     struct curl_slist *to = set_options(&t, mail, (long)MIN(mail->timeout_ms, left_ms));
@@ -154,7 +153,7 @@ smtp_send(struct fn_req *req, const struct smtp_request *mail, struct smtp_answe
         return ERR_OK;
     }
     metrics_add(METRIC_HTTP_ERRORS, 1);
-    return fail_detail(&req->fail,
+    return fail_detail(&task->fail,
                        t.refused_for_good                  ? ERR_PROVIDER
                        : t.handed_over && !t.refused_after ? ERR_UNKNOWN_OUTCOME
                                                            : ERR_UPSTREAM,

@@ -1,9 +1,11 @@
 #include "nowpayments/nowpayments.h"
 
+#include "base/clock.h"
+#include "base/encode.h"
 #include "base/setting.h"
-#include "net/http.h"
-#include "net/call.h"
 #include "json/json.h"
+#include "net/call.h"
+#include "net/header.h"
 #include "nowpayments/internal.h"
 
 #define ANSWER_MAX (64 * 1024)
@@ -90,15 +92,15 @@ np_read_allowed(void)
 static const char *
 api_key(void)
 {
-    if (config_bool(CFG_NOWPAYMENTS_SANDBOX_MODE)) {
-        return config_text(CFG_NOWPAYMENTS_SANDBOX_API_KEY); /* the real key never goes there */
+    if (setting_bool(&cfg_nowpayments_sandbox_mode)) {
+        return setting_text(&cfg_nowpayments_sandbox_api_key); /* the real key never goes there */
     }
-    return config_text(CFG_NOWPAYMENTS_API_KEY);
+    return setting_text(&cfg_nowpayments_api_key);
 }
 
 /* Their message, cut and without control characters; NULL when the body is no error envelope. */
 static const char *
-envelope_message(struct fn_req *req, const struct json *body)
+envelope_message(struct task *task, const struct json *body)
 {
     const struct json *v = json_get(body, "message");
 
@@ -110,7 +112,7 @@ envelope_message(struct fn_req *req, const struct json *body)
     size_t len = MIN(text.len, 300);
     while (len < text.len && len > 0 && ((unsigned char)text.ptr[len] & 0xC0) == 0x80)
         len--; /* not in the middle of a UTF-8 sequence */
-    char *message = arena_copy(req->arena, (struct str){text.ptr, len});
+    char *message = arena_copy(task->arena, (struct str){text.ptr, len});
     for (char *p = message; *p != '\0'; p++) {
         if ((unsigned char)*p < 0x20 || *p == 0x7F)
             *p = ' ';
@@ -122,66 +124,77 @@ envelope_message(struct fn_req *req, const struct json *body)
  * from something in between and says nothing about what happened behind it.  Reads fail with
  * ERR_UPSTREAM for every passing fault, so that callers can fall back to what they know. */
 static enum err
-refused(struct fn_req *req, const struct np_call *call, const struct http_answer *answer,
+refused(struct task *task, const struct np_call *call, const struct http_answer *answer,
         const struct json *body)
 {
-    const char *message = envelope_message(req, body);
+    const char *message = envelope_message(task, body);
     const bool passing = answer->status >= 500 || answer->status == 429;
 
     if (call->read_only && passing) {
-        fail_detail(&req->fail, ERR_UPSTREAM, "%s %s answered %d: %s", call->method, call->path,
+        fail_detail(&task->fail, ERR_UPSTREAM, "%s %s answered %d: %s", call->method, call->path,
                     answer->status, message == NULL ? "" : message);
-        req->fail.retry_after_s = answer->retry_after_s;
+        task->fail.retry_after_s = answer->retry_after_s;
         return ERR_UPSTREAM;
     }
     if (call->read_only && answer->status == 404)
-        return fail_detail(&req->fail, ERR_NOT_FOUND, "%s %s answered 404", call->method,
+        return fail_detail(&task->fail, ERR_NOT_FOUND, "%s %s answered 404", call->method,
                            call->path);
     if (message == NULL && answer->status >= 500)
-        return fail_detail(&req->fail, ERR_UNKNOWN_OUTCOME, "%s %s answered %d without envelope",
+        return fail_detail(&task->fail, ERR_UNKNOWN_OUTCOME, "%s %s answered %d without envelope",
                            call->method, call->path, answer->status);
-    fail_set(&req->fail, ERR_PROVIDER, "NowPayments error: %s",
+    fail_set(&task->fail, ERR_PROVIDER, "NowPayments error: %s",
              message != NULL ? message : http_reason(answer->status));
-    return fail_detail(&req->fail, ERR_PROVIDER, "%s %s answered %d", call->method, call->path,
+    return fail_detail(&task->fail, ERR_PROVIDER, "%s %s answered %d", call->method, call->path,
                        answer->status);
+}
+
+/* What a caller's client is told when the call failed without the provider's own words. */
+static enum err
+say(struct task *task, enum err e)
+{
+    if (e == ERR_UPSTREAM)
+        return fail_say(&task->fail, e, "Payment provider is not reachable");
+    if (e == ERR_UNKNOWN_OUTCOME)
+        return fail_say(&task->fail, e, "Payment provider did not answer");
+    return e;
 }
 
 /* The answer is there but makes no sense: after a create call the thing may exist. */
 enum err
-np_unreadable(struct fn_req *req, const struct np_call *call, const char *why)
+np_unreadable(struct task *task, const struct np_call *call, const char *why)
 {
-    return fail_detail(&req->fail, call->read_only ? ERR_UPSTREAM : ERR_UNKNOWN_OUTCOME,
-                       "%s %s: unreadable answer: %s", call->method, call->path, why);
+    return say(task, fail_detail(&task->fail, call->read_only ? ERR_UPSTREAM : ERR_UNKNOWN_OUTCOME,
+                                 "%s %s: unreadable answer: %s", call->method, call->path, why));
 }
 
 static enum err
-send_call(struct fn_req *req, const struct np_call *call, struct http_answer *ret)
+send_call(struct task *task, const struct np_call *call, struct http_answer *ret)
 {
     if (!breaker_lets_pass())
-        return fail_detail(&req->fail, ERR_UPSTREAM, "circuit open after %d faults",
+        return fail_detail(&task->fail, ERR_UPSTREAM, "circuit open after %d faults",
                            BREAKER_FAULTS);
     const char *base =
-        config_text(config_bool(CFG_NOWPAYMENTS_SANDBOX_MODE) ? CFG_NOWPAYMENTS_SANDBOX_API_URL
-                                                              : CFG_NOWPAYMENTS_API_URL);
-    const char *headers[5] = {arena_join(req->arena, "x-api-key: ", api_key()),
+        setting_text(setting_bool(&cfg_nowpayments_sandbox_mode) ? &cfg_nowpayments_sandbox_api_url
+                                                                 : &cfg_nowpayments_api_url);
+    const char *headers[5] = {arena_join(task->arena, "x-api-key: ", api_key()),
                               "Accept: application/json"};
     size_t count = 2;
     if (call->body.len > 0)
         headers[count++] = "Content-Type: application/json";
     if (call->token != NULL)
-        headers[count++] = arena_join(req->arena, "Authorization: Bearer ", call->token);
+        headers[count++] = arena_join(task->arena, "Authorization: Bearer ", call->token);
     const struct http_request request = {
         .method = call->method,
-        .url = arena_join(req->arena, base, call->path),
+        .url = arena_join(task->arena, base, call->path),
         .headers = headers,
         .body = call->body,
-        .timeout_ms = (int)config_int(CFG_NOWPAYMENTS_TIMEOUT_MS),
+        .timeout_ms = (int)setting_int(&cfg_nowpayments_timeout_ms),
         .answer_max = ANSWER_MAX,
         .idempotent = call->read_only,
     };
-    const enum err e = http_call(req, &request, ret);
+    const enum err e = http_call(task, &request, ret);
     /* Without time to try, the lateness was ours. */
-    if (e == ERR_OK || clock_ms() < req->deadline_ms || e == ERR_UNKNOWN_OUTCOME)
+    if (e == ERR_OK || clock_ms() < task->deadline_ms || e == ERR_UNKNOWN_OUTCOME)
         breaker_note(e == ERR_OK);
     /* A read that got lost did no harm. */
     return e == ERR_UNKNOWN_OUTCOME && call->read_only ? ERR_UPSTREAM : e;
@@ -189,45 +202,51 @@ send_call(struct fn_req *req, const struct np_call *call, struct http_answer *re
 
 /* The text of a failure is about their body, not about our client's: it becomes *ret_why. */
 static bool
-parse_body(struct fn_req *req, struct str text, const struct json **ret, const char **ret_why)
+parse_body(struct task *task, struct str text, const struct json **ret, const char **ret_why)
 {
-    const struct fail *f = &req->fail;
-    const enum err e = json_parse(req->arena, &req->fail, text, ret);
+    const struct fail *f = &task->fail;
+    const enum err e = json_parse(task->arena, &task->fail, text, ret);
 
     if (e == ERR_OK)
         return true;
-    *ret_why = arena_copy(req->arena, str_of(fail_text(f, e)));
-    req->fail = (struct fail){0};
+    *ret_why = arena_copy(task->arena, str_of(fail_text(f, e)));
+    task->fail = (struct fail){0};
     return false;
 }
 
-enum err
-np_do_call(struct fn_req *req, const struct np_call *call, struct str *ret_raw,
-           const struct json **ret)
+static enum err
+do_call(struct task *task, const struct np_call *call, struct str *ret_raw, const struct json **ret)
 {
     struct http_answer answer = {0};
     const struct json *body = NULL;
     const char *why = NULL;
 
-    TRY(send_call(req, call, &answer));
-    const bool parsed = parse_body(req, answer.body, &body, &why);
+    TRY(send_call(task, call, &answer));
+    const bool parsed = parse_body(task, answer.body, &body, &why);
     if (answer.status < 200 || answer.status > 299)
-        return refused(req, call, &answer, parsed ? body : NULL);
+        return refused(task, call, &answer, parsed ? body : NULL);
     if (!parsed)
-        return np_unreadable(req, call, why);
+        return np_unreadable(task, call, why);
     if (json_type(body) != JSON_OBJECT)
-        return np_unreadable(req, call, "not an object");
+        return np_unreadable(task, call, "not an object");
     *ret_raw = answer.body;
     *ret = body;
     return ERR_OK;
 }
 
 enum err
-np_create_invoice(struct fn_req *req, const struct np_invoice_order *order, struct np_invoice *ret)
+np_do_call(struct task *task, const struct np_call *call, struct str *ret_raw,
+           const struct json **ret)
+{
+    return say(task, do_call(task, call, ret_raw, ret));
+}
+
+enum err
+np_create_invoice(struct task *task, const struct np_invoice_order *order, struct np_invoice *ret)
 {
     struct buf out;
     struct json_writer w;
-    buf_init_arena(&out, req->arena, BODY_MAX);
+    buf_init_arena(&out, task->arena, BODY_MAX);
     jw_init(&w, &out);
     jw_open(&w);
     jw_number_at(&w, "price_amount", order->price_amount);
@@ -239,28 +258,28 @@ np_create_invoice(struct fn_req *req, const struct np_invoice_order *order, stru
     jw_text_at(&w, "cancel_url", order->cancel_url);
     jw_close(&w);
     if (out.overflow)
-        return fail_detail(&req->fail, ERR_INTERNAL, "invoice request over %d bytes", BODY_MAX);
+        return fail_detail(&task->fail, ERR_INTERNAL, "invoice request over %d bytes", BODY_MAX);
 
     const struct np_call call = {"POST", "/invoice", buf_str(&out), false, NULL};
     struct str raw;
     const struct json *answer;
     struct np_invoice invoice;
-    TRY(np_do_call(req, &call, &raw, &answer));
-    if (np_read_id(req, answer, "id", &invoice.id) != ERR_OK ||
-        np_read_scalar(req, answer, "invoice_url", 2048, &invoice.invoice_url) != ERR_OK ||
+    TRY(np_do_call(task, &call, &raw, &answer));
+    if (np_read_id(task, answer, "id", &invoice.id) != ERR_OK ||
+        np_read_scalar(task, answer, "invoice_url", 2048, &invoice.invoice_url) != ERR_OK ||
         invoice.id == NULL || invoice.invoice_url == NULL)
-        return np_unreadable(req, &call, "no id or invoice_url");
+        return np_unreadable(task, &call, "no id or invoice_url");
     *ret = invoice;
     return ERR_OK;
 }
 
 enum err
-np_create_invoice_payment(struct fn_req *req, const char *invoice_id, const char *pay_currency,
+np_create_invoice_payment(struct task *task, const char *invoice_id, const char *pay_currency,
                           const char *order_description, struct np_payment *ret)
 {
     struct buf out;
     struct json_writer w;
-    buf_init_arena(&out, req->arena, BODY_MAX);
+    buf_init_arena(&out, task->arena, BODY_MAX);
     jw_init(&w, &out);
     jw_open(&w);
     jw_number_at(&w, "iid", invoice_id);
@@ -268,56 +287,56 @@ np_create_invoice_payment(struct fn_req *req, const char *invoice_id, const char
     jw_text_at(&w, "order_description", order_description);
     jw_close(&w);
     if (out.overflow)
-        return fail_detail(&req->fail, ERR_INTERNAL, "payment request over %d bytes", BODY_MAX);
+        return fail_detail(&task->fail, ERR_INTERNAL, "payment request over %d bytes", BODY_MAX);
 
     const struct np_call call = {"POST", "/invoice-payment", buf_str(&out), false, NULL};
     struct str raw;
     const struct json *answer;
     struct np_payment payment;
-    TRY(np_do_call(req, &call, &raw, &answer));
-    if (np_payment_read(req, answer, &payment) != ERR_OK || payment.payment_id == NULL ||
+    TRY(np_do_call(task, &call, &raw, &answer));
+    if (np_payment_read(task, answer, &payment) != ERR_OK || payment.payment_id == NULL ||
         payment.pay_address == NULL || payment.pay_amount == NULL || payment.pay_currency == NULL)
-        return np_unreadable(req, &call, "a payment without id, address, amount or currency");
+        return np_unreadable(task, &call, "a payment without id, address, amount or currency");
     payment.raw = raw;
     *ret = payment;
     return ERR_OK;
 }
 
 enum err
-np_get_payment(struct fn_req *req, const char *payment_id, struct np_payment *ret)
+np_get_payment(struct task *task, const char *payment_id, struct np_payment *ret)
 {
     if (!np_read_allowed())
-        return fail_detail(&req->fail, ERR_UPSTREAM, "local rate limit");
+        return fail_detail(&task->fail, ERR_UPSTREAM, "local rate limit");
 
     struct buf path;
-    buf_init_arena(&path, req->arena, 256);
+    buf_init_arena(&path, task->arena, 256);
     buf_add_text(&path, "/payment/");
-    url_encode(&path, str_of(payment_id));
+    percent_encode(&path, str_of(payment_id));
     if (path.overflow)
-        return fail_detail(&req->fail, ERR_INTERNAL, "payment id too long");
+        return fail_detail(&task->fail, ERR_INTERNAL, "payment id too long");
 
     const struct np_call call = {"GET", path.ptr, STR_NONE, true, NULL};
     struct str raw;
     const struct json *answer;
     struct np_payment payment;
-    TRY(np_do_call(req, &call, &raw, &answer));
-    if (np_payment_read(req, answer, &payment) != ERR_OK || payment.payment_id == NULL ||
+    TRY(np_do_call(task, &call, &raw, &answer));
+    if (np_payment_read(task, answer, &payment) != ERR_OK || payment.payment_id == NULL ||
         payment.status == NULL || strcmp(payment.payment_id, payment_id) != 0)
-        return np_unreadable(req, &call, "not the payment asked for");
+        return np_unreadable(task, &call, "not the payment asked for");
     payment.raw = raw;
     *ret = payment;
     return ERR_OK;
 }
 
 enum err
-np_status(struct fn_req *req)
+np_status(struct task *task)
 {
     const struct np_call call = {"GET", "/status", STR_NONE, true, NULL};
     struct str raw;
     const struct json *answer;
 
-    TRY(np_do_call(req, &call, &raw, &answer));
+    TRY(np_do_call(task, &call, &raw, &answer));
     if (!str_is(json_text(json_get(answer, "message")), "OK"))
-        return np_unreadable(req, &call, "message is not OK");
+        return np_unreadable(task, &call, "message is not OK");
     return ERR_OK;
 }

@@ -14,18 +14,18 @@ struct np_call {
 };
 
 /* Send and get the parsed body of a 2xx answer, an object. */
-NODISCARD enum err np_do_call(struct fn_req *req, const struct np_call *call, struct str *ret_raw,
+NODISCARD enum err np_do_call(struct task *task, const struct np_call *call, struct str *ret_raw,
                               const struct json **ret);
 
 /* The answer is there but makes no sense: after a create call the thing may exist. */
-NODISCARD enum err np_unreadable(struct fn_req *req, const struct np_call *call, const char *why);
+NODISCARD enum err np_unreadable(struct task *task, const struct np_call *call, const char *why);
 
 /* Text of a string or a number of at most len_max bytes; NULL for null, absent and "". */
-NODISCARD enum err np_read_scalar(struct fn_req *req, const struct json *object, const char *field,
+NODISCARD enum err np_read_scalar(struct task *task, const struct json *object, const char *field,
                                   size_t len_max, const char **ret);
 
 /* A positive whole number of up to 20 digits, however it is spelled; NULL when absent. */
-NODISCARD enum err np_read_id(struct fn_req *req, const struct json *object, const char *field,
+NODISCARD enum err np_read_id(struct task *task, const struct json *object, const char *field,
                               const char **ret);
 
 /* False while this process has used up its reads of the second. */

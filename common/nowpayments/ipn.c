@@ -21,11 +21,11 @@ double_of(const char *text)
     return strtod(text, NULL);
 }
 
-#include "nowpayments/nowpayments.h"
-
 #include "base/buf.h"
+#include "base/encode.h"
 #include "crypto/digest.h"
 #include "json/json.h"
+#include "nowpayments/nowpayments.h"
 
 /* Real callbacks have about 25 values in under 2 KiB; more than this is only compared as
  * received. */

@@ -3,17 +3,18 @@
  * only gets callbacks loads no HTTP client.
  */
 #include "json/json.h"
+#include "base/clock.h"
 #include "nowpayments/internal.h"
 
 static enum err
-wrong_form(struct fn_req *req, const char *field)
+wrong_form(struct task *task, const char *field)
 {
-    fail_set(&req->fail, ERR_INVALID, "Invalid payload");
-    return fail_detail(&req->fail, ERR_INVALID, "payment field %s has the wrong form", field);
+    fail_set(&task->fail, ERR_INVALID, "Invalid payload");
+    return fail_detail(&task->fail, ERR_INVALID, "payment field %s has the wrong form", field);
 }
 
 enum err
-np_read_scalar(struct fn_req *req, const struct json *object, const char *field, size_t len_max,
+np_read_scalar(struct task *task, const struct json *object, const char *field, size_t len_max,
                const char **ret)
 {
     const struct json *v = json_get(object, field);
@@ -23,25 +24,25 @@ np_read_scalar(struct fn_req *req, const struct json *object, const char *field,
         return ERR_OK;
     const struct str text = json_text(v);
     if (text.ptr == NULL || text.len > len_max)
-        return wrong_form(req, field);
+        return wrong_form(task, field);
     if (text.len > 0)
-        *ret = arena_copy(req->arena, text);
+        *ret = arena_copy(task->arena, text);
     return ERR_OK;
 }
 
 enum err
-np_read_id(struct fn_req *req, const struct json *object, const char *field, const char **ret)
+np_read_id(struct task *task, const struct json *object, const char *field, const char **ret)
 {
     const char *text;
     struct decimal id;
 
-    TRY(np_read_scalar(req, object, field, 64, &text));
+    TRY(np_read_scalar(task, object, field, 64, &text));
     *ret = NULL;
     if (text == NULL)
         return ERR_OK;
     if (!decimal_read(str_of(text), &id) || strpbrk(id.text, "-.") != NULL)
-        return wrong_form(req, field);
-    *ret = arena_copy(req->arena, str_of(id.text));
+        return wrong_form(task, field);
+    *ret = arena_copy(task->arena, str_of(id.text));
     return ERR_OK;
 }
 
@@ -86,20 +87,20 @@ decimal_read_cut(struct arena *a, const char *text, struct decimal *ret)
 
 /* Decimal text with the provider's own digits; an exponent is written out. */
 static enum err
-read_amount(struct fn_req *req, const struct json *object, const char *field, const char **ret)
+read_amount(struct task *task, const struct json *object, const char *field, const char **ret)
 {
     const char *text;
     struct decimal amount;
 
-    TRY(np_read_scalar(req, object, field, 128, &text));
+    TRY(np_read_scalar(task, object, field, 128, &text));
     *ret = text;
     if (text == NULL)
         return ERR_OK;
     const bool plain = decimal_read(str_of(text), &amount);
-    if (!plain && !decimal_read_cut(req->arena, text, &amount))
-        return wrong_form(req, field);
+    if (!plain && !decimal_read_cut(task->arena, text, &amount))
+        return wrong_form(task, field);
     if (!plain || strpbrk(text, "eE") != NULL)
-        *ret = arena_copy(req->arena, str_of(amount.text));
+        *ret = arena_copy(task->arena, str_of(amount.text));
     return ERR_OK;
 }
 
@@ -123,7 +124,7 @@ looks_like_time(const char *text)
 /* ISO text, or milliseconds since 1970 as number or string.  Times only inform; one in an unknown
  * form is left out rather than losing the event it came with. */
 static const char *
-read_time(struct fn_req *req, const struct json *object, const char *field)
+read_time(struct task *task, const struct json *object, const char *field)
 {
     const struct str text = json_text(json_get(object, field));
     int64_t ms;
@@ -133,41 +134,41 @@ read_time(struct fn_req *req, const struct json *object, const char *field)
     if (num_i64(text, &ms)) {
         if (ms <= 0 || ms > INT64_C(253402300799999)) /* year 9999 */
             return NULL;
-        char *iso = arena_alloc(req->arena, TIMESTAMP_SIZE);
+        char *iso = arena_alloc(task->arena, TIMESTAMP_SIZE);
         timestamp_format(ms * 1000, iso);
         return iso;
     }
-    const char *iso = arena_copy(req->arena, text);
+    const char *iso = arena_copy(task->arena, text);
     return looks_like_time(iso) ? iso : NULL;
 }
 
 enum err
-np_payment_read(struct fn_req *req, const struct json *object, struct np_payment *ret)
+np_payment_read(struct task *task, const struct json *object, struct np_payment *ret)
 {
     struct np_payment p = {0};
 
     if (object == NULL || json_type(object) != JSON_OBJECT)
-        return wrong_form(req, "(whole)");
-    TRY(np_read_id(req, object, "payment_id", &p.payment_id));
-    TRY(np_read_id(req, object, "parent_payment_id", &p.parent_payment_id));
-    TRY(np_read_id(req, object, "invoice_id", &p.invoice_id));
-    TRY(np_read_id(req, object, "purchase_id", &p.purchase_id));
-    TRY(read_amount(req, object, "pay_amount", &p.pay_amount));
-    TRY(read_amount(req, object, "actually_paid", &p.actually_paid));
-    TRY(read_amount(req, object, "price_amount", &p.price_amount));
-    TRY(read_amount(req, object, "outcome_amount", &p.outcome_amount));
-    TRY(np_read_scalar(req, object, "payment_status", 64, &p.status));
-    TRY(np_read_scalar(req, object, "pay_address", 256, &p.pay_address));
-    TRY(np_read_scalar(req, object, "payin_extra_id", 128, &p.payin_extra_id));
-    TRY(np_read_scalar(req, object, "pay_currency", 32, &p.pay_currency));
-    TRY(np_read_scalar(req, object, "price_currency", 32, &p.price_currency));
-    TRY(np_read_scalar(req, object, "outcome_currency", 32, &p.outcome_currency));
-    TRY(np_read_scalar(req, object, "order_id", 1024, &p.order_id));
-    p.created_at = read_time(req, object, "created_at");
-    p.updated_at = read_time(req, object, "updated_at");
-    p.time_limit = read_time(req, object, "time_limit");
-    p.expires_at = read_time(req, object, "expiration_estimate_date");
-    p.valid_until = read_time(req, object, "valid_until");
+        return wrong_form(task, "(whole)");
+    TRY(np_read_id(task, object, "payment_id", &p.payment_id));
+    TRY(np_read_id(task, object, "parent_payment_id", &p.parent_payment_id));
+    TRY(np_read_id(task, object, "invoice_id", &p.invoice_id));
+    TRY(np_read_id(task, object, "purchase_id", &p.purchase_id));
+    TRY(read_amount(task, object, "pay_amount", &p.pay_amount));
+    TRY(read_amount(task, object, "actually_paid", &p.actually_paid));
+    TRY(read_amount(task, object, "price_amount", &p.price_amount));
+    TRY(read_amount(task, object, "outcome_amount", &p.outcome_amount));
+    TRY(np_read_scalar(task, object, "payment_status", 64, &p.status));
+    TRY(np_read_scalar(task, object, "pay_address", 256, &p.pay_address));
+    TRY(np_read_scalar(task, object, "payin_extra_id", 128, &p.payin_extra_id));
+    TRY(np_read_scalar(task, object, "pay_currency", 32, &p.pay_currency));
+    TRY(np_read_scalar(task, object, "price_currency", 32, &p.price_currency));
+    TRY(np_read_scalar(task, object, "outcome_currency", 32, &p.outcome_currency));
+    TRY(np_read_scalar(task, object, "order_id", 1024, &p.order_id));
+    p.created_at = read_time(task, object, "created_at");
+    p.updated_at = read_time(task, object, "updated_at");
+    p.time_limit = read_time(task, object, "time_limit");
+    p.expires_at = read_time(task, object, "expiration_estimate_date");
+    p.valid_until = read_time(task, object, "valid_until");
     *ret = p;
     return ERR_OK;
 }

@@ -1,4 +1,5 @@
 #include "qr/code.h"
+#include "base/encode.h"
 #include "crypto/digest.h"
 
 #include <qrencode.h>

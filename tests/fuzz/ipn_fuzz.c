@@ -2,6 +2,7 @@
  * Callbacks: each canonical text is JSON and canonical again, a signature of the body or of the
  * sender's text is accepted with either secret, and every other signature is refused.
  */
+#include "base/encode.h"
 #include "crypto/digest.h"
 #include "json/json.h"
 #include "nowpayments/nowpayments.h"

@@ -1,8 +1,9 @@
 /*
  * What json_parse accepts is valid UTF-8, prints, and reads back as the same text.
  */
-#include "net/http.h"
+#include "base/text.h"
 #include "json/json.h"
+#include "net/header.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -2,8 +2,9 @@
  * The first byte chooses: the rest is a token as it comes from outside, which must never be
  * accepted; or it is a payload, which gets a right signature, so that the claims are reached.
  */
-#include "crypto/jws.h"
+#include "base/encode.h"
 #include "base/number.h"
+#include "fn/caller.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -31,12 +32,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size > 0 && data[0] == 't') {
         const struct str token = {(const char *)data + 1, size - 1};
 
-        MUST(auth_verify(a, &f, SECRET, token, NOW, &caller) == ERR_UNAUTHENTICATED);
+        MUST(caller_read(a, &f, SECRET, token, NOW, &caller) == ERR_UNAUTHENTICATED);
     } else if (size > 0) {
         const struct str payload = {(const char *)data + 1, size - 1};
-        const char *token = auth_sign(a, SECRET, payload);
+        const char *token = jws_sign(a, SECRET, payload);
 
-        if (auth_verify(a, &f, SECRET, str_of(token), NOW, &caller) == ERR_OK)
+        if (caller_read(a, &f, SECRET, str_of(token), NOW, &caller) == ERR_OK)
             check_caller(&caller, payload);
         else
             MUST(f.err == ERR_UNAUTHENTICATED && f.text[0] != '\0' && f.detail[0] != '\0');

@@ -1,7 +1,12 @@
 /*
- * What query_get gives is text without NUL, and comes back after url_encode.
+ * What query_get gives is text without NUL, and comes back after percent_encode.
  */
-#include "net/http.h"
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/encode.h"
+#include "base/text.h"
+#include "net/header.h"
+#include "net/query.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -23,7 +28,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         MUST(utf8_ok(value));
         buf_init_arena(&encoded, a, 1024 * 1024);
         buf_add_text(&encoded, "x=1&a=");
-        url_encode(&encoded, value);
+        percent_encode(&encoded, value);
         MUST(query_get(a, buf_str(&encoded), "a", &again));
         MUST(str_eq(value, again));
         MUST(header_value_ok(buf_str(&encoded)));

@@ -7,12 +7,22 @@
  */
 #include <stdlib.h>
 
+#include "base/encode.h"
+#include "base/log.h"
 #include "base/setting.h"
 #include "db/db.h"
 #include "fn/spec.h"
-#include "net/http.h"
-#include "base/log.h"
+#include "net/header.h"
+#include "net/query.h"
 #include "nowpayments/nowpayments.h"
+#include "shared/order.h"
+
+static struct setting cfg_status_fresh_s = {
+    .env = "STATUS_FRESH_S",
+    .kind = SETTING_INT,
+    .fallback = "5",
+    .meaning = "seconds for which a provider's answer is reused",
+};
 
 #define TIME_FOR_ANSWER_MS 3000 /* of the budget, kept for the database */
 
@@ -45,9 +55,8 @@ enum {
     COL_P_FINAL,
 };
 
-static struct db_stmt payment_status = {.sql = "SELECT backend.payment_status($1::uuid, $2)",
-                                        .kind = DB_READ,
-                                        .packed = true};
+static struct db_stmt payment_status = {
+    .sql = "SELECT backend.payment_status($1::uuid, $2)", .kind = DB_READ, .packed = true};
 static struct db_stmt record_event = {
     .sql = "SELECT outcome FROM backend.record_payment_event('poll', $1, $2, $3, $4, $5, $6, $7, "
            "$8, $9, $10::numeric, $11::numeric, $12::numeric, $13, $14::numeric, $15, $16)",
@@ -59,16 +68,16 @@ parse(struct fn_req *req, char order_id[ORDER_ID_SIZE])
     struct str order, user;
     char user_id[UUID_SIZE];
 
-    if (!query_get(req->arena, req->query, "orderId", &order) || order.len == 0 ||
-        !query_get(req->arena, req->query, "userId", &user) || user.len == 0)
-        return fail_set(&req->fail, ERR_INVALID,
+    if (!query_get(req->task->arena, req->http->query, "orderId", &order) || order.len == 0 ||
+        !query_get(req->task->arena, req->http->query, "userId", &user) || user.len == 0)
+        return fail_set(&req->task->fail, ERR_INVALID,
                         "Missing required parameters: orderId and userId");
     if (!uuid_read(user, user_id))
-        return fail_set(&req->fail, ERR_INVALID, "Invalid userId. Must be a UUID");
+        return fail_set(&req->task->fail, ERR_INVALID, "Invalid userId. Must be a UUID");
     if (strcmp(user_id, req->caller.user_id) != 0)
         return ERR_FORBIDDEN;
     if (!order_id_read(order, order_id))
-        return fail_set(&req->fail, ERR_NOT_FOUND, "Order not found");
+        return fail_set(&req->task->fail, ERR_NOT_FOUND, "Order not found");
     return ERR_OK;
 }
 
@@ -82,8 +91,8 @@ read_state(struct fn_req *req, const char *order_id, struct db_row *ret)
         {NULL, ERR_OK, NULL},
     };
 
-    TRY(db_one(req, &payment_status, DB_PARAMS(req->caller.user_id, order_id), ret));
-    return fn_outcome(req, refusals, db_text(ret, COL_OUTCOME));
+    TRY(db_one(req->task, &payment_status, DB_PARAMS(req->caller.user_id, order_id), ret));
+    return fn_outcome(req->task, refusals, db_text(ret, COL_OUTCOME));
 }
 
 static bool
@@ -92,7 +101,7 @@ is_fresh(const struct db_row *state)
     const char *age_ms = db_text(state, COL_P_AGE_MS);
 
     return db_true(state, COL_P_FINAL) ||
-           (age_ms != NULL && strtoll(age_ms, NULL, 10) <= config_int(CFG_STATUS_FRESH_S) * 1000);
+           (age_ms != NULL && strtoll(age_ms, NULL, 10) <= setting_int(&cfg_status_fresh_s) * 1000);
 }
 
 /* Ask the provider and apply its answer as an event; *ret_stale when it cannot be had, in time for
@@ -100,20 +109,20 @@ is_fresh(const struct db_row *state)
 static enum err
 refresh(struct fn_req *req, const char *payment_id, bool *ret_stale)
 {
-    const int64_t deadline_ms = req->deadline_ms;
+    const int64_t deadline_ms = req->task->deadline_ms;
     struct np_payment p;
     struct db_row row;
 
-    req->deadline_ms -= TIME_FOR_ANSWER_MS;
-    const enum err e = np_get_payment(req, payment_id, &p);
-    req->deadline_ms = deadline_ms;
+    req->task->deadline_ms -= TIME_FOR_ANSWER_MS;
+    const enum err e = np_get_payment(req->task, payment_id, &p);
+    req->task->deadline_ms = deadline_ms;
     if (e != ERR_OK) {
-        log_event(LOG_WARN, "provider_unreachable", req->id, req->fail.detail,
+        log_event(LOG_WARN, "provider_unreachable", req->task->id, req->task->fail.detail,
                   LOG_TEXT("payment_id", payment_id));
         *ret_stale = true;
         return ERR_OK;
     }
-    return db_one(req, &record_event,
+    return db_one(req->task, &record_event,
                   DB_PARAMS(p.raw.ptr, p.payment_id, p.parent_payment_id, p.invoice_id,
                             p.purchase_id, p.order_id, p.status, p.pay_address, p.pay_currency,
                             p.pay_amount, p.actually_paid, p.price_amount, p.price_currency,
@@ -136,12 +145,12 @@ static enum err
 reply(struct fn_res *res, const struct db_row *state, bool stale)
 {
     static const char *const order[] = {
-        "order_id",       "order_status",  "payment_status",  "delivery_status", "account_type",
-        "#account_size",  "platform_type", "#amount",         "#final_amount",   "crypto_currency",
+        "order_id",       "order_status",   "payment_status", "delivery_status", "account_type",
+        "#account_size",  "platform_type",  "#amount",        "#final_amount",   "crypto_currency",
         "#crypto_amount", "crypto_address", "created_at",     "updated_at",      NULL,
     };
-    static const char *const payment[] = {"payment_id",     "payment_status", "pay_address",
-                                          "#pay_amount",    "#actually_paid", "pay_currency",
+    static const char *const payment[] = {"payment_id",  "payment_status", "pay_address",
+                                          "#pay_amount", "#actually_paid", "pay_currency",
                                           NULL};
     struct json_writer *w = fn_json(res, 200);
 
@@ -195,7 +204,8 @@ static const struct fn_answer_doc answers[] = {
     {0, NULL},
 };
 
-static const enum config_id settings[] = {CFG_STATUS_FRESH_S, CFG_MAX};
+static struct setting *const own[] = {&cfg_status_fresh_s, NULL};
+static struct setting *const *const settings[] = {db_settings, np_settings, own, NULL};
 
 static const struct fn_spec spec = {
     .app = "flashfundx",
@@ -205,10 +215,9 @@ static const struct fn_spec spec = {
     .methods = FN_GET,
     .auth = FN_AUTH_USER,
     .timeout_ms = 15000,
+    .settings = settings,
     .rate_calls = 60,
     .rate_window_s = 60,
-    .needs = FN_NEED_DB | FN_NEED_NOWPAYMENTS,
-    .settings = settings,
     .inputs = inputs,
     .answers = answers,
     .handle = check_payment_status,

@@ -5,12 +5,30 @@
  * answer is attached as soon as it is there, so that a crash in between costs at most the step it
  * interrupted.  No transaction is open while we wait for the provider.
  */
+#include "base/encode.h"
+#include "base/number.h"
 #include "base/setting.h"
 #include "db/db.h"
 #include "fn/spec.h"
 #include "nowpayments/nowpayments.h"
-#include "base/number.h"
+#include "shared/order.h"
 #include "qr/code.h"
+
+static struct setting cfg_payment_success_url = {
+    .env = "PAYMENT_SUCCESS_URL",
+    .kind = SETTING_TEXT,
+    .fallback = "",
+    .meaning = "where the checkout sends a paying customer; default "
+               "FRONTEND_URL/dashboard/payment/success?order=<id>",
+};
+
+static struct setting cfg_payment_cancel_url = {
+    .env = "PAYMENT_CANCEL_URL",
+    .kind = SETTING_TEXT,
+    .fallback = "",
+    .meaning = "where the checkout sends a customer who gives up; default "
+               "FRONTEND_URL/dashboard/payment/cancelled?order=<id>",
+};
 
 /* Columns of backend.begin_payment and backend.attach_payment. */
 enum {
@@ -51,21 +69,22 @@ struct input {
     struct decimal account_size, amount, final_amount;
 };
 
-static const char *const required[] = {"orderId",      "userId",         "accountType", "accountSize",
-                                       "platformType", "cryptoCurrency", "amount",      "finalAmount"};
+static const char *const required[] = {"orderId",     "userId",       "accountType",
+                                       "accountSize", "platformType", "cryptoCurrency",
+                                       "amount",      "finalAmount"};
 
 static enum err
 check_required(struct fn_req *req)
 {
     struct buf missing;
 
-    buf_init_arena(&missing, req->arena, 256);
+    buf_init_arena(&missing, req->task->arena, 256);
     for (size_t i = 0; i < ARRAY_LEN(required); i++)
         if (json_text(json_get(req->json, required[i])).len == 0)
             buf_printf(&missing, "%s%s", missing.len == 0 ? "" : ", ", required[i]);
     if (missing.len == 0)
         return ERR_OK;
-    return fail_set(&req->fail, ERR_INVALID, "Missing required fields: %s", missing.ptr);
+    return fail_set(&req->task->fail, ERR_INVALID, "Missing required fields: %s", missing.ptr);
 }
 
 /* One of the comma-separated `choices`; `what` is how the error names it. */
@@ -81,14 +100,15 @@ read_choice(struct fn_req *req, const char *field, const char *what, const char 
             return ERR_OK;
         }
     }
-    return fail_set(&req->fail, ERR_INVALID, "Invalid %s. Must be one of: %s", what, list);
+    return fail_set(&req->task->fail, ERR_INVALID, "Invalid %s. Must be one of: %s", what, list);
 }
 
 static enum err
 read_amount(struct fn_req *req, const char *field, struct decimal *ret)
 {
     if (!decimal_read(json_text(json_get(req->json, field)), ret) || !decimal_is_positive(ret))
-        return fail_set(&req->fail, ERR_INVALID, "Invalid %s. Must be a positive number", field);
+        return fail_set(&req->task->fail, ERR_INVALID, "Invalid %s. Must be a positive number",
+                        field);
     return ERR_OK;
 }
 
@@ -101,18 +121,18 @@ parse(struct fn_req *req, struct input *in)
 
     TRY(check_required(req));
     if (!order_id_read(json_text(json_get(body, "orderId")), in->order_id))
-        return fail_set(&req->fail, ERR_INVALID, "Invalid orderId. Must be FFX and 9 digits");
+        return fail_set(&req->task->fail, ERR_INVALID, "Invalid orderId. Must be FFX and 9 digits");
     if (!uuid_read(json_text(json_get(body, "userId")), in->user_id))
-        return fail_set(&req->fail, ERR_INVALID, "Invalid userId. Must be a UUID");
+        return fail_set(&req->task->fail, ERR_INVALID, "Invalid userId. Must be a UUID");
     TRY(read_choice(req, "accountType", "account type", types, "instant, hft, one_step, two_step",
                     &in->account_type));
     TRY(read_choice(req, "platformType", "platform type", platforms, "mt4, mt5",
                     &in->platform_type));
-    in->crypto_currency = arena_copy(req->arena, json_text(json_get(body, "cryptoCurrency")));
+    in->crypto_currency = arena_copy(req->task->arena, json_text(json_get(body, "cryptoCurrency")));
     in->pay_currency = np_currency(in->crypto_currency);
     if (in->pay_currency == NULL)
-        return fail_set(&req->fail, ERR_INVALID, "Invalid crypto currency. Must be one of: %s",
-                        np_currency_list);
+        return fail_set(&req->task->fail, ERR_INVALID,
+                        "Invalid crypto currency. Must be one of: %s", np_currency_list);
     TRY(read_amount(req, "accountSize", &in->account_size));
     TRY(read_amount(req, "amount", &in->amount));
     return read_amount(req, "finalAmount", &in->final_amount);
@@ -130,43 +150,45 @@ claim(struct fn_req *req, const struct input *in, struct db_row *ret)
         {NULL, ERR_OK, NULL},
     };
 
-    TRY(db_one(req, &begin_payment,
+    TRY(db_one(req->task, &begin_payment,
                DB_PARAMS(req->caller.user_id, in->user_id, in->order_id, in->account_type,
                          in->account_size.text, in->platform_type, in->crypto_currency,
                          in->pay_currency, in->amount.text, in->final_amount.text),
                ret));
-    return fn_outcome(req, refusals, db_text(ret, COL_OUTCOME));
+    return fn_outcome(req->task, refusals, db_text(ret, COL_OUTCOME));
 }
 
 /* Release the claim and say why; the caller's failure stays the one that is answered. */
 static enum err
 give_up(struct fn_req *req, const char *attempt_id, enum err e)
 {
-    const struct fail why = req->fail;
-    const char *reason = e == ERR_PROVIDER         ? "refused"
+    const struct fail why = req->task->fail;
+    const char *reason = e == ERR_PROVIDER          ? "refused"
                          : e == ERR_UNKNOWN_OUTCOME ? "unknown"
                                                     : "unsent";
     struct db_row row;
 
     /* Failing here is no loss: the claim's lease ends by itself. */
-    (void)!db_one(req, &fail_attempt, DB_PARAMS(attempt_id, reason, why.detail), &row);
-    req->fail = why;
+    (void)!db_one(req->task, &fail_attempt, DB_PARAMS(attempt_id, reason, why.detail), &row);
+    req->task->fail = why;
     return e;
 }
 
 static const char *
-return_url(struct fn_req *req, enum config_id override, const char *page, const char *order_id)
+return_url(struct fn_req *req, const struct setting *override, const char *page,
+           const char *order_id)
 {
-    if (config_text(override)[0] != '\0')
-        return config_text(override);
-    return arena_printf(req->arena, "%s/dashboard/payment/%s?order=%s",
-                        config_text(CFG_FRONTEND_URL), page, order_id);
+    if (setting_text(override)[0] != '\0')
+        return setting_text(override);
+    return arena_printf(req->task->arena, "%s/dashboard/payment/%s?order=%s",
+                        setting_text(&cfg_frontend_url), page, order_id);
 }
 
 static enum err
 lost_claim(struct fn_req *req)
 {
-    return fail_set(&req->fail, ERR_CONFLICT, "A payment for this order is already being created");
+    return fail_set(&req->task->fail, ERR_CONFLICT,
+                    "A payment for this order is already being created");
 }
 
 static enum err
@@ -178,17 +200,17 @@ make_invoice(struct fn_req *req, const struct input *in, const struct db_row *cl
         .price_amount = db_text(claimed, COL_PRICE_AMOUNT),
         .order_id = in->order_id,
         .order_description = db_text(claimed, COL_DESCRIPTION),
-        .ipn_callback_url =
-            arena_join(req->arena, config_text(CFG_SUPABASE_URL), "/functions/v1/payment-webhook"),
-        .success_url = return_url(req, CFG_PAYMENT_SUCCESS_URL, "success", in->order_id),
-        .cancel_url = return_url(req, CFG_PAYMENT_CANCEL_URL, "cancelled", in->order_id),
+        .ipn_callback_url = arena_join(req->task->arena, setting_text(&cfg_supabase_url),
+                                       "/functions/v1/payment-webhook"),
+        .success_url = return_url(req, &cfg_payment_success_url, "success", in->order_id),
+        .cancel_url = return_url(req, &cfg_payment_cancel_url, "cancelled", in->order_id),
     };
     struct db_row row;
 
-    const enum err e = np_create_invoice(req, &order, ret);
+    const enum err e = np_create_invoice(req->task, &order, ret);
     if (e != ERR_OK)
         return give_up(req, attempt_id, e);
-    TRY(db_one(req, &attach_invoice, DB_PARAMS(attempt_id, ret->id, ret->invoice_url), &row));
+    TRY(db_one(req->task, &attach_invoice, DB_PARAMS(attempt_id, ret->id, ret->invoice_url), &row));
     return strcmp(db_text(&row, 0), "ok") == 0 ? ERR_OK : lost_claim(req);
 }
 
@@ -199,15 +221,15 @@ make_payment(struct fn_req *req, const struct input *in, const struct db_row *cl
     const char *attempt_id = db_text(claimed, COL_ATTEMPT_ID);
     struct np_payment p;
 
-    const enum err e = np_create_invoice_payment(req, invoice_id, in->pay_currency,
+    const enum err e = np_create_invoice_payment(req->task, invoice_id, in->pay_currency,
                                                  db_text(claimed, COL_DESCRIPTION), &p);
     if (e != ERR_OK)
         return give_up(req, attempt_id, e);
-    TRY(db_one(req, &attach_payment,
+    TRY(db_one(req->task, &attach_payment,
                DB_PARAMS(attempt_id, p.payment_id, p.status, p.pay_address, p.payin_extra_id,
                          p.pay_amount, p.pay_currency, in->crypto_currency, p.price_amount,
-                         p.price_currency, p.purchase_id, p.time_limit, p.expires_at,
-                         p.valid_until, p.raw.ptr),
+                         p.price_currency, p.purchase_id, p.time_limit, p.expires_at, p.valid_until,
+                         p.raw.ptr),
                ret));
     return strcmp(db_text(ret, COL_OUTCOME), "existing") == 0 ? ERR_OK : lost_claim(req);
 }
@@ -215,7 +237,7 @@ make_payment(struct fn_req *req, const struct input *in, const struct db_row *cl
 static enum err
 reply(struct fn_req *req, struct fn_res *res, const struct db_row *row)
 {
-    const char *qr = qr_data_url(req->arena, db_str(row, COL_PAY_ADDRESS));
+    const char *qr = qr_data_url(req->task->arena, db_str(row, COL_PAY_ADDRESS));
     const char *time_limit = db_text(row, COL_TIME_LIMIT); /* fixed-rate payments only */
     struct json_writer *w = fn_json(res, 200);
 
@@ -281,8 +303,9 @@ static const struct fn_answer_doc answers[] = {
     {0, NULL},
 };
 
-static const enum config_id settings[] = {CFG_SUPABASE_URL, CFG_FRONTEND_URL,
-                                          CFG_PAYMENT_SUCCESS_URL, CFG_PAYMENT_CANCEL_URL, CFG_MAX};
+static struct setting *const own[] = {&cfg_supabase_url, &cfg_frontend_url,
+                                      &cfg_payment_success_url, &cfg_payment_cancel_url, NULL};
+static struct setting *const *const settings[] = {db_settings, np_settings, own, NULL};
 
 static const struct fn_spec spec = {
     .app = "flashfundx",
@@ -294,10 +317,9 @@ static const struct fn_spec spec = {
     .json_body = true,
     .body_max = 16 * 1024,
     .timeout_ms = 30000,
+    .settings = settings,
     .rate_calls = 10,
     .rate_window_s = 60,
-    .needs = FN_NEED_DB | FN_NEED_NOWPAYMENTS,
-    .settings = settings,
     .inputs = inputs,
     .answers = answers,
     .handle = create_crypto_payment,

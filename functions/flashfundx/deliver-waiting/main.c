@@ -22,15 +22,15 @@ static struct db_stmt check_stock = {
     .kind = DB_WRITE};
 
 static enum err
-look_at_stock(struct fn_req *req)
+look_at_stock(struct task *task)
 {
     struct db_result *result;
 
-    TRY(db_query(req, &check_stock, DB_NO_PARAMS, &result));
+    TRY(db_query(task, &check_stock, DB_NO_PARAMS, &result));
     for (int i = 0; i < db_rows(result); i++) {
         const struct db_row row = db_row(result, i);
 
-        log_event(LOG_WARN, "stock_low", req->id, NULL, LOG_TEXT("account_size", db_text(&row, 0)),
+        log_event(LOG_WARN, "stock_low", task->id, NULL, LOG_TEXT("account_size", db_text(&row, 0)),
                   LOG_TEXT("platform_type", db_text(&row, 1)), LOG_TEXT("level", db_text(&row, 2)),
                   LOG_TEXT("available", db_text(&row, 3)));
     }
@@ -38,22 +38,22 @@ look_at_stock(struct fn_req *req)
 }
 
 static enum err
-deliver_waiting(struct fn_req *req)
+deliver_waiting(struct task *task)
 {
     for (int i = 0; i < MOST_PER_RUN; i++) {
         struct db_result *claimed;
         struct db_row row;
 
-        TRY(db_query(req, &claim_waiting, DB_NO_PARAMS, &claimed));
+        TRY(db_query(task, &claim_waiting, DB_NO_PARAMS, &claimed));
         if (db_rows(claimed) == 0)
             break;
         const struct db_row order = db_row(claimed, 0);
-        TRY(db_one(req, &deliver_claimed, DB_PARAMS(db_text(&order, 0)), &row));
+        TRY(db_one(task, &deliver_claimed, DB_PARAMS(db_text(&order, 0)), &row));
         const bool done = strcmp(db_text(&row, 0), "delivered") == 0;
-        log_event(done ? LOG_INFO : LOG_WARN, done ? "delivered" : "not_delivered", req->id,
+        log_event(done ? LOG_INFO : LOG_WARN, done ? "delivered" : "not_delivered", task->id,
                   done ? NULL : db_text(&row, 0), LOG_TEXT("order_id", db_text(&order, 0)));
     }
-    return look_at_stock(req);
+    return look_at_stock(task);
 }
 
 static const struct fn_spec spec = {

@@ -4,7 +4,8 @@
  */
 #include "db/db.h"
 #include "fn/spec.h"
-#include "net/http.h"
+#include "net/header.h"
+#include "net/query.h"
 
 static struct db_stmt payment_history_stmt = {.sql = "SELECT backend.payment_history($1)",
                                               .kind = DB_READ};
@@ -28,11 +29,11 @@ parse(struct fn_req *req, const char **ret_id)
 {
     struct str id;
 
-    if (!query_get(req->arena, req->query, "id", &id) || id.len == 0)
-        return fail_set(&req->fail, ERR_INVALID, "Missing required parameters: id");
+    if (!query_get(req->task->arena, req->http->query, "id", &id) || id.len == 0)
+        return fail_set(&req->task->fail, ERR_INVALID, "Missing required parameters: id");
     if (!looks_like_id(id))
-        return fail_set(&req->fail, ERR_NOT_FOUND, "Payment not found");
-    *ret_id = arena_copy(req->arena, id);
+        return fail_set(&req->task->fail, ERR_NOT_FOUND, "Payment not found");
+    *ret_id = arena_copy(req->task->arena, id);
     return ERR_OK;
 }
 
@@ -43,9 +44,9 @@ payment_history(struct fn_req *req, struct fn_res *res)
     struct db_row row;
 
     TRY(parse(req, &id));
-    TRY(db_one(req, &payment_history_stmt, DB_PARAMS(id), &row));
+    TRY(db_one(req->task, &payment_history_stmt, DB_PARAMS(id), &row));
     if (db_text(&row, 0) == NULL)
-        return fail_set(&req->fail, ERR_NOT_FOUND, "Payment not found");
+        return fail_set(&req->task->fail, ERR_NOT_FOUND, "Payment not found");
 
     struct json_writer *w = fn_json(res, 200);
     jw_open(w);
@@ -71,6 +72,8 @@ static const struct fn_answer_doc answers[] = {
     {0, NULL},
 };
 
+static struct setting *const *const settings[] = {db_settings, NULL};
+
 static const struct fn_spec spec = {
     .app = "flashfundx",
     .name = "payment-history",
@@ -80,9 +83,9 @@ static const struct fn_spec spec = {
     .auth = FN_AUTH_SERVICE,
     .memory_max = 8 * 1024 * 1024,
     .timeout_ms = 10000,
+    .settings = settings,
     .rate_calls = 60,
     .rate_window_s = 60,
-    .needs = FN_NEED_DB,
     .inputs = inputs,
     .answers = answers,
     .handle = payment_history,

@@ -1,9 +1,9 @@
+#include "base/clock.h"
 #include "gate.h"
-
 #include "loop/loop.h"
 
-#define GATES      64  /* orders at a time; more are not kept apart */
-#define INSIDE_MAX 2   /* of one order; half of the connections that a worker has by default */
+#define GATES      64 /* orders at a time; more are not kept apart */
+#define INSIDE_MAX 2  /* of one order; half of the connections that a worker has by default */
 #define HELD_MS    500
 #define LOOK_MS    5
 

@@ -6,12 +6,13 @@
  * event is only stored, and process-events applies it later: NOWPayments waits 3 s for its answer.
  * Only what could not even be stored answers 503, so that NOWPayments sends it again.
  */
+#include "base/clock.h"
+#include "base/log.h"
 #include "base/prelude.h"
 #include "base/setting.h"
 #include "db/db.h"
 #include "fn/spec.h"
 #include "gate.h"
-#include "base/log.h"
 #include "nowpayments/nowpayments.h"
 
 #define SIGNATURE_HEADER "x-nowpayments-sig"
@@ -50,17 +51,17 @@ verify(struct fn_req *req, const struct json **ret, const char **ret_source)
 {
     const struct str signature = fn_header(req, SIGNATURE_HEADER);
 
-    if (json_parse(req->arena, &req->fail, req->body, ret) != ERR_OK ||
+    if (json_parse(req->task->arena, &req->task->fail, req->http->body, ret) != ERR_OK ||
         json_type(*ret) != JSON_OBJECT)
-        return fail_set(&req->fail, ERR_INVALID, "Invalid payload");
+        return fail_set(&req->task->fail, ERR_INVALID, "Invalid payload");
     *ret_source = "ipn";
-    if (np_ipn_verify(req->arena, req->body, *ret, signature,
-                      config_str(CFG_NOWPAYMENTS_IPN_SECRET), STR_NONE))
+    if (np_ipn_verify(req->task->arena, req->http->body, *ret, signature,
+                      setting_str(&cfg_nowpayments_ipn_secret), STR_NONE))
         return ERR_OK;
     *ret_source = "ipn_previous";
-    if (!np_ipn_verify(req->arena, req->body, *ret, signature,
-                       config_str(CFG_NOWPAYMENTS_IPN_SECRET_PREVIOUS), STR_NONE))
-        return fail_set(&req->fail, ERR_UNAUTHENTICATED, "Invalid signature");
+    if (!np_ipn_verify(req->task->arena, req->http->body, *ret, signature,
+                       setting_str(&cfg_nowpayments_ipn_secret_previous), STR_NONE))
+        return fail_set(&req->task->fail, ERR_UNAUTHENTICATED, "Invalid signature");
     return ERR_OK;
 }
 
@@ -81,28 +82,19 @@ static enum err
 record(struct fn_req *req, const struct callback *c, const char *failed, struct db_row *ret)
 {
     const struct np_payment *p = &c->payment;
-    const char *const params[] = {c->source,
-                                  req->body.ptr,
-                                  p->payment_id,
-                                  p->parent_payment_id,
-                                  p->invoice_id,
-                                  p->purchase_id,
-                                  p->order_id,
-                                  p->status,
-                                  p->pay_address,
-                                  p->pay_currency,
-                                  p->pay_amount,
-                                  p->actually_paid,
-                                  p->price_amount,
-                                  p->price_currency,
-                                  p->outcome_amount,
-                                  p->outcome_currency,
-                                  p->updated_at,
-                                  failed};
+    const char *const params[] = {c->source,         req->http->body.ptr,
+                                  p->payment_id,     p->parent_payment_id,
+                                  p->invoice_id,     p->purchase_id,
+                                  p->order_id,       p->status,
+                                  p->pay_address,    p->pay_currency,
+                                  p->pay_amount,     p->actually_paid,
+                                  p->price_amount,   p->price_currency,
+                                  p->outcome_amount, p->outcome_currency,
+                                  p->updated_at,     failed};
 
     if (failed == NULL)
-        return db_one(req, &record_event, params, ARRAY_LEN(params) - 1, ret);
-    return db_one(req, &store_event, params, ARRAY_LEN(params), ret);
+        return db_one(req->task, &record_event, params, ARRAY_LEN(params) - 1, ret);
+    return db_one(req->task, &store_event, params, ARRAY_LEN(params), ret);
 }
 
 /* Not applied: keep it for process-events.  Without a connection this fails at once. */
@@ -113,10 +105,10 @@ store(struct fn_req *req, const struct callback *c, const char *reason, int64_t 
     const struct np_payment *p = &c->payment;
     struct db_row row;
 
-    req->deadline_ms = deadline_ms;
+    req->task->deadline_ms = deadline_ms;
     if (record(req, c, reason, &row) != ERR_OK)
-        return fail_set(&req->fail, ERR_UNAVAILABLE, "%s", err_info(ERR_UNAVAILABLE)->text);
-    log_event(LOG_WARN, "payment_event_stored", req->id, reason,
+        return fail_set(&req->task->fail, ERR_UNAVAILABLE, "%s", err_info(ERR_UNAVAILABLE)->text);
+    log_event(LOG_WARN, "payment_event_stored", req->task->id, reason,
               LOG_TEXT("payment_id", p->payment_id), LOG_TEXT("payment_status", p->status),
               LOG_TEXT("order_id", p->order_id), LOG_TEXT("outcome", db_text(&row, 0)));
     return reply(res);
@@ -127,25 +119,26 @@ apply(struct fn_req *req, const struct callback *c, struct fn_res *res)
 {
     const struct np_payment *p = &c->payment;
     const int64_t now_ms = clock_ms();
-    const int64_t deadline_ms = MIN(req->deadline_ms, now_ms + STORE_MS);
+    const int64_t deadline_ms = MIN(req->task->deadline_ms, now_ms + STORE_MS);
     struct gate *gate;
     struct db_row row;
 
-    req->deadline_ms = MIN(req->deadline_ms, now_ms + APPLY_MS);
+    req->task->deadline_ms = MIN(req->task->deadline_ms, now_ms + APPLY_MS);
     if (!gate_enter(p->order_id, now_ms + WAIT_MS, &gate))
         return store(req, c, "the order was held a moment ago", deadline_ms, res);
     const enum err e = record(req, c, NULL, &row);
-    gate_leave(gate, e != ERR_OK && strstr(req->fail.detail, SQLSTATE_LOCKED) != NULL);
+    gate_leave(gate, e != ERR_OK && strstr(req->task->fail.detail, SQLSTATE_LOCKED) != NULL);
     if (e != ERR_OK)
         return store(req, c,
-                     req->fail.detail[0] != '\0' ? arena_printf(req->arena, "%s", req->fail.detail)
-                                                 : err_info(e)->name,
+                     req->task->fail.detail[0] != '\0'
+                         ? arena_printf(req->task->arena, "%s", req->task->fail.detail)
+                         : err_info(e)->name,
                      deadline_ms, res);
-    log_event(LOG_INFO, "payment_event", req->id, NULL, LOG_TEXT("payment_id", p->payment_id),
+    log_event(LOG_INFO, "payment_event", req->task->id, NULL, LOG_TEXT("payment_id", p->payment_id),
               LOG_TEXT("payment_status", p->status), LOG_TEXT("order_id", db_text(&row, 1)),
               LOG_TEXT("outcome", db_text(&row, 0)));
     if (strcmp(db_text(&row, 0), "order_not_found") == 0)
-        return fail_set(&req->fail, ERR_NOT_FOUND, "Order not found");
+        return fail_set(&req->task->fail, ERR_NOT_FOUND, "Order not found");
     return reply(res);
 }
 
@@ -158,9 +151,9 @@ payment_webhook(struct fn_req *req, struct fn_res *res)
     TRY(verify(req, &doc, &c.source));
     if (json_get(doc, "payment_id") == NULL)
         return reply(res); /* of a payout or a subscription: genuine, and not ours to act on */
-    TRY(np_payment_read(req, doc, &c.payment));
+    TRY(np_payment_read(req->task, doc, &c.payment));
     if (c.payment.payment_id == NULL || c.payment.status == NULL)
-        return fail_set(&req->fail, ERR_INVALID, "Invalid payload");
+        return fail_set(&req->task->fail, ERR_INVALID, "Invalid payload");
     return apply(req, &c, res);
 }
 
@@ -186,6 +179,8 @@ static const struct fn_answer_doc answers[] = {
     {0, NULL},
 };
 
+static struct setting *const *const settings[] = {db_settings, np_ipn_settings, NULL};
+
 static const struct fn_spec spec = {
     .app = "flashfundx",
     .name = "payment-webhook",
@@ -197,7 +192,7 @@ static const struct fn_spec spec = {
     .body_max = 64 * 1024,
     .memory_max = 8 * 1024 * 1024, /* the largest body may be all small values */
     .timeout_ms = 30000,
-    .needs = FN_NEED_DB | FN_NEED_IPN,
+    .settings = settings,
     .inputs = inputs,
     .answers = answers,
     .handle = payment_webhook,

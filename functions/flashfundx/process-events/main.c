@@ -19,28 +19,28 @@ static struct db_stmt process_event = {
     .kind = DB_WRITE};
 
 static void
-log_processed(const struct fn_req *req, const struct db_row *row)
+log_processed(const struct task *task, const struct db_row *row)
 {
     const char *error = db_text(row, 4);
 
-    log_event(error == NULL ? LOG_INFO : LOG_WARN, "event_processed", req->id, error,
+    log_event(error == NULL ? LOG_INFO : LOG_WARN, "event_processed", task->id, error,
               LOG_TEXT("event", db_text(row, 0)), LOG_TEXT("payment_id", db_text(row, 1)),
               LOG_TEXT("payment_status", db_text(row, 2)), LOG_TEXT("outcome", db_text(row, 3)));
 }
 
 static enum err
-process_events(struct fn_req *req)
+process_events(struct task *task)
 {
     for (int i = 0; i < MOST_PER_RUN; i++) {
         struct db_result *claimed;
         struct db_row row;
 
-        TRY(db_query(req, &claim_next, DB_NO_PARAMS, &claimed));
+        TRY(db_query(task, &claim_next, DB_NO_PARAMS, &claimed));
         if (db_rows(claimed) == 0)
             return ERR_OK;
         const struct db_row event = db_row(claimed, 0);
-        TRY(db_one(req, &process_event, DB_PARAMS(db_text(&event, 0), db_text(&event, 1)), &row));
-        log_processed(req, &row);
+        TRY(db_one(task, &process_event, DB_PARAMS(db_text(&event, 0), db_text(&event, 1)), &row));
+        log_processed(task, &row);
     }
     return ERR_OK;
 }

@@ -1,8 +1,15 @@
 /* What all endpoints share: the error envelope, inputs, and the payment object. */
+#include "net/header.h"
+#include "net/query.h"
+#include "nowpayments/nowpayments.h"
 #include "sandbox.h"
 
-#include "net/http.h"
-#include "nowpayments/nowpayments.h"
+struct setting cfg_sandbox_tick_ms = {
+    .env = "SANDBOX_TICK_MS",
+    .kind = SETTING_INT,
+    .fallback = "1000",
+    .meaning = "sandbox: time between two steps of a payment",
+};
 
 /* ---- errors ---- */
 
@@ -39,7 +46,7 @@ answer_outcome(struct call *c, const char *outcome, const char *detail)
         if (strcmp(errors[i].outcome, outcome) == 0)
             return answer_error(c, errors[i].status, errors[i].code, detail);
     }
-    return fail_detail(&c->req->fail, ERR_INTERNAL, "unknown outcome %s", outcome);
+    return fail_detail(&c->req->task->fail, ERR_INTERNAL, "unknown outcome %s", outcome);
 }
 
 /* ---- inputs ---- */
@@ -49,7 +56,7 @@ input_wrong(struct inputs *in, const char *name, const char *must)
 {
     if (!in->failed)
         answer_error(in->call, 400, "INVALID_REQUEST_PARAMS",
-                     arena_printf(in->call->req->arena, "%s %s", name, must));
+                     arena_printf(in->call->req->task->arena, "%s %s", name, must));
     in->failed = true;
     return NULL;
 }
@@ -81,7 +88,7 @@ input_text(struct inputs *in, const char *name, size_t len_max)
         return input_wrong(in, name, "must be a string");
     if (text.len > len_max)
         return input_wrong(in, name, "is too long");
-    return arena_copy(in->call->req->arena, text);
+    return arena_copy(in->call->req->task->arena, text);
 }
 
 const char *
@@ -96,7 +103,7 @@ input_amount(struct inputs *in, const char *name)
         return input_wrong(in, name, "must be a number");
     if (!decimal_is_positive(&amount))
         return input_wrong(in, name, "must be a positive number");
-    return arena_copy(in->call->req->arena, str_of(amount.text));
+    return arena_copy(in->call->req->task->arena, str_of(amount.text));
 }
 
 static bool
@@ -120,7 +127,7 @@ input_id(struct inputs *in, const char *name)
         return NULL;
     if (!is_id(json_text(v)))
         return input_wrong(in, name, "must be a number");
-    return arena_copy(in->call->req->arena, json_text(v));
+    return arena_copy(in->call->req->task->arena, json_text(v));
 }
 
 /* Only characters RFC 3986 allows (a raw '|' is refused, as by the provider), only http and https:
@@ -150,7 +157,7 @@ input_bool(struct inputs *in, const char *name)
     if (json_type(v) == JSON_BOOL)
         return json_is_true(v) ? "true" : "false";
     if (str_is(json_text(v), "true") || str_is(json_text(v), "false"))
-        return arena_copy(in->call->req->arena, json_text(v));
+        return arena_copy(in->call->req->task->arena, json_text(v));
     return input_wrong(in, name, "must be a boolean");
 }
 
@@ -158,15 +165,16 @@ const char *
 query_text(struct call *c, const char *name)
 {
     struct str value;
-    return query_get(c->req->arena, c->req->query, name, &value) && value.len > 0 ? value.ptr
-                                                                                  : NULL;
+    return query_get(c->req->task->arena, c->req->http->query, name, &value) && value.len > 0
+               ? value.ptr
+               : NULL;
 }
 
 const char *
 path_id(struct call *c, size_t arg)
 {
     if (is_id(c->arg[arg]))
-        return arena_copy(c->req->arena, c->arg[arg]);
+        return arena_copy(c->req->task->arena, c->arg[arg]);
     answer_error(c, 400, "INVALID_REQUEST_PARAMS", "Payment id must be a number");
     return NULL;
 }
@@ -189,13 +197,13 @@ upper_case(struct arena *a, const char *text)
 const char *
 tick_ms(struct arena *a)
 {
-    return arena_printf(a, "%lld", (long long)config_int(CFG_SANDBOX_TICK_MS));
+    return arena_printf(a, "%lld", (long long)setting_int(&cfg_sandbox_tick_ms));
 }
 
 const char *
 checkout_url(struct arena *a, const char *invoice_id)
 {
-    return arena_printf(a, "%s/sandbox/v1/checkout?iid=%s", config_text(CFG_SUPABASE_URL),
+    return arena_printf(a, "%s/sandbox/v1/checkout?iid=%s", setting_text(&cfg_supabase_url),
                         invoice_id);
 }
 
@@ -244,16 +252,16 @@ write_with_strings(struct json_writer *w, const struct json *v)
 }
 
 struct str
-numbers_as_strings(struct fn_req *req, struct str json)
+numbers_as_strings(struct task *task, struct str json)
 {
     struct fail fail = {0};
     const struct json *doc = NULL;
     struct buf out;
     struct json_writer w;
 
-    if (json_parse(req->arena, &fail, json, &doc) != ERR_OK)
+    if (json_parse(task->arena, &fail, json, &doc) != ERR_OK)
         return json;
-    buf_init_arena(&out, req->arena, json.len * 2 + 1024);
+    buf_init_arena(&out, task->arena, json.len * 2 + 1024);
     jw_init(&w, &out);
     write_with_strings(&w, doc);
     return out.overflow ? json : buf_str(&out);

@@ -5,12 +5,27 @@
  * outcome recorded in another.  Up to SENDERS_MAX are on their way at once, each on a coroutine
  * with an arena of its own, so that one slow receiver does not hold up the others.
  */
+#include "base/clock.h"
+#include "base/encode.h"
+#include "crypto/digest.h"
+#include "loop/loop.h"
+#include "net/call.h"
+#include "nowpayments/nowpayments.h"
 #include "sandbox.h"
 
-#include "crypto/digest.h"
-#include "net/call.h"
-#include "loop/loop.h"
-#include "nowpayments/nowpayments.h"
+struct setting cfg_sandbox_retry_ms = {
+    .env = "SANDBOX_RETRY_MS",
+    .kind = SETTING_INT,
+    .fallback = "2000",
+    .meaning = "sandbox: time between two tries of a callback",
+};
+
+struct setting cfg_sandbox_retries = {
+    .env = "SANDBOX_RETRIES",
+    .kind = SETTING_INT,
+    .fallback = "10",
+    .meaning = "sandbox: tries of a callback after the first",
+};
 
 #define SENDERS_MAX       16
 #define SENDER_MEMORY_MAX ((size_t)1024 * 1024)
@@ -24,7 +39,7 @@
 
 /* The body as the provider's JavaScript would print it, changed by the fault. */
 static enum err
-wire_body(struct fn_req *req, const struct callback *callback, struct str *ret)
+wire_body(struct task *task, const struct callback *callback, struct str *ret)
 {
     const char *fault = callback->fault == NULL ? "" : callback->fault;
     struct str body = str_of(callback->body);
@@ -32,12 +47,12 @@ wire_body(struct fn_req *req, const struct callback *callback, struct str *ret)
     struct buf out;
 
     if (strcmp(fault, "all_strings") == 0)
-        body = numbers_as_strings(req, body);
-    TRY(json_parse(req->arena, &req->fail, body, &doc));
-    buf_init_arena(&out, req->arena, BODY_MAX);
+        body = numbers_as_strings(task, body);
+    TRY(json_parse(task->arena, &task->fail, body, &doc));
+    buf_init_arena(&out, task->arena, BODY_MAX);
     np_canonical(&out, doc, NP_SORTED_JS);
     if (out.overflow)
-        return fail_detail(&req->fail, ERR_INTERNAL, "callback over %d bytes", BODY_MAX);
+        return fail_detail(&task->fail, ERR_INTERNAL, "callback over %d bytes", BODY_MAX);
     *ret = buf_str(&out);
     if (strcmp(fault, "malformed") == 0)
         ret->len /= 2; /* and signed like this: the receiver's parser is tried, not its key */
@@ -45,9 +60,9 @@ wire_body(struct fn_req *req, const struct callback *callback, struct str *ret)
 }
 
 static const char *
-signature_header(struct fn_req *req, struct str body, bool bad)
+signature_header(struct task *task, struct str body, bool bad)
 {
-    struct str secret = config_str(CFG_NOWPAYMENTS_IPN_SECRET);
+    struct str secret = setting_str(&cfg_nowpayments_ipn_secret);
     uint8_t mac[SHA512_BYTES];
     char hex[2 * SHA512_BYTES + 1];
 
@@ -57,7 +72,7 @@ signature_header(struct fn_req *req, struct str body, bool bad)
     if (bad)
         mac[0] ^= 1;
     hex_encode(mac, sizeof(mac), hex);
-    return arena_printf(req->arena, "x-nowpayments-sig: %s", hex);
+    return arena_printf(task->arena, "x-nowpayments-sig: %s", hex);
 }
 
 static struct db_stmt record_try = {
@@ -66,34 +81,34 @@ static struct db_stmt record_try = {
     .kind = DB_WRITE};
 
 static enum err
-record(struct fn_req *req, const struct callback *callback, int status, const char *error,
+record(struct task *task, const struct callback *callback, int status, const char *error,
        int64_t took_ms)
 {
-    struct arena *a = req->arena;
+    struct arena *a = task->arena;
     struct db_row row;
 
-    return db_one(req, &record_try,
+    return db_one(task, &record_try,
                   DB_PARAMS(callback->id, arena_printf(a, "%d", status), error, callback->fault,
                             arena_printf(a, "%lld", (long long)took_ms),
-                            arena_printf(a, "%lld", (long long)config_int(CFG_SANDBOX_RETRY_MS)),
-                            arena_printf(a, "%lld", (long long)config_int(CFG_SANDBOX_RETRIES))),
+                            arena_printf(a, "%lld", (long long)setting_int(&cfg_sandbox_retry_ms)),
+                            arena_printf(a, "%lld", (long long)setting_int(&cfg_sandbox_retries))),
                   &row);
 }
 
 enum err
-send_callback(struct fn_req *req, const struct callback *callback, int *ret_status,
+send_callback(struct task *task, const struct callback *callback, int *ret_status,
               const char **ret_error)
 {
     const bool bad = callback->fault != NULL && strcmp(callback->fault, "bad_signature") == 0;
     struct http_answer answer = {0};
     struct str body;
 
-    TRY(wire_body(req, callback, &body));
+    TRY(wire_body(task, callback, &body));
     if (callback->delay_ms > 0)
         co_sleep_ms(callback->delay_ms);
-    req->deadline_ms = clock_ms() + RECEIVER_MS + RECORD_MS;
+    task->deadline_ms = clock_ms() + RECEIVER_MS + RECORD_MS;
     const char *const headers[] = {"Content-Type: application/json",
-                                   signature_header(req, body, bad), NULL};
+                                   signature_header(task, body, bad), NULL};
     const struct http_request call = {
         .method = "POST",
         .url = callback->url,
@@ -104,10 +119,10 @@ send_callback(struct fn_req *req, const struct callback *callback, int *ret_stat
         .idempotent = false,
     };
     const int64_t started_ms = clock_ms();
-    const enum err e = http_call(req, &call, &answer);
+    const enum err e = http_call(task, &call, &answer);
     *ret_status = e == ERR_OK ? answer.status : 0;
-    *ret_error = e == ERR_OK ? NULL : arena_copy(req->arena, str_of(req->fail.detail));
-    return record(req, callback, *ret_status, *ret_error, clock_ms() - started_ms);
+    *ret_error = e == ERR_OK ? NULL : arena_copy(task->arena, str_of(task->fail.detail));
+    return record(task, callback, *ret_status, *ret_error, clock_ms() - started_ms);
 }
 
 /* ---- many at once ---- */
@@ -120,7 +135,7 @@ struct batch {
 
 struct sender {
     struct batch *batch;
-    struct fn_req req;
+    struct task task;
     struct callback callback;
 };
 
@@ -133,15 +148,15 @@ send_on_coroutine(void *arg)
     const char *error;
 
     /* A failure to record leaves the lease, and the callback is sent again when it ends. */
-    (void)send_callback(&s->req, &s->callback, &status, &error);
-    arena_free(s->req.arena); /* and `s` with it */
+    (void)send_callback(&s->task, &s->callback, &status, &error);
+    arena_free(s->task.arena); /* and `s` with it */
     batch->running--;
     if (batch->parent_waits)
         co_wake(batch->parent);
 }
 
 static void
-start_sender(struct batch *batch, const struct fn_req *run, const struct db_row *row)
+start_sender(struct batch *batch, const struct task *run, const struct db_row *row)
 {
     struct arena *a = arena_new(SENDER_MEMORY_MAX);
     struct sender *s = ARENA_NEW(a, struct sender);
@@ -150,9 +165,9 @@ start_sender(struct batch *batch, const struct fn_req *run, const struct db_row 
     if (!num_i64(db_str(row, 4), &delay_ms) || delay_ms < 0)
         delay_ms = 0;
     s->batch = batch;
-    s->req = *run;
-    s->req.arena = a;
-    s->req.fail = (struct fail){0};
+    s->task = *run;
+    s->task.arena = a;
+    s->task.fail = (struct fail){0};
     s->callback.id = arena_copy(a, db_str(row, 0));
     s->callback.url = arena_copy(a, db_str(row, 1));
     s->callback.body = arena_copy(a, db_str(row, 2));
@@ -180,7 +195,7 @@ static struct db_stmt tick = {
 
 /* Move payments, claim what is due and start sending it.  `turn` has an arena for this turn. */
 static enum err
-take_turn(struct fn_req *turn, struct batch *batch)
+take_turn(struct task *turn, struct batch *batch)
 {
     struct db_result *due;
 
@@ -199,10 +214,10 @@ take_turn(struct fn_req *turn, struct batch *batch)
 }
 
 enum err
-run_sandbox(struct fn_req *req)
+run_sandbox(struct task *task)
 {
     struct batch batch = {.parent = co_self()};
-    struct fn_req turn = *req;
+    struct task turn = *task;
     const int64_t stop_at = clock_ms() + RUN_MS;
     enum err e;
 
@@ -218,6 +233,6 @@ run_sandbox(struct fn_req *req)
         wait_for_sender(&batch, clock_ms() + RECEIVER_MS);
     arena_free(turn.arena);
     if (e != ERR_OK)
-        req->fail = turn.fail;
+        task->fail = turn.fail;
     return e;
 }

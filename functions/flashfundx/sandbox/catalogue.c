@@ -35,7 +35,7 @@ answer_codes(struct call *c, const char *key, bool upper)
 {
     struct db_result *coins;
 
-    TRY(db_query(c->req, &list_currencies, DB_NO_PARAMS, &coins));
+    TRY(db_query(c->req->task, &list_currencies, DB_NO_PARAMS, &coins));
     struct json_writer *w = fn_json(c->res, 200);
     jw_open(w);
     jw_key(w, key);
@@ -43,7 +43,7 @@ answer_codes(struct call *c, const char *key, bool upper)
     for (int i = 0; i < db_rows(coins); i++) {
         const struct db_row row = db_row(coins, i);
         const char *code = db_text(&row, C_CODE);
-        jw_text(w, upper ? upper_case(c->req->arena, code) : code);
+        jw_text(w, upper ? upper_case(c->req->task->arena, code) : code);
     }
     jw_close_array(w);
     jw_close(w);
@@ -70,14 +70,14 @@ write_full_currency(struct call *c, struct json_writer *w, const struct db_row *
 
     jw_open(w);
     jw_number_at(w, "id", db_text(row, C_PRIORITY));
-    jw_text_at(w, "code", upper_case(c->req->arena, code));
+    jw_text_at(w, "code", upper_case(c->req->task->arena, code));
     jw_text_at(w, "name", db_text(row, C_NAME));
     jw_bool_at(w, "enable", true);
     jw_text_at(w, "wallet_regex", "^[0-9A-Za-z]{25,95}$");
     jw_number_at(w, "priority", db_text(row, C_PRIORITY));
     jw_bool_at(w, "extra_id_exists", db_true(row, C_EXTRA_ID));
     jw_text_at(w, "extra_id_regex", db_true(row, C_EXTRA_ID) ? "^[0-9]{1,10}$" : NULL);
-    jw_text_at(w, "logo_url", arena_printf(c->req->arena, "/images/coins/%s.svg", code));
+    jw_text_at(w, "logo_url", arena_printf(c->req->task->arena, "/images/coins/%s.svg", code));
     jw_bool_at(w, "track", true);
     jw_text_at(w, "cg_id", db_text(row, C_TICKER));
     jw_bool_at(w, "is_maxlimit", false);
@@ -103,7 +103,7 @@ get_full_currencies(struct call *c)
 {
     struct db_result *coins;
 
-    TRY(db_query(c->req, &list_currencies, DB_NO_PARAMS, &coins));
+    TRY(db_query(c->req->task, &list_currencies, DB_NO_PARAMS, &coins));
     struct json_writer *w = fn_json(c->res, 200);
     jw_open(w);
     jw_key(w, "currencies");
@@ -132,7 +132,8 @@ get_min_amount(struct call *c)
         return answer_error(c, 400, "INVALID_REQUEST_PARAMS", "currency_from is required");
     if (to == NULL)
         to = "usdtbsc"; /* the account's settlement coin */
-    TRY(db_one(c->req, &minimum, DB_PARAMS(from, to, query_text(c, "fiat_equivalent")), &row));
+    TRY(db_one(c->req->task, &minimum, DB_PARAMS(from, to, query_text(c, "fiat_equivalent")),
+               &row));
     if (strcmp(db_text(&row, 0), "ok") != 0)
         return answer_outcome(c, db_text(&row, 0), db_text(&row, 1));
 
@@ -165,7 +166,7 @@ get_estimate(struct call *c)
                             from == NULL ? "currency_from is required" : "currency_to is required");
     if (amount_text == NULL || !decimal_read(str_of(amount_text), &amount))
         return answer_error(c, 400, "INVALID_REQUEST_PARAMS", "amount must be a number");
-    TRY(db_one(c->req, &estimate, DB_PARAMS(amount.text, from, to), &row));
+    TRY(db_one(c->req->task, &estimate, DB_PARAMS(amount.text, from, to), &row));
     if (strcmp(db_text(&row, 0), "ok") != 0)
         return answer_outcome(c, db_text(&row, 0), db_text(&row, 1));
 

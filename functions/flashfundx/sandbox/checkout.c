@@ -5,10 +5,10 @@
  * Everything that is not constant goes through html() or the JSON writer; the script writes text
  * nodes and attributes only.  The Content-Security-Policy allows nothing but the page's own parts.
  */
-#include "sandbox.h"
-
+#include "base/encode.h"
 #include "crypto/digest.h"
 #include "qr/code.h"
+#include "sandbox.h"
 
 #define PAGE_MAX (64 * 1024)
 
@@ -57,7 +57,7 @@ find_invoice(struct call *c, struct db_result **ret, bool *ret_found)
     *ret_found = false;
     if (iid == NULL || !num_i64(str_of(iid), &id) || id <= 0)
         return answer_error(c, 400, "INVALID_REQUEST_PARAMS", "iid must be a number");
-    TRY(db_query(c->req, &checkout, DB_PARAMS(iid), ret));
+    TRY(db_query(c->req->task, &checkout, DB_PARAMS(iid), ret));
     if (db_rows(*ret) == 0)
         return answer_error(c, 404, "NOT_FOUND", "Invoice not found");
     *ret_found = true;
@@ -70,7 +70,7 @@ static void
 set_policy(struct call *c, const char *nonce)
 {
     fn_header_set(c->req, c->res, "Content-Security-Policy",
-                  arena_printf(c->req->arena,
+                  arena_printf(c->req->task->arena,
                                "default-src 'none'; style-src 'nonce-%s'; script-src 'nonce-%s'; "
                                "img-src data:; connect-src 'self'; base-uri 'none'; "
                                "form-action 'none'; frame-ancestors 'none'",
@@ -83,7 +83,7 @@ write_coins(struct call *c, struct buf *out)
 {
     struct db_result *coins;
 
-    TRY(db_query(c->req, &list_coins, DB_NO_PARAMS, &coins));
+    TRY(db_query(c->req->task, &list_coins, DB_NO_PARAMS, &coins));
     for (int i = 0; i < db_rows(coins); i++) {
         const struct db_row row = db_row(coins, i);
         buf_add_text(out, "<option value=\"");
@@ -110,7 +110,7 @@ checkout_page(struct call *c)
     const struct db_row row = db_row(rows, 0);
     crypto_random(random, sizeof(random));
     hex_encode(random, sizeof(random), nonce);
-    buf_init_arena(&out, c->req->arena, PAGE_MAX);
+    buf_init_arena(&out, c->req->task->arena, PAGE_MAX);
     buf_add_text(&out, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
                        "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
                        "<title>Pay ");
@@ -126,7 +126,7 @@ checkout_page(struct call *c)
     buf_add_text(&out, "</b></p><p class=\"price\">");
     html(&out, db_text(&row, I_PRICE_AMOUNT));
     buf_add_char(&out, ' ');
-    html(&out, upper_case(c->req->arena, db_text(&row, I_PRICE_CURRENCY)));
+    html(&out, upper_case(c->req->task->arena, db_text(&row, I_PRICE_CURRENCY)));
     buf_add_text(&out, "</p></header>"
                        "<section><label for=\"coin\">Pay with</label> <select id=\"coin\">"
                        "<option value=\"\">choose a coin</option>");
@@ -138,7 +138,7 @@ checkout_page(struct call *c)
     buf_add_text(&out, page_script_act);
     buf_add_text(&out, "</script></body></html>\n");
     if (out.overflow)
-        return fail_detail(&c->req->fail, ERR_INTERNAL, "page over %d bytes", PAGE_MAX);
+        return fail_detail(&c->req->task->fail, ERR_INTERNAL, "page over %d bytes", PAGE_MAX);
     set_policy(c, nonce);
     fn_body(c->res, 200, "text/html; charset=utf-8", buf_str(&out));
     return ERR_OK;
@@ -162,7 +162,7 @@ write_shown_payment(struct call *c, struct json_writer *w, const struct db_row *
     jw_text_at(w, "network", db_text(row, first + P_NETWORK));
     jw_text_at(w, "actually_paid", db_text(row, first + P_ACTUALLY_PAID));
     jw_text_at(w, "expires_at", db_text(row, first + P_EXPIRES_AT));
-    jw_text_at(w, "qr_code", qr_data_url(c->req->arena, str_of(address)));
+    jw_text_at(w, "qr_code", qr_data_url(c->req->task->arena, str_of(address)));
     jw_close(w);
 }
 

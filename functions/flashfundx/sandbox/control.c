@@ -22,7 +22,7 @@ answer_payment(struct call *c, const char *id)
 {
     struct db_row row;
 
-    TRY(db_one(c->req, &payment_state, DB_PARAMS(id), &row));
+    TRY(db_one(c->req->task, &payment_state, DB_PARAMS(id), &row));
     return answer_json(c, db_text(&row, 0), "Payment not found");
 }
 
@@ -52,8 +52,9 @@ control_payment(struct call *c)
     amount = input_amount(&in, "amount");
     if (in.failed)
         return ERR_OK;
-    TRY(db_one(c->req, &control,
-               DB_PARAMS(id, arena_copy(c->req->arena, c->arg[1]), amount, tick_ms(c->req->arena)),
+    TRY(db_one(c->req->task, &control,
+               DB_PARAMS(id, arena_copy(c->req->task->arena, c->arg[1]), amount,
+                         tick_ms(c->req->task->arena)),
                &row));
     if (strcmp(db_text(&row, 0), "ok") != 0)
         return answer_outcome(c, db_text(&row, 0), db_text(&row, 1));
@@ -68,7 +69,8 @@ control_get_order(struct call *c)
 {
     struct db_row row;
 
-    TRY(db_one(c->req, &order_state, DB_PARAMS(arena_copy(c->req->arena, c->arg[0])), &row));
+    TRY(db_one(c->req->task, &order_state, DB_PARAMS(arena_copy(c->req->task->arena, c->arg[0])),
+               &row));
     return answer_json(c, db_text(&row, 0), "Order not found");
 }
 
@@ -81,7 +83,7 @@ control_idle(struct call *c)
 {
     struct db_row row;
 
-    TRY(db_one(c->req, &idle, DB_NO_PARAMS, &row));
+    TRY(db_one(c->req->task, &idle, DB_NO_PARAMS, &row));
     struct json_writer *w = fn_json(c->res, 200);
     jw_open(w);
     jw_bool_at(w, "idle", db_true(&row, 0));
@@ -106,8 +108,8 @@ merge_body(struct call *c, const char *base_text, const char *status, struct str
     struct buf out;
     struct json_writer w;
 
-    TRY(json_parse(c->req->arena, &c->req->fail, str_of(base_text), &base));
-    buf_init_arena(&out, c->req->arena, BODY_MAX);
+    TRY(json_parse(c->req->task->arena, &c->req->task->fail, str_of(base_text), &base));
+    buf_init_arena(&out, c->req->task->arena, BODY_MAX);
     jw_init(&w, &out);
     jw_open(&w);
     for (const struct json *m = json_first(base); m != NULL; m = json_next(m)) {
@@ -129,7 +131,7 @@ merge_body(struct call *c, const char *base_text, const char *status, struct str
     }
     jw_close(&w);
     if (out.overflow)
-        return fail_detail(&c->req->fail, ERR_INTERNAL, "callback over %d bytes", BODY_MAX);
+        return fail_detail(&c->req->task->fail, ERR_INTERNAL, "callback over %d bytes", BODY_MAX);
     *ret = buf_str(&out);
     return ERR_OK;
 }
@@ -149,11 +151,11 @@ control_callback(struct call *c)
     const char *fault = input_text(&in, "fault", 32);
     if (in.failed)
         return ERR_OK;
-    TRY(db_one(c->req, &make_callback, DB_PARAMS(id, NULL, NULL), &row));
+    TRY(db_one(c->req->task, &make_callback, DB_PARAMS(id, NULL, NULL), &row));
     if (strcmp(db_text(&row, 0), "ok") != 0)
         return answer_outcome(c, db_text(&row, 0), db_text(&row, 1));
     TRY(merge_body(c, db_text(&row, 4), status, &body));
-    TRY(db_one(c->req, &make_callback, DB_PARAMS(id, status == NULL ? "" : status, body.ptr),
+    TRY(db_one(c->req->task, &make_callback, DB_PARAMS(id, status == NULL ? "" : status, body.ptr),
                &row));
     if (strcmp(db_text(&row, 0), "ok") != 0)
         return answer_outcome(c, db_text(&row, 0), db_text(&row, 1));
@@ -162,7 +164,7 @@ control_callback(struct call *c)
         .id = db_text(&row, 2), .url = db_text(&row, 3), .body = db_text(&row, 4), .fault = fault};
     int http_status;
     const char *error;
-    TRY(send_callback(c->req, &callback, &http_status, &error));
+    TRY(send_callback(c->req->task, &callback, &http_status, &error));
     struct json_writer *w = fn_json(c->res, 200);
     jw_open(w);
     jw_text_at(w, "callback_id", callback.id);
@@ -222,11 +224,11 @@ small_number(struct inputs *in, const char *name, int64_t max, int64_t fallback)
     if (text != NULL && (!num_i64(str_of(text), &n) || n < 0 || n > max)) {
         if (!in->failed)
             answer_error(in->call, 400, "INVALID_REQUEST_PARAMS",
-                         arena_printf(in->call->req->arena, "%s must be from 0 to %lld", name,
+                         arena_printf(in->call->req->task->arena, "%s must be from 0 to %lld", name,
                                       (long long)max));
         in->failed = true;
     }
-    return arena_printf(in->call->req->arena, "%lld", (long long)n);
+    return arena_printf(in->call->req->task->arena, "%lld", (long long)n);
 }
 
 enum err
@@ -251,7 +253,7 @@ control_add_fault(struct call *c)
     const char *delay_ms = small_number(&in, "delay_ms", 25000, faults[i].delay_ms);
     if (in.failed)
         return ERR_OK;
-    TRY(db_one(c->req, &add_fault, DB_PARAMS(target, fault, times, delay_ms), &row));
+    TRY(db_one(c->req->task, &add_fault, DB_PARAMS(target, fault, times, delay_ms), &row));
 
     struct json_writer *w = fn_json(c->res, 201);
     jw_open(w);
@@ -272,7 +274,7 @@ control_clear_faults(struct call *c)
 {
     struct db_row row;
 
-    TRY(db_one(c->req, &clear_faults, DB_NO_PARAMS, &row));
+    TRY(db_one(c->req->task, &clear_faults, DB_NO_PARAMS, &row));
     struct json_writer *w = fn_json(c->res, 200);
     jw_open(w);
     jw_number_at(w, "cleared", db_text(&row, 0));

@@ -67,8 +67,8 @@ static const struct endpoint *
 find_endpoint(const struct fn_req *req, struct str args[2])
 {
     for (size_t i = 0; i < ARRAY_LEN(endpoints); i++) {
-        if (str_is(req->method, endpoints[i].method) &&
-            path_matches(endpoints[i].path, req->path, args))
+        if (str_is(req->http->method, endpoints[i].method) &&
+            path_matches(endpoints[i].path, req->http->path, args))
             return &endpoints[i];
     }
     return NULL;
@@ -79,10 +79,10 @@ static bool
 key_ok(const struct fn_req *req)
 {
     const struct str given = fn_header(req, "x-api-key");
-    struct str key = config_str(CFG_NOWPAYMENTS_SANDBOX_API_KEY);
+    struct str key = setting_str(&cfg_nowpayments_sandbox_api_key);
 
     if (key.len == 0)
-        key = config_str(CFG_NOWPAYMENTS_API_KEY);
+        key = setting_str(&cfg_nowpayments_api_key);
     return crypto_equal(given.ptr, given.len, key.ptr, key.len);
 }
 
@@ -96,14 +96,14 @@ static void
 spoil_answer(struct call *c, const char *fault)
 {
     struct fn_res *res = c->res;
-    const struct str body = str_of(arena_copy(c->req->arena, buf_str(&res->body)));
+    const struct str body = str_of(arena_copy(c->req->task->arena, buf_str(&res->body)));
 
     if (strcmp(fault, "drop") == 0) /* nginx closes the connection without an answer */
         fn_header_set(c->req, res, "X-Accel-Redirect", "/_drop");
     else if (strcmp(fault, "malformed") == 0)
         fn_body(res, res->status, "application/json", (struct str){body.ptr, body.len / 2});
     else if (strcmp(fault, "all_strings") == 0)
-        fn_body(res, res->status, "application/json", numbers_as_strings(c->req, body));
+        fn_body(res, res->status, "application/json", numbers_as_strings(c->req->task, body));
 }
 
 static enum err
@@ -113,9 +113,10 @@ serve(struct call *c, const struct endpoint *endpoint)
 
     if (endpoint->fault_target == NULL)
         return endpoint->handle(c);
-    TRY(db_one(c->req, &begin_call,
+    TRY(db_one(c->req->task, &begin_call,
                DB_PARAMS(endpoint->fault_target, endpoint->method,
-                         arena_copy(c->req->arena, c->req->path), c->req->body.ptr),
+                         arena_copy(c->req->task->arena, c->req->http->path),
+                         c->req->http->body.ptr),
                &row));
     const char *fault = db_text(&row, 0);
     if (fault == NULL)
@@ -145,9 +146,9 @@ handle(struct fn_req *req, struct fn_res *res)
         return answer_error(&c, 404, "NOT_FOUND", "Endpoint not found");
     if (endpoint->needs == KEY && !key_ok(req))
         return answer_error(&c, 403, "INVALID_API_KEY", "Invalid api key");
-    if (req->body.len > 0) {
+    if (req->http->body.len > 0) {
         struct fail fail = {0};
-        if (json_parse(req->arena, &fail, req->body, &c.input) != ERR_OK ||
+        if (json_parse(req->task->arena, &fail, req->http->body, &c.input) != ERR_OK ||
             json_type(c.input) != JSON_OBJECT)
             return answer_error(&c, 400, "INVALID_REQUEST_PARAMS", "body must be a JSON object");
     }
@@ -155,18 +156,6 @@ handle(struct fn_req *req, struct fn_res *res)
 }
 
 /* ---- the function ---- */
-
-static const enum config_id settings[] = {
-    CFG_SUPABASE_URL,
-    CFG_NOWPAYMENTS_API_KEY,
-    CFG_NOWPAYMENTS_SANDBOX_API_KEY,
-    CFG_NOWPAYMENTS_SANDBOX_MODE,
-    CFG_NOWPAYMENTS_IPN_SECRET,
-    CFG_SANDBOX_TICK_MS,
-    CFG_SANDBOX_RETRY_MS,
-    CFG_SANDBOX_RETRIES,
-    CFG_MAX,
-};
 
 static const struct fn_answer_doc answers[] = {
     {200, "as NOWPayments answers"},
@@ -180,6 +169,17 @@ static const struct fn_answer_doc answers[] = {
 
 static const struct fn_input_doc inputs[] = {{NULL, NULL, false, NULL}};
 
+static struct setting *const own[] = {&cfg_supabase_url,
+                                      &cfg_nowpayments_api_key,
+                                      &cfg_nowpayments_sandbox_api_key,
+                                      &cfg_nowpayments_sandbox_mode,
+                                      &cfg_nowpayments_ipn_secret,
+                                      &cfg_sandbox_tick_ms,
+                                      &cfg_sandbox_retry_ms,
+                                      &cfg_sandbox_retries,
+                                      NULL};
+static struct setting *const *const settings[] = {db_settings, own, NULL};
+
 static const struct fn_spec spec = {
     .app = "flashfundx",
     .name = "sandbox",
@@ -190,9 +190,8 @@ static const struct fn_spec spec = {
     .auth = FN_AUTH_NONE,
     .body_max = 64 * 1024,
     .timeout_ms = 30000,
-    .needs = FN_NEED_DB,
     .settings = settings,
-    .dev_only = true,
+    .dev_only = &cfg_nowpayments_sandbox_mode,
     .inputs = inputs,
     .answers = answers,
     .handle = handle,

@@ -18,7 +18,7 @@ static struct db_stmt create_invoice = {
 static void
 write_invoice(struct call *c, const struct db_row *row, int first)
 {
-    struct arena *a = c->req->arena;
+    struct arena *a = c->req->task->arena;
     struct json_writer *w = fn_json(c->res, 201);
     const char *id = db_text(row, first + I_ID);
 
@@ -64,7 +64,7 @@ post_invoice(struct call *c)
     input_required(&in, "price_currency", price_currency);
     if (in.failed)
         return ERR_OK;
-    TRY(db_one(c->req, &create_invoice,
+    TRY(db_one(c->req->task, &create_invoice,
                DB_PARAMS(price_amount, price_currency, pay_currency, order_id, description, ipn_url,
                          success_url, cancel_url, partially_paid_url, fixed_rate, fee_by_user),
                &row));
@@ -128,10 +128,10 @@ make_payment(struct inputs *in, const char *invoice_id)
         return ERR_OK;
     if (case_name != NULL && strcmp(case_name, "fail") == 0)
         case_name = "failed";
-    TRY(db_one(c->req, &create_payment,
+    TRY(db_one(c->req->task, &create_payment,
                DB_PARAMS(invoice_id, price_amount, price_currency, pay_currency, pay_amount,
                          order_id, description, ipn_url, purchase_id, email, fixed_rate,
-                         fee_by_user, case_name, tick_ms(c->req->arena)),
+                         fee_by_user, case_name, tick_ms(c->req->task->arena)),
                &row));
     if (strcmp(outcome_of(&row), "ok") != 0)
         return answer_outcome(c, outcome_of(&row), db_text(&row, 1));
@@ -171,7 +171,7 @@ post_update_estimate(struct call *c)
 
     if (id == NULL)
         return ERR_OK;
-    TRY(db_one(c->req, &update_estimate, DB_PARAMS(id), &row));
+    TRY(db_one(c->req->task, &update_estimate, DB_PARAMS(id), &row));
     if (strcmp(outcome_of(&row), "ok") != 0)
         return answer_outcome(c, outcome_of(&row), db_text(&row, 1));
 
@@ -199,7 +199,7 @@ get_payment(struct call *c)
 
     if (id == NULL)
         return ERR_OK;
-    TRY(db_one(c->req, &select_payment, DB_PARAMS(id), &row));
+    TRY(db_one(c->req->task, &select_payment, DB_PARAMS(id), &row));
     if (strcmp(outcome_of(&row), "ok") != 0)
         return answer_outcome(c, outcome_of(&row), db_text(&row, 1));
     write_payment(fn_json(c->res, 200), &row, 2);
@@ -231,7 +231,7 @@ get_payments(struct call *c)
     if (!token_ok(c))
         return answer_error(c, 401, "AUTH_REQUIRED",
                             "Authorization header is empty (Bearer JWTtoken is required)");
-    struct arena *a = c->req->arena;
+    struct arena *a = c->req->task->arena;
     const int64_t limit = query_number(c, "limit", 10, 1, 500);
     const int64_t page = query_number(c, "page", 0, 0, 1000000);
     const int64_t invoice_id = query_number(c, "invoiceId", 0, 1, INT64_C(999999999999999999));
@@ -245,7 +245,7 @@ get_payments(struct call *c)
         return answer_error(c, 500, "INTERNAL_ERROR", "Internal error"); /* as there */
 
     struct db_result *rows;
-    TRY(db_query(c->req, &list_payments,
+    TRY(db_query(c->req->task, &list_payments,
                  DB_PARAMS(arena_printf(a, "%lld", (long long)limit),
                            arena_printf(a, "%lld", (long long)page),
                            invoice_id == 0 ? NULL : arena_printf(a, "%lld", (long long)invoice_id),
@@ -256,7 +256,7 @@ get_payments(struct call *c)
     const struct db_row head = db_row(rows, 0); /* there is always one */
     int64_t total = 0;
     if (!num_i64(db_str(&head, 0), &total))
-        return fail_detail(&c->req->fail, ERR_INTERNAL, "no total");
+        return fail_detail(&c->req->task->fail, ERR_INTERNAL, "no total");
 
     struct json_writer *w = fn_json(c->res, 200);
     jw_open(w);

@@ -15,9 +15,9 @@
 #ifndef FFX_SANDBOX_H
 #define FFX_SANDBOX_H
 
-#include "fn/spec.h"
-
 #include "db/db.h"
+#include "fn/spec.h"
+#include "nowpayments/nowpayments.h"
 
 /* One call: the request, where its answer goes, and what the path said. */
 struct call {
@@ -167,7 +167,7 @@ extern const char page_script_act[];
 /* ---- faults and callbacks ---- */
 
 /* Numbers of a JSON text turned into strings, at every level. */
-struct str numbers_as_strings(struct fn_req *req, struct str json);
+struct str numbers_as_strings(struct task *task, struct str json);
 
 /* A callback on its way. */
 struct callback {
@@ -178,8 +178,10 @@ struct callback {
     int delay_ms;
 };
 /* Sign, send and record one callback; ret_status 0: no answer. */
-enum err send_callback(struct fn_req *req, const struct callback *callback, int *ret_status,
+enum err send_callback(struct task *task, const struct callback *callback, int *ret_status,
                        const char **ret_error);
-enum err run_sandbox(struct fn_req *req);
+enum err run_sandbox(struct task *task);
+
+extern struct setting cfg_sandbox_tick_ms, cfg_sandbox_retry_ms, cfg_sandbox_retries;
 
 #endif

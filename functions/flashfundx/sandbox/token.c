@@ -1,7 +1,9 @@
 /* POST /auth: the token (HS256, five minutes) that the payment list asks for. */
-#include "sandbox.h"
-
+#include "base/clock.h"
+#include "base/encode.h"
+#include "base/text.h"
 #include "crypto/digest.h"
+#include "sandbox.h"
 
 #define TOKEN_S 300
 
@@ -12,7 +14,7 @@ static void
 sign(struct str text, uint8_t ret[SHA256_BYTES])
 {
     /* No token of the shop's own is made with this key, and the other way round. */
-    crypto_hmac_sha256(config_str(CFG_NOWPAYMENTS_IPN_SECRET), text, ret);
+    crypto_hmac_sha256(setting_str(&cfg_nowpayments_ipn_secret), text, ret);
 }
 
 static const char *
@@ -45,7 +47,7 @@ post_auth(struct call *c)
         return ERR_OK;
     struct json_writer *w = fn_json(c->res, 200);
     jw_open(w);
-    jw_text_at(w, "token", make_token(c->req->arena));
+    jw_text_at(w, "token", make_token(c->req->task->arena));
     jw_close(w);
     return ERR_OK;
 }
@@ -54,14 +56,15 @@ post_auth(struct call *c)
 static bool
 not_expired(struct call *c, struct str payload)
 {
-    uint8_t *text = arena_alloc(c->req->arena, payload.len + 1);
+    uint8_t *text = arena_alloc(c->req->task->arena, payload.len + 1);
     struct fail fail = {0};
     const struct json *claims = NULL;
     size_t len;
     int64_t exp;
 
     if (!base64url_decode(payload, text, payload.len, &len) ||
-        json_parse(c->req->arena, &fail, (struct str){(const char *)text, len}, &claims) != ERR_OK)
+        json_parse(c->req->task->arena, &fail, (struct str){(const char *)text, len}, &claims) !=
+            ERR_OK)
         return false;
     return num_i64(json_text(json_get(claims, "exp")), &exp) && exp > wall_us() / 1000000;
 }

@@ -2,11 +2,19 @@
  * test-delivery: would, or does, this order's account get delivered, and if not, why not.
  * A dry run unless {"deliver": true}: the database really delivers and rolls it back.
  */
+#include "base/clock.h"
+#include "base/log.h"
 #include "base/setting.h"
 #include "crypto/sealed.h"
 #include "db/db.h"
 #include "fn/spec.h"
-#include "base/log.h"
+
+static struct setting cfg_service_role_key = {
+    .env = "SUPABASE_SERVICE_ROLE_KEY",
+    .kind = SETTING_TEXT,
+    .meaning = "token of role service_role",
+    .secret = true,
+};
 
 static struct db_stmt test_delivery_stmt = {
     .sql = "SELECT result FROM backend.test_delivery($1, $2::boolean)", .kind = DB_WRITE};
@@ -18,12 +26,12 @@ parse(struct fn_req *req, const char **ret_order_id, bool *ret_deliver)
     const struct json *deliver = json_get(req->json, "deliver");
 
     if (order_id.len == 0)
-        return fail_set(&req->fail, ERR_INVALID, "Missing required fields: orderId");
+        return fail_set(&req->task->fail, ERR_INVALID, "Missing required fields: orderId");
     if (order_id.len > 64)
-        return fail_set(&req->fail, ERR_INVALID, "Invalid orderId. Must be FFX and 9 digits");
+        return fail_set(&req->task->fail, ERR_INVALID, "Invalid orderId. Must be FFX and 9 digits");
     if (deliver != NULL && json_type(deliver) != JSON_BOOL)
-        return fail_set(&req->fail, ERR_INVALID, "Invalid deliver. Must be true or false");
-    *ret_order_id = arena_copy(req->arena, order_id);
+        return fail_set(&req->task->fail, ERR_INVALID, "Invalid deliver. Must be true or false");
+    *ret_order_id = arena_copy(req->task->arena, order_id);
     *ret_deliver = json_is_true(deliver);
     return ERR_OK;
 }
@@ -33,9 +41,9 @@ write_environment(struct json_writer *w)
 {
     jw_key(w, "environment_check");
     jw_open(w);
-    jw_bool_at(w, "supabase_url", config_str(CFG_SUPABASE_URL).len > 0);
-    jw_bool_at(w, "service_key", config_str(CFG_SERVICE_ROLE_KEY).len > 0);
-    jw_i64_at(w, "service_key_length", (int64_t)config_str(CFG_SERVICE_ROLE_KEY).len);
+    jw_bool_at(w, "supabase_url", setting_str(&cfg_supabase_url).len > 0);
+    jw_bool_at(w, "service_key", setting_str(&cfg_service_role_key).len > 0);
+    jw_i64_at(w, "service_key_length", (int64_t)setting_str(&cfg_service_role_key).len);
     jw_close(w);
 }
 
@@ -50,12 +58,13 @@ test_delivery(struct fn_req *req, struct fn_res *res)
     char now[TIMESTAMP_SIZE];
 
     TRY(parse(req, &order_id, &deliver));
-    TRY(db_one(req, &test_delivery_stmt, DB_PARAMS(order_id, deliver ? "true" : "false"), &row));
-    const char *sealed = credentials_open(req->arena, db_str(&row, 0), &shown);
+    TRY(db_one(req->task, &test_delivery_stmt, DB_PARAMS(order_id, deliver ? "true" : "false"),
+               &row));
+    const char *sealed = credentials_open(req->task->arena, db_str(&row, 0), &shown);
     if (sealed != NULL) /* delivered all the same: the answer says so, with null passwords */
-        log_event(LOG_ERROR, "credentials_sealed", req->id, sealed,
+        log_event(LOG_ERROR, "credentials_sealed", req->task->id, sealed,
                   LOG_TEXT("order_id", order_id));
-    TRY(json_parse(req->arena, &req->fail, shown, &tests));
+    TRY(json_parse(req->task->arena, &req->task->fail, shown, &tests));
     timestamp_format(wall_us(), now);
 
     struct json_writer *w = fn_json(res, 200);
@@ -66,7 +75,7 @@ test_delivery(struct fn_req *req, struct fn_res *res)
     jw_key(w, "tests");
     jw_open(w);
     for (const struct json *test = json_first(tests); test != NULL; test = json_next(test)) {
-        jw_key(w, arena_copy(req->arena, json_key(test)));
+        jw_key(w, arena_copy(req->task->arena, json_key(test)));
         jw_value(w, test);
     }
     if (json_count(tests) > 1) /* an unknown order gets no further tests */
@@ -90,8 +99,9 @@ static const struct fn_answer_doc answers[] = {
     {0, NULL},
 };
 
-static const enum config_id settings[] = {CFG_SUPABASE_URL, CFG_SERVICE_ROLE_KEY, CFG_CREDENTIAL_KEYS,
-                                          CFG_MAX};
+static struct setting *const own[] = {&cfg_supabase_url, &cfg_service_role_key,
+                                      &cfg_credential_keys, NULL};
+static struct setting *const *const settings[] = {db_settings, own, NULL};
 
 static const struct fn_spec spec = {
     .app = "flashfundx",
@@ -103,10 +113,9 @@ static const struct fn_spec spec = {
     .json_body = true,
     .body_max = 4 * 1024,
     .timeout_ms = 60000,
+    .settings = settings,
     .rate_calls = 10,
     .rate_window_s = 60,
-    .needs = FN_NEED_DB,
-    .settings = settings,
     .inputs = inputs,
     .answers = answers,
     .handle = test_delivery,

@@ -3,9 +3,10 @@
  * The last calls are in webhook_debug_calls, bounded in count and size; secrets are masked before
  * they leave this process.
  */
+#include "base/text.h"
 #include "db/db.h"
 #include "fn/spec.h"
-#include "net/http.h"
+#include "net/header.h"
 
 #define KEPT_BODY_MAX 8192
 
@@ -17,8 +18,8 @@ static struct db_stmt log_call = {
 static bool
 is_secret(struct str name)
 {
-    static const char *const parts[] = {"authorization", "apikey", "api_key", "api-key", "cookie",
-                                        "token",         "secret", "password"};
+    static const char *const parts[] = {"authorization", "apikey", "api_key", "api-key",
+                                        "cookie",        "token",  "secret",  "password"};
 
     for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
         const size_t len = strlen(parts[i]);
@@ -36,12 +37,13 @@ headers_json(struct fn_req *req)
     struct buf out;
     struct json_writer w;
 
-    buf_init_arena(&out, req->arena, 256 * 1024);
+    buf_init_arena(&out, req->task->arena, 256 * 1024);
     jw_init(&w, &out);
     jw_open(&w);
-    for (size_t i = 0; i < req->header_count; i++) {
-        jw_key(&w, req->headers[i].name.ptr);
-        jw_str(&w, is_secret(req->headers[i].name) ? STR("***") : req->headers[i].value);
+    for (size_t i = 0; i < req->http->header_count; i++) {
+        jw_key(&w, req->http->headers[i].name.ptr);
+        jw_str(&w,
+               is_secret(req->http->headers[i].name) ? STR("***") : req->http->headers[i].value);
     }
     jw_close(&w);
     return out.ptr;
@@ -55,8 +57,8 @@ printable(struct fn_req *req, struct str text)
     struct json_writer w;
 
     if (utf8_ok(text) && (text.len == 0 || memchr(text.ptr, '\0', text.len) == NULL))
-        return arena_copy(req->arena, text);
-    buf_init_arena(&out, req->arena, 8 * KEPT_BODY_MAX);
+        return arena_copy(req->task->arena, text);
+    buf_init_arena(&out, req->task->arena, 8 * KEPT_BODY_MAX);
     jw_init(&w, &out);
     jw_str(&w, (struct str){text.ptr, MIN(text.len, KEPT_BODY_MAX)});
     return out.ptr;
@@ -66,10 +68,10 @@ printable(struct fn_req *req, struct str text)
 static const char *
 masked_query(struct fn_req *req)
 {
-    struct str rest = req->query;
+    struct str rest = req->http->query;
     struct buf out;
 
-    buf_init_arena(&out, req->arena, 64 * 1024);
+    buf_init_arena(&out, req->task->arena, 64 * 1024);
     buf_add_text(&out, "");
     while (rest.len > 0) {
         const char *amp = memchr(rest.ptr, '&', rest.len);
@@ -130,9 +132,10 @@ masked_body(struct fn_req *req)
     struct json_writer w;
     struct buf out;
 
-    if (json_parse(req->arena, &not_json, req->body, &doc) != ERR_OK || !has_secret(doc))
-        return printable(req, req->body);
-    buf_init_arena(&out, req->arena, 1024 * 1024);
+    if (json_parse(req->task->arena, &not_json, req->http->body, &doc) != ERR_OK ||
+        !has_secret(doc))
+        return printable(req, req->http->body);
+    buf_init_arena(&out, req->task->arena, 1024 * 1024);
     jw_init(&w, &out);
     write_masked(&w, doc);
     return out.ptr;
@@ -143,10 +146,10 @@ webhook_debug(struct fn_req *req, struct fn_res *res)
 {
     struct db_row row;
 
-    TRY(db_one(req, &log_call,
-               DB_PARAMS(req->id, arena_copy(req->arena, req->method), masked_query(req),
-                         headers_json(req), masked_body(req),
-                         arena_copy(req->arena, req->remote_addr)),
+    TRY(db_one(req->task, &log_call,
+               DB_PARAMS(req->task->id, arena_copy(req->task->arena, req->http->method),
+                         masked_query(req), headers_json(req), masked_body(req),
+                         arena_copy(req->task->arena, req->http->remote_addr)),
                &row));
 
     struct json_writer *w = fn_json(res, 200);
@@ -164,6 +167,8 @@ static const struct fn_answer_doc answers[] = {
     {0, NULL},
 };
 
+static struct setting *const *const settings[] = {db_settings, NULL};
+
 static const struct fn_spec spec = {
     .app = "flashfundx",
     .name = "webhook-debug",
@@ -174,7 +179,7 @@ static const struct fn_spec spec = {
     .body_max = 64 * 1024,
     .memory_max = 8 * 1024 * 1024,
     .timeout_ms = 30000,
-    .needs = FN_NEED_DB,
+    .settings = settings,
     .answers = answers,
     .handle = webhook_debug,
 };

@@ -2,17 +2,19 @@
  * health: is the system there (/live), can it do its work (no path), and in figures (/metrics,
  * which nginx maps from a loopback-only location).
  */
+#include "base/clock.h"
+#include "base/metric.h"
+#include "base/shared.h"
 #include "base/setting.h"
 #include "db/db.h"
 #include "fn/spec.h"
-#include "base/metric.h"
 #include "nowpayments/nowpayments.h"
 
 #define CHECK_TIMEOUT_MS  3000
 #define PROVIDER_FRESH_MS 5000
 
-static struct db_stmt database_health = {
-    .sql = "SELECT migration, time FROM backend.health()", .kind = DB_READ};
+static struct db_stmt database_health = {.sql = "SELECT migration, time FROM backend.health()",
+                                         .kind = DB_READ};
 
 static void
 write_check(struct json_writer *w, const char *name, bool ok, int64_t started_us,
@@ -34,8 +36,8 @@ check_database(struct fn_req *req, struct json_writer *w)
     const int64_t started_us = clock_us();
     struct db_row row;
 
-    req->deadline_ms = clock_ms() + CHECK_TIMEOUT_MS;
-    const bool ok = db_one(req, &database_health, DB_NO_PARAMS, &row) == ERR_OK;
+    req->task->deadline_ms = clock_ms() + CHECK_TIMEOUT_MS;
+    const bool ok = db_one(req->task, &database_health, DB_NO_PARAMS, &row) == ERR_OK;
     write_check(w, "database", ok, started_us, "The database does not answer");
     return ok;
 }
@@ -51,8 +53,8 @@ check_nowpayments(struct fn_req *req, struct json_writer *w)
 
     if (clock_ms() - asked_ms >= PROVIDER_FRESH_MS) {
         asked_ms = clock_ms(); /* before the call: those who come meanwhile do not ask again */
-        req->deadline_ms = asked_ms + CHECK_TIMEOUT_MS;
-        answered = np_status(req) == ERR_OK;
+        req->task->deadline_ms = asked_ms + CHECK_TIMEOUT_MS;
+        answered = np_status(req->task) == ERR_OK;
     }
     write_check(w, "nowpayments", answered, started_us, "NOWPayments does not answer");
     return answered;
@@ -66,7 +68,7 @@ check_environment(struct json_writer *w)
     jw_open(w);
     jw_text_at(w, "status", "healthy");
     jw_text_at(w, "nowpayments_mode",
-               config_bool(CFG_NOWPAYMENTS_SANDBOX_MODE) ? "sandbox" : "production");
+               setting_bool(&cfg_nowpayments_sandbox_mode) ? "sandbox" : "production");
     jw_close(w);
     return true;
 }
@@ -110,8 +112,8 @@ figures(struct fn_req *req, struct fn_res *res)
 {
     struct buf out;
 
-    buf_init_arena(&out, req->arena, 1024 * 1024);
-    metrics_render(config_text(CFG_RUN_DIR), &out);
+    buf_init_arena(&out, req->task->arena, 1024 * 1024);
+    metrics_render(setting_text(&cfg_run_dir), &out);
     fn_body(res, 200, "text/plain; version=0.0.4; charset=utf-8", buf_str(&out));
     return ERR_OK;
 }
@@ -119,11 +121,11 @@ figures(struct fn_req *req, struct fn_res *res)
 static enum err
 health(struct fn_req *req, struct fn_res *res)
 {
-    if (req->path.len == 0 || str_is(req->path, "/ready"))
+    if (req->http->path.len == 0 || str_is(req->http->path, "/ready"))
         return readiness(req, res);
-    if (str_is(req->path, "/live"))
+    if (str_is(req->http->path, "/live"))
         return liveness(res);
-    if (str_is(req->path, "/metrics"))
+    if (str_is(req->http->path, "/metrics"))
         return figures(req, res);
     return ERR_NOT_FOUND;
 }
@@ -133,6 +135,8 @@ static const struct fn_answer_doc answers[] = {
     {503, "status unhealthy, and which check failed"},
     {0, NULL},
 };
+
+static struct setting *const *const settings[] = {db_settings, np_settings, NULL};
 
 static const struct fn_spec spec = {
     .app = "platform",
@@ -144,7 +148,7 @@ static const struct fn_spec spec = {
     .auth = FN_AUTH_NONE,
     .memory_max = 4 * 1024 * 1024,
     .timeout_ms = 10000,
-    .needs = FN_NEED_DB | FN_NEED_NOWPAYMENTS,
+    .settings = settings,
     .answers = answers,
     .handle = health,
 };

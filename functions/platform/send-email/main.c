@@ -13,8 +13,8 @@ enum { COL_OUTCOME, COL_ID, COL_ATTEMPT, COL_MESSAGE_ID, COL_CREATED_S };
 
 static struct db_stmt begin = {
     .sql = "SELECT * FROM backend.send_email($1::uuid, $2, $3, $4, $5, $6)", .kind = DB_WRITE};
-static struct db_stmt sent = {
-    .sql = "SELECT outcome FROM backend.outbox_sent($1::uuid, $2)", .kind = DB_WRITE};
+static struct db_stmt sent = {.sql = "SELECT outcome FROM backend.outbox_sent($1::uuid, $2)",
+                              .kind = DB_WRITE};
 static struct db_stmt failed = {
     .sql = "SELECT outcome FROM backend.outbox_failed($1::uuid, $2::int, $3, $4::boolean)",
     .kind = DB_WRITE};
@@ -24,7 +24,8 @@ read_text(struct fn_req *req, const char *field)
 {
     const struct json *v = json_get(req->json, field);
 
-    return v != NULL && json_type(v) == JSON_STRING ? arena_copy(req->arena, json_text(v)) : "";
+    return v != NULL && json_type(v) == JSON_STRING ? arena_copy(req->task->arena, json_text(v))
+                                                    : "";
 }
 
 static enum err
@@ -35,8 +36,9 @@ parse(struct fn_req *req, struct mail_message *ret)
     ret->html = read_text(req, "html");
     ret->text = read_text(req, "text");
     if (ret->to[0] == '\0' || ret->subject[0] == '\0' || ret->html[0] == '\0')
-        return fail_set(&req->fail, ERR_INVALID, "Missing required fields: to, subject, html");
-    return mail_check(req, ret);
+        return fail_set(&req->task->fail, ERR_INVALID,
+                        "Missing required fields: to, subject, html");
+    return mail_check(req->task, ret);
 }
 
 static enum err
@@ -48,11 +50,11 @@ enqueue(struct fn_req *req, struct mail_message *m, struct db_row *ret)
     };
     const bool service = strcmp(req->caller.role, "service_role") == 0;
 
-    TRY(db_one(req, &begin,
+    TRY(db_one(req->task, &begin,
                DB_PARAMS(service ? NULL : req->caller.user_id, m->to, m->subject, m->html, m->text,
-                         mail_domain(req->arena)),
+                         mail_domain(req->task->arena)),
                ret));
-    TRY(fn_outcome(req, refusals, db_text(ret, COL_OUTCOME)));
+    TRY(fn_outcome(req->task, refusals, db_text(ret, COL_OUTCOME)));
     m->message_id = db_text(ret, COL_MESSAGE_ID);
     MUST(num_i64(db_str(ret, COL_CREATED_S), &m->date_s));
     return ERR_OK;
@@ -65,25 +67,27 @@ try_now(struct fn_req *req, const struct mail_message *m, const struct db_row *q
 {
     const char *id = db_text(queued, COL_ID);
     struct db_row row;
-    enum err e = mail_send(req, m, ret_id);
+    enum err e = mail_send(req->task, m, ret_id);
 
     if (e == ERR_OK) {
-        e = db_one(req, &sent, DB_PARAMS(id, *ret_id), &row);
+        e = db_one(req->task, &sent, DB_PARAMS(id, *ret_id), &row);
     } else {
-        const char *why = arena_copy(req->arena, str_of(req->fail.detail[0] != '\0'
-                                                            ? req->fail.detail
-                                                            : fail_text(&req->fail, e)));
+        const char *why =
+            arena_copy(req->task->arena,
+                       str_of(req->task->fail.detail[0] != '\0' ? req->task->fail.detail
+                                                                : fail_text(&req->task->fail, e)));
 
-        log_event(LOG_WARN, "mail_failed", req->id, why, LOG_TEXT("id", id));
+        log_event(LOG_WARN, "mail_failed", req->task->id, why, LOG_TEXT("id", id));
         *ret_id = NULL;
-        e = db_one(req, &failed,
-                   DB_PARAMS(id, db_text(queued, COL_ATTEMPT), why,
-                             e == ERR_PROVIDER ? "true" : "false"),
-                   &row);
+        e = db_one(
+            req->task, &failed,
+            DB_PARAMS(id, db_text(queued, COL_ATTEMPT), why, e == ERR_PROVIDER ? "true" : "false"),
+            &row);
     }
     if (e != ERR_OK) /* its lease ends by itself */
-        log_event(LOG_WARN, "mail_unrecorded", req->id, req->fail.detail, LOG_TEXT("id", id));
-    req->fail = (struct fail){0};
+        log_event(LOG_WARN, "mail_unrecorded", req->task->id, req->task->fail.detail,
+                  LOG_TEXT("id", id));
+    req->task->fail = (struct fail){0};
     return *ret_id != NULL;
 }
 
@@ -102,8 +106,9 @@ send_email(struct fn_req *req, struct fn_res *res)
     jw_open(w);
     jw_bool_at(w, "success", true);
     jw_text_at(w, "id", gone ? id : db_text(&queued, COL_ID));
-    jw_text_at(w, "message", gone ? "Email sent successfully"
-                                  : "Email queued; it is sent as soon as the mail server takes it");
+    jw_text_at(w, "message",
+               gone ? "Email sent successfully"
+                    : "Email queued; it is sent as soon as the mail server takes it");
     jw_close(w);
     return ERR_OK;
 }
@@ -124,6 +129,8 @@ static const struct fn_answer_doc answers[] = {
     {0, NULL},
 };
 
+static struct setting *const *const settings[] = {db_settings, mail_settings, NULL};
+
 static const struct fn_spec spec = {
     .app = "platform",
     .name = "send-email",
@@ -135,9 +142,9 @@ static const struct fn_spec spec = {
     .body_max = 256 * 1024,
     .memory_max = (size_t)16 * 1024 * 1024,
     .timeout_ms = 30000,
+    .settings = settings,
     .rate_calls = 10,
     .rate_window_s = 60,
-    .needs = FN_NEED_DB | FN_NEED_MAIL,
     .inputs = inputs,
     .answers = answers,
     .handle = send_email,

@@ -3,11 +3,12 @@
  * Claim, send, record: dying in between sends the same message again, by its Message-ID, when the
  * lease of the claim has run out.  Then a few old mails by send-email lose their words.
  */
+#include "base/clock.h"
+#include "base/log.h"
 #include "base/setting.h"
 #include "crypto/sealed.h"
 #include "db/db.h"
 #include "fn/spec.h"
-#include "base/log.h"
 #include "loop/loop.h"
 #include "mail/mail.h"
 
@@ -30,115 +31,116 @@ enum {
     COL_VARIABLES,
 };
 
-static struct db_stmt claim = {
-    .sql = "SELECT * FROM backend.outbox_claim(1, $1, $2)", .kind = DB_WRITE};
-static struct db_stmt sent = {
-    .sql = "SELECT outcome FROM backend.outbox_sent($1::uuid, $2)", .kind = DB_WRITE};
+static struct db_stmt claim = {.sql = "SELECT * FROM backend.outbox_claim(1, $1, $2)",
+                               .kind = DB_WRITE};
+static struct db_stmt sent = {.sql = "SELECT outcome FROM backend.outbox_sent($1::uuid, $2)",
+                              .kind = DB_WRITE};
 static struct db_stmt failed = {
     .sql = "SELECT outcome FROM backend.outbox_failed($1::uuid, $2::int, $3, $4::boolean)",
     .kind = DB_WRITE};
 
-static struct db_stmt forget = {
-    .sql = "SELECT forgotten FROM backend.forget_mail_words(200)", .kind = DB_WRITE};
+static struct db_stmt forget = {.sql = "SELECT forgotten FROM backend.forget_mail_words(200)",
+                                .kind = DB_WRITE};
 
 static const char *
-render(struct fn_req *req, const struct db_row *mail, int column, const struct json *variables,
+render(struct task *task, const struct db_row *mail, int column, const struct json *variables,
        enum mail_escape escape)
 {
     struct buf out;
 
     if (db_text(mail, column) == NULL || variables == NULL)
         return db_text(mail, column);
-    buf_init_arena(&out, req->arena, WORDS_MAX);
+    buf_init_arena(&out, task->arena, WORDS_MAX);
     mail_render(&out, db_str(mail, column), variables, escape);
     return out.overflow ? NULL : out.ptr;
 }
 
 static enum err
-send_claimed(struct fn_req *req, const struct db_row *mail, const char **ret_provider_id)
+send_claimed(struct task *task, const struct db_row *mail, const char **ret_provider_id)
 {
     const struct json *variables = NULL;
     int64_t created_s = 0;
 
     if (db_text(mail, COL_VARIABLES) != NULL) {
         struct str words;
-        const char *sealed = credentials_open(req->arena, db_str(mail, COL_VARIABLES), &words);
+        const char *sealed = credentials_open(task->arena, db_str(mail, COL_VARIABLES), &words);
 
         if (sealed != NULL)
-            return fail_detail(&req->fail, ERR_INTERNAL, "%s", sealed);
-        TRY(json_parse(req->arena, &req->fail, words, &variables));
+            return fail_detail(&task->fail, ERR_INTERNAL, "%s", sealed);
+        TRY(json_parse(task->arena, &task->fail, words, &variables));
     }
     MUST(num_i64(db_str(mail, COL_CREATED_S), &created_s));
     const struct mail_message message = {
         .message_id = db_text(mail, COL_MESSAGE_ID),
         .to = db_text(mail, COL_RECIPIENT),
-        .subject = render(req, mail, COL_SUBJECT, variables, MAIL_SUBJECT),
-        .html = render(req, mail, COL_HTML, variables, MAIL_HTML),
-        .text = render(req, mail, COL_PLAIN, variables, MAIL_PLAIN),
+        .subject = render(task, mail, COL_SUBJECT, variables, MAIL_SUBJECT),
+        .html = render(task, mail, COL_HTML, variables, MAIL_HTML),
+        .text = render(task, mail, COL_PLAIN, variables, MAIL_PLAIN),
         .date_s = created_s,
     };
     if (message.subject == NULL || message.html == NULL)
-        return fail_detail(&req->fail, ERR_INVALID, "the mail is too large");
-    return mail_send(req, &message, ret_provider_id);
+        return fail_detail(&task->fail, ERR_INVALID, "the mail is too large");
+    return mail_send(task, &message, ret_provider_id);
 }
 
 /* A mail that was sent must not be sent again for a database that was away for a moment. */
 static enum err
-record(struct fn_req *req, struct db_stmt *stmt, const char *const *params, size_t count,
+record(struct task *task, struct db_stmt *stmt, const char *const *params, size_t count,
        struct db_row *ret)
 {
-    enum err e = db_one(req, stmt, params, count, ret);
+    enum err e = db_one(task, stmt, params, count, ret);
 
     for (int i = 1; e != ERR_OK && i < RECORD_TRIES; i++) {
         co_sleep_ms(RECORD_WAIT_MS * i);
-        e = db_one(req, stmt, params, count, ret);
+        e = db_one(task, stmt, params, count, ret);
     }
     return e;
 }
 
 static enum err
-record_failure(struct fn_req *req, const struct db_row *mail, enum err e)
+record_failure(struct task *task, const struct db_row *mail, enum err e)
 {
-    const char *why = arena_copy(req->arena, str_of(req->fail.detail[0] != '\0'
-                                                        ? req->fail.detail
-                                                        : fail_text(&req->fail, req->fail.err)));
+    const char *why = arena_copy(task->arena, str_of(task->fail.detail[0] != '\0'
+                                                         ? task->fail.detail
+                                                         : fail_text(&task->fail, task->fail.err)));
     struct db_row row;
 
-    req->fail = (struct fail){0};
-    TRY(record(req, &failed,
+    task->fail = (struct fail){0};
+    TRY(record(task, &failed,
                DB_PARAMS(db_text(mail, COL_ID), db_text(mail, COL_ATTEMPT), why,
                          e == ERR_PROVIDER ? "true" : "false"),
                &row));
     const bool dead = strcmp(db_text(&row, 0), "dead") == 0;
-    log_event(dead ? LOG_ERROR : LOG_WARN, dead ? "mail_dead" : "mail_failed", req->id, why,
+    log_event(dead ? LOG_ERROR : LOG_WARN, dead ? "mail_dead" : "mail_failed", task->id, why,
               LOG_TEXT("id", db_text(mail, COL_ID)), LOG_TEXT("kind", db_text(mail, COL_KIND)),
               LOG_TEXT("try", db_text(mail, COL_ATTEMPT)));
     return ERR_OK;
 }
 
 static enum err
-send_due(struct fn_req *req)
+send_due(struct task *task)
 {
     const int64_t until_ms = clock_ms() + RUN_MS;
-    const char *domain = mail_domain(req->arena);
-    const char *dashboard = arena_printf(req->arena, "%s/dashboard", config_text(CFG_FRONTEND_URL));
+    const char *domain = mail_domain(task->arena);
+    const char *dashboard =
+        arena_printf(task->arena, "%s/dashboard", setting_text(&cfg_frontend_url));
 
     while (clock_ms() < until_ms) {
         const char *provider_id;
         struct db_result *result;
         struct db_row row;
 
-        TRY(db_query(req, &claim, DB_PARAMS(domain, dashboard), &result));
+        TRY(db_query(task, &claim, DB_PARAMS(domain, dashboard), &result));
         if (db_rows(result) == 0)
             return ERR_OK;
         const struct db_row mail = db_row(result, 0);
-        const enum err e = send_claimed(req, &mail, &provider_id);
+        const enum err e = send_claimed(task, &mail, &provider_id);
         if (e != ERR_OK) {
-            TRY(record_failure(req, &mail, e));
+            TRY(record_failure(task, &mail, e));
             continue;
         }
-        TRY(record(req, &sent, DB_PARAMS(db_text(&mail, COL_ID), provider_id), &row));
-        log_event(LOG_INFO, "mail_sent", req->id, NULL, LOG_TEXT("id", db_text(&mail, COL_ID)),
+        TRY(record(task, &sent, DB_PARAMS(db_text(&mail, COL_ID), provider_id), &row));
+        log_event(LOG_INFO, "mail_sent", task->id, NULL, LOG_TEXT("id", db_text(&mail, COL_ID)),
                   LOG_TEXT("kind", db_text(&mail, COL_KIND)),
                   LOG_TEXT("try", db_text(&mail, COL_ATTEMPT)),
                   LOG_TEXT("provider_id", provider_id));
@@ -147,19 +149,20 @@ send_due(struct fn_req *req)
 }
 
 static enum err
-send_outbox(struct fn_req *req)
+send_outbox(struct task *task)
 {
     struct db_row row;
 
-    TRY(send_due(req));
-    TRY(db_one(req, &forget, DB_NO_PARAMS, &row));
+    TRY(send_due(task));
+    TRY(db_one(task, &forget, DB_NO_PARAMS, &row));
     if (strcmp(db_text(&row, 0), "0") != 0)
-        log_event(LOG_INFO, "mail_words_forgotten", req->id, NULL,
+        log_event(LOG_INFO, "mail_words_forgotten", task->id, NULL,
                   LOG_TEXT("mails", db_text(&row, 0)));
     return ERR_OK;
 }
 
-static const enum config_id settings[] = {CFG_FRONTEND_URL, CFG_CREDENTIAL_KEYS, CFG_MAX};
+static struct setting *const own[] = {&cfg_frontend_url, &cfg_credential_keys, NULL};
+static struct setting *const *const settings[] = {mail_settings, own, NULL};
 
 static const struct fn_spec spec = {
     .app = "platform",
@@ -167,7 +170,6 @@ static const struct fn_spec spec = {
     .summary = "Send the mails of the outbox",
     .memory_max = (size_t)64 * 1024 * 1024,
     .timeout_ms = 30000,
-    .needs = FN_NEED_MAIL,
     .settings = settings,
     .every_ms = 1000,
     .run = send_outbox,

@@ -1,7 +1,7 @@
-#include "check.h"
-
-#include "json/json.h"
+#include "base/clock.h"
 #include "base/log.h"
+#include "check.h"
+#include "json/json.h"
 
 /* The log's line of fn, which runs in a child process. */
 static char line[3 * LOG_LINE_MAX];

@@ -1,6 +1,6 @@
-#include "check.h"
-
+#include "base/encode.h"
 #include "base/number.h"
+#include "check.h"
 
 static void
 check_decimal(const char *spelling, const char *expected)
@@ -211,7 +211,6 @@ nothing_is_read_behind_the_end(void **state)
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         const size_t len = strlen(texts[i]);
         char *copy = malloc(MAX(len, 1));
-        char order_id[ORDER_ID_SIZE];
         char uuid[UUID_SIZE];
         struct decimal d;
         int64_t n;
@@ -219,8 +218,7 @@ nothing_is_read_behind_the_end(void **state)
         assert_non_null(copy);
         memcpy(copy, texts[i], len);
         const struct str text = {copy, len};
-        const int kinds = num_i64(text, &n) + decimal_read(text, &d) +
-                          order_id_read(text, order_id) + uuid_read(text, uuid);
+        const int kinds = num_i64(text, &n) + decimal_read(text, &d) + uuid_read(text, uuid);
         assert_in_range(kinds, 0, 2);
         free(copy);
     }
@@ -416,38 +414,6 @@ uuid_refuses_other_forms(void **state)
     }
 }
 
-static void
-order_id_is_ffx_and_nine_digits(void **state)
-{
-    char id[ORDER_ID_SIZE];
-
-    (void)state;
-    assert_true(order_id_read(STR("FFX012345678"), id));
-    assert_string_equal(id, "FFX012345678");
-}
-
-static void
-order_id_refuses_other_forms(void **state)
-{
-    static const char *const wrong[] = {"",
-                                        "FFX",
-                                        "FFX12345678",
-                                        "FFX1234567890",
-                                        "ffx012345678",
-                                        "FFX01234567a",
-                                        "XFF012345678",
-                                        " FFX01234567",
-                                        "FFX-12345678"};
-
-    (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
-        char id[ORDER_ID_SIZE] = "untouched";
-
-        assert_false(order_id_read(str_of(wrong[i]), id));
-        assert_string_equal(id, "untouched");
-    }
-}
-
 int
 main(void)
 {
@@ -478,8 +444,6 @@ main(void)
         cmocka_unit_test(uuid_is_made_lower_case),
         cmocka_unit_test(uuid_takes_every_digit),
         cmocka_unit_test(uuid_refuses_other_forms),
-        cmocka_unit_test(order_id_is_ffx_and_nine_digits),
-        cmocka_unit_test(order_id_refuses_other_forms),
     };
 
     return cmocka_run_group_tests_name("num", tests, NULL, NULL);

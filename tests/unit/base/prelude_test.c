@@ -1,3 +1,6 @@
+#include "base/clock.h"
+#include "base/number.h"
+#include "base/text.h"
 #include "check.h"
 
 static void

@@ -1,5 +1,5 @@
+#include "base/encode.h"
 #include "check.h"
-
 #include "crypto/digest.h"
 
 static void

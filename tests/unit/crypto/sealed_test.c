@@ -15,13 +15,13 @@ static struct arena *arena;
 static int
 set_up(void **state)
 {
-    const enum config_id id = CFG_CREDENTIAL_KEYS;
+    struct setting *const keys = &cfg_credential_keys;
     struct buf problems;
 
     (void)state;
     buf_init_heap(&problems, 1000);
     assert_int_equal(setenv("CREDENTIAL_KEYS", KEYS, 1), 0);
-    assert_true(config_load(&id, 1, &problems));
+    assert_true(settings_load(&keys, 1, &problems));
     buf_release(&problems);
     arena = arena_new((size_t)16 * 1024 * 1024);
     return 0;
@@ -33,6 +33,43 @@ tear_down(void **state)
     (void)state;
     arena_free(arena);
     return 0;
+}
+
+/* What is wrong with these keys, or NULL. */
+static const char *
+problem_of(const char *keys)
+{
+    static char text[1000];
+    struct setting *const setting = &cfg_credential_keys;
+    struct buf problems;
+
+    buf_init_heap(&problems, sizeof(text) - 1);
+    assert_int_equal(setenv("CREDENTIAL_KEYS", keys, 1), 0);
+    const bool good = settings_load(&setting, 1, &problems);
+    if (!good)
+        memcpy(text, problems.ptr, problems.len + 1);
+    buf_release(&problems);
+    return good ? NULL : text;
+}
+
+static void
+keys_have_ids(void **state)
+{
+#define KEY "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+    static const char *const wrong[] = {
+        "k1", "k1:", ":" KEY, KEY, "k1:" KEY "0", "k1:" KEY ",", "k1:" KEY ",," "k2:" KEY,
+        "k1:" KEY " ,k2:" KEY, "K1:" KEY, "k1:0" KEY, "abcdefghijklmnopq:" KEY, "k1:" KEY ",k2",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+        {
+        assert_non_null(problem_of(wrong[i]));
+        assert_null(strstr(problem_of(wrong[i]), "0011")); /* the secret is not shown */
+    }
+    assert_null(problem_of("k1:" KEY));
+    assert_null(problem_of("k2:" KEY ",k1:" KEY ",abcdefghijklmnop:" KEY));
+#undef KEY
 }
 
 static void
@@ -133,6 +170,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(keys_have_ids, set_up, tear_down),
         cmocka_unit_test_setup_teardown(values_of_the_database_open, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_password_is_escaped, set_up, tear_down),
         cmocka_unit_test_setup_teardown(other_text_stays, set_up, tear_down),

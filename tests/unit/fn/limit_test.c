@@ -1,5 +1,5 @@
+#include "base/clock.h"
 #include "check.h"
-
 #include "fn/limit.h"
 
 #include <fcntl.h>

@@ -1,6 +1,6 @@
-#include "loop/loop.h"
-
+#include "base/clock.h"
 #include "check.h"
+#include "loop/loop.h"
 
 #include <stdlib.h>
 #include <unistd.h>

@@ -1,16 +1,15 @@
 #include "check.h"
-
 #include "mail/mail.h"
 
 static struct arena *a;
-static struct fn_req *req;
+static struct task *req;
 
 static int
 set_up(void **state)
 {
     (void)state;
     a = arena_new((size_t)16 * 1024 * 1024);
-    req = ARENA_NEW(a, struct fn_req);
+    req = ARENA_NEW(a, struct task);
     req->arena = a;
     return 0;
 }
@@ -116,19 +115,19 @@ a_message_has_its_parts(void **state)
                         "MIME-Version: 1.0\r\n"
                         "Auto-Submitted: auto-generated\r\n"
                         "Content-Type: multipart/alternative;\r\n"
-                        " boundary=\"=_flashfundx_alternative\"\r\n"
+                        " boundary=\"=_ffx_alternative\"\r\n"
                         "\r\n"
-                        "--=_flashfundx_alternative\r\n"
+                        "--=_ffx_alternative\r\n"
                         "Content-Type: text/plain; charset=utf-8\r\n"
                         "Content-Transfer-Encoding: base64\r\n"
                         "\r\n"
                         "SGk=\r\n"
-                        "--=_flashfundx_alternative\r\n"
+                        "--=_ffx_alternative\r\n"
                         "Content-Type: text/html; charset=utf-8\r\n"
                         "Content-Transfer-Encoding: base64\r\n"
                         "\r\n"
                         "PHA+SGk8L3A+\r\n"
-                        "--=_flashfundx_alternative--\r\n");
+                        "--=_ffx_alternative--\r\n");
 }
 
 static void

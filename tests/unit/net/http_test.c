@@ -1,6 +1,9 @@
+#include "base/buf.h"
+#include "base/encode.h"
+#include "base/text.h"
 #include "check.h"
-
-#include "net/http.h"
+#include "net/header.h"
+#include "net/query.h"
 
 static struct arena *a;
 
@@ -149,7 +152,7 @@ encoding_keeps_unreserved_characters(void **state)
 
     (void)state;
     buf_init_arena(&out, a, 1000);
-    url_encode(&out, STR("AZaz09-._~"));
+    percent_encode(&out, STR("AZaz09-._~"));
     check_str(buf_str(&out), "AZaz09-._~");
 }
 
@@ -160,7 +163,7 @@ encoding_escapes_the_rest(void **state)
 
     (void)state;
     buf_init_arena(&out, a, 1000);
-    url_encode(&out, STR("a b+c/d?e&f=g#\xC3\xA9\n"));
+    percent_encode(&out, STR("a b+c/d?e&f=g#\xC3\xA9\n"));
     check_str(buf_str(&out), "a%20b%2Bc%2Fd%3Fe%26f%3Dg%23%C3%A9%0A");
 }
 
@@ -176,7 +179,7 @@ encoded_text_decodes_to_itself(void **state)
     text[127] = '\0';
     buf_init_arena(&out, a, 1000);
     buf_add_text(&out, "q=");
-    url_encode(&out, str_of(text));
+    percent_encode(&out, str_of(text));
     found(out.ptr, "q", text);
 }
 

@@ -1,4 +1,5 @@
 /* Reading payments of the provider's answers and callbacks; the currency table. */
+#include "json/json.h"
 #include "nowpayments/nowpayments.h"
 
 #include <setjmp.h>
@@ -6,15 +7,13 @@
 
 #include <cmocka.h>
 
-#include "json/json.h"
-
-static struct fn_req req;
+static struct task req;
 
 static int
 setup(void **state)
 {
     (void)state;
-    req = (struct fn_req){.arena = arena_new(1024 * 1024)};
+    req = (struct task){.arena = arena_new(1024 * 1024)};
     return 0;
 }
 

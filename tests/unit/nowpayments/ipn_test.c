@@ -1,4 +1,7 @@
 /* Callback signatures: the 13 vectors, refusals, and the JavaScript forms they rest on. */
+#include "base/encode.h"
+#include "crypto/digest.h"
+#include "json/json.h"
 #include "nowpayments/nowpayments.h"
 
 #include <setjmp.h>
@@ -6,9 +9,6 @@
 #include <stdio.h>
 
 #include <cmocka.h>
-
-#include "crypto/digest.h"
-#include "json/json.h"
 
 #define VECTORS      FFX_SOURCE_DIR "/tests/unit/data/nowpayments-ipn-vectors.json"
 #define VECTOR_COUNT 13

@@ -1,7 +1,7 @@
+#include "base/encode.h"
 #include "check.h"
-
-#include "crypto/jws.h"
 #include "crypto/digest.h"
+#include "fn/caller.h"
 
 #define NOW    1800000000
 #define SECRET STR("a-secret-of-at-least-32-characters")
@@ -31,7 +31,7 @@ static enum err
 verify(const char *token, struct caller *ret)
 {
     f = (struct fail){0};
-    return auth_verify(a, &f, SECRET, str_of(token), NOW, ret);
+    return caller_read(a, &f, SECRET, str_of(token), NOW, ret);
 }
 
 static struct caller
@@ -39,7 +39,7 @@ accepted(const char *payload)
 {
     struct caller caller = {0};
 
-    if (verify(auth_sign(a, SECRET, str_of(payload)), &caller) != ERR_OK)
+    if (verify(jws_sign(a, SECRET, str_of(payload)), &caller) != ERR_OK)
         fail_msg("%s: %s", payload, f.detail);
     return caller;
 }
@@ -61,7 +61,7 @@ refused_token(const char *token, const char *text)
 static void
 refused(const char *payload)
 {
-    refused_token(auth_sign(a, SECRET, str_of(payload)), "Invalid token");
+    refused_token(jws_sign(a, SECRET, str_of(payload)), "Invalid token");
 }
 
 /* A token with any header, signed with HS256 and our secret. */
@@ -173,7 +173,7 @@ check_exp(const char *exp, bool good)
     if (good)
         (void)accepted(payload);
     else
-        refused_token(auth_sign(a, SECRET, str_of(payload)), "Token has expired");
+        refused_token(jws_sign(a, SECRET, str_of(payload)), "Token has expired");
 }
 
 static void
@@ -385,16 +385,16 @@ static void
 other_key_is_refused(void **state)
 {
     (void)state;
-    refused_token(auth_sign(a, STR("another-secret-of-32-characters!!"), STR(GOOD "}")),
+    refused_token(jws_sign(a, STR("another-secret-of-32-characters!!"), STR(GOOD "}")),
                   "Invalid token");
-    refused_token(auth_sign(a, STR(""), STR(GOOD "}")), "Invalid token");
+    refused_token(jws_sign(a, STR(""), STR(GOOD "}")), "Invalid token");
 }
 
 static void
 every_beginning_is_refused(void **state)
 {
     (void)state;
-    const char *token = auth_sign(a, SECRET, STR(GOOD "}"));
+    const char *token = jws_sign(a, SECRET, STR(GOOD "}"));
     for (size_t len = 0; len < strlen(token); len++)
         refused_token(arena_copy(a, (struct str){token, len}), "Invalid token");
 }
@@ -403,7 +403,7 @@ static void
 every_changed_byte_is_refused(void **state)
 {
     (void)state;
-    const char *token = auth_sign(a, SECRET, STR(GOOD "}"));
+    const char *token = jws_sign(a, SECRET, STR(GOOD "}"));
     for (size_t i = 0; i < strlen(token); i++) {
         char *changed = arena_copy(a, str_of(token));
 
@@ -416,9 +416,9 @@ static void
 exchanged_payload_is_refused(void **state)
 {
     (void)state;
-    const char *ours = auth_sign(a, SECRET, STR(GOOD "}"));
+    const char *ours = jws_sign(a, SECRET, STR(GOOD "}"));
     const char *better =
-        auth_sign(a, STR("x"), STR("{\"role\":\"service_role\",\"exp\":1900000000}"));
+        jws_sign(a, STR("x"), STR("{\"role\":\"service_role\",\"exp\":1900000000}"));
     const size_t signed_len = (size_t)(strrchr(better, '.') - better);
     refused_token(arena_printf(a, "%.*s%s", (int)signed_len, better, strrchr(ours, '.')),
                   "Invalid token");
@@ -428,7 +428,7 @@ static void
 other_forms_are_refused(void **state)
 {
     (void)state;
-    const char *token = auth_sign(a, SECRET, STR(GOOD "}"));
+    const char *token = jws_sign(a, SECRET, STR(GOOD "}"));
     refused_token("", "Invalid token");
     refused_token(".", "Invalid token");
     refused_token("..", "Invalid token");
@@ -456,7 +456,7 @@ unused_bits_of_the_signature_are_refused(void **state)
 
     (void)state;
     /* 32 bytes end in a character of which two bits belong to no byte */
-    char *token = auth_sign(a, SECRET, STR(GOOD "}"));
+    char *token = jws_sign(a, SECRET, STR(GOOD "}"));
     char *last = token + strlen(token) - 1;
     *last = alphabet[strchr(alphabet, *last) - alphabet + 1];
     refused_token(token, "Invalid token");
@@ -478,14 +478,14 @@ static enum err
 verify_at(struct str secret, const char *token, int64_t now_s, struct caller *ret)
 {
     f = (struct fail){0};
-    return auth_verify(a, &f, secret, str_of(token), now_s, ret);
+    return caller_read(a, &f, secret, str_of(token), now_s, ret);
 }
 
 static void
 second_use_says_the_same(void **state)
 {
     (void)state;
-    const char *token = auth_sign(a, SECRET, STR(GOOD ",\"email\":\"b@example.com\"}"));
+    const char *token = jws_sign(a, SECRET, STR(GOOD ",\"email\":\"b@example.com\"}"));
     struct caller first, second;
 
     assert_int_equal(verify(token, &first), ERR_OK);
@@ -500,7 +500,7 @@ static void
 token_expires_between_two_uses(void **state)
 {
     (void)state;
-    const char *token = auth_sign(a, SECRET, STR(GOOD ",\"x\":1}"));
+    const char *token = jws_sign(a, SECRET, STR(GOOD ",\"x\":1}"));
     struct caller caller;
 
     assert_int_equal(verify_at(SECRET, token, 1800003600, &caller), ERR_OK);
@@ -513,8 +513,8 @@ static void
 token_of_the_future_is_refused_at_its_second_use(void **state)
 {
     (void)state;
-    const char *late = auth_sign(a, SECRET, STR(GOOD ",\"nbf\":1800000000}"));
-    const char *issued = auth_sign(a, SECRET, STR(GOOD ",\"iat\":1800000000}"));
+    const char *late = jws_sign(a, SECRET, STR(GOOD ",\"nbf\":1800000000}"));
+    const char *issued = jws_sign(a, SECRET, STR(GOOD ",\"iat\":1800000000}"));
     struct caller caller;
 
     assert_int_equal(verify(late, &caller), ERR_OK);
@@ -528,8 +528,8 @@ known_token_is_refused_under_another_secret(void **state)
 {
     (void)state;
     const struct str other = STR("another-secret-of-32-characters-or-more");
-    const char *token = auth_sign(a, SECRET, STR(GOOD ",\"x\":2}"));
-    const char *foreign = auth_sign(a, other, STR(GOOD ",\"x\":2}"));
+    const char *token = jws_sign(a, SECRET, STR(GOOD ",\"x\":2}"));
+    const char *foreign = jws_sign(a, other, STR(GOOD ",\"x\":2}"));
     struct caller caller;
 
     assert_int_equal(verify(token, &caller), ERR_OK);
@@ -544,7 +544,7 @@ static void
 changed_copies_of_a_known_token_are_refused(void **state)
 {
     (void)state;
-    const char *token = auth_sign(a, SECRET, STR(GOOD ",\"x\":3}"));
+    const char *token = jws_sign(a, SECRET, STR(GOOD ",\"x\":3}"));
     struct caller caller;
 
     assert_int_equal(verify(token, &caller), ERR_OK);
@@ -568,11 +568,11 @@ tokens_that_share_a_place_are_not_confused(void **state)
             struct arena *own = arena_new(64 * 1024);
             const char *claims =
                 arena_printf(own, "{\"role\":\"service_role\",\"exp\":2000000000,\"n\":%d}", i);
-            const char *token = auth_sign(own, SECRET, str_of(claims));
+            const char *token = jws_sign(own, SECRET, str_of(claims));
             struct caller caller;
 
             for (int use = 0; use < 2; use++) {
-                assert_int_equal(auth_verify(own, &f, SECRET, str_of(token), NOW, &caller), ERR_OK);
+                assert_int_equal(caller_read(own, &f, SECRET, str_of(token), NOW, &caller), ERR_OK);
                 check_str(caller.claims_json, claims);
             }
             arena_free(own);

@@ -1,0 +1,16 @@
+/*
+ * cipher: AES-256 by OpenSSL.  Nothing here says who wrote the data: check a MAC before.
+ * Any thread may call.  Without memory OpenSSL's failure ends the process.
+ */
+#ifndef FFX_CIPHER_H
+#define FFX_CIPHER_H
+
+#include "base/prelude.h"
+
+/* AES-256 in CBC mode with PKCS #7 padding.  `ret` has room for `len` bytes.  False: not whole
+ * blocks, or wrong padding. */
+NODISCARD bool crypto_aes256_cbc_decrypt(const uint8_t key[32], const uint8_t iv[16],
+                                         const uint8_t *data, size_t len, uint8_t *ret,
+                                         size_t *ret_len);
+
+#endif

@@ -1,0 +1,68 @@
+/*
+ * What handlers write their answers with, and the answer on its way to the server: CGI headers and
+ * body in one block.  A failure's answer is failure.c's.
+ */
+#include "fn/internal.h"
+#include "net/header.h"
+
+struct json_writer *
+fn_json(struct fn_res *res, int status)
+{
+    res->status = status;
+    res->content_type = "application/json";
+    buf_clear(&res->body);
+    jw_init(&res->json, &res->body);
+    return &res->json;
+}
+
+void
+fn_body(struct fn_res *res, int status, const char *content_type, struct str body)
+{
+    res->status = status;
+    res->content_type = content_type;
+    buf_clear(&res->body);
+    buf_add_str(&res->body, body);
+}
+
+void
+fn_header_set(struct fn_req *req, struct fn_res *res, const char *name, const char *value)
+{
+    MUST(res->header_count < ARRAY_LEN(res->headers));
+    if (!header_value_ok(str_of(value)))
+        return;
+    res->headers[res->header_count++] =
+        (struct header){str_of(arena_copy(req->task->arena, str_of(name))),
+                        str_of(arena_copy(req->task->arena, str_of(value)))};
+}
+
+/* CGI headers and body in one block. */
+struct str
+fn_compose(struct fn_req *req, const struct fn_res *res)
+{
+    struct buf out;
+
+    buf_init_arena(&out, req->task->arena, FN_ANSWER_MAX + 8192);
+    buf_add_text(&out, "Status: ");
+    buf_add_i64(&out, res->status);
+    buf_add_char(&out, ' ');
+    buf_add_text(&out, http_reason(res->status));
+    buf_add_text(&out, "\r\nContent-Type: ");
+    buf_add_text(&out, res->content_type);
+    buf_add_text(&out, "\r\nContent-Length: ");
+    buf_add_i64(&out, (int64_t)res->body.len);
+    buf_add_text(&out, "\r\nX-Request-Id: ");
+    buf_add_text(&out, req->task->id);
+    buf_add_text(&out, "\r\nAccess-Control-Allow-Origin: *\r\n"
+                       "Cache-Control: no-store\r\n"
+                       "X-Content-Type-Options: nosniff\r\n");
+    for (size_t i = 0; i < res->header_count; i++) {
+        buf_add_str(&out, res->headers[i].name);
+        buf_add(&out, ": ", 2);
+        buf_add_str(&out, res->headers[i].value);
+        buf_add(&out, "\r\n", 2);
+    }
+    buf_add(&out, "\r\n", 2);
+    if (!str_is(req->http->method, "HEAD"))
+        buf_add_str(&out, buf_str(&res->body));
+    return buf_str(&out);
+}

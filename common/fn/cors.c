@@ -1,0 +1,20 @@
+/* Cross-origin calls (WHATWG Fetch, 3.2): what a browser is told before it sends the real one. */
+#include "fn/internal.h"
+
+#define CORS_ALLOW_HEADERS                                                                         \
+    "authorization, x-client-info, apikey, content-type, x-supabase-api-version, accept, "         \
+    "prefer, range, x-region, x-retry-count, traceparent, tracestate, baggage"
+
+void
+fn_write_preflight(struct fn_req *req, struct fn_res *res)
+{
+    struct buf methods;
+
+    buf_init_arena(&methods, req->task->arena, 64);
+    fn_methods_text(req->spec->methods, ", ", &methods);
+    buf_add_text(&methods, ", OPTIONS");
+    fn_body(res, 200, "text/plain; charset=utf-8", STR("ok"));
+    fn_header_set(req, res, "Access-Control-Allow-Methods", methods.ptr);
+    fn_header_set(req, res, "Access-Control-Allow-Headers", CORS_ALLOW_HEADERS);
+    fn_header_set(req, res, "Access-Control-Max-Age", "86400");
+}

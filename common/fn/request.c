@@ -1,0 +1,202 @@
+/*
+ * The way a request takes: method, size, caller, rate, JSON, the handler, the answer, one log line.
+ */
+#include "base/clock.h"
+#include "base/encode.h"
+#include "base/log.h"
+#include "base/metric.h"
+#include "base/text.h"
+#include "crypto/digest.h"
+#include "fn/internal.h"
+#include "fn/limit.h"
+
+static int64_t in_flight;
+
+int64_t
+fn_in_flight(void)
+{
+    return in_flight;
+}
+
+struct str
+fn_header(const struct fn_req *req, const char *name)
+{
+    for (size_t i = 0; i < req->http->header_count; i++)
+        if (str_is(req->http->headers[i].name, name))
+            return req->http->headers[i].value;
+    return STR_NONE;
+}
+
+/* ---- admission ---- */
+
+static unsigned
+method_bit(struct str method)
+{
+    static const struct {
+        const char *name;
+        unsigned bit;
+    } table[] = {
+        {"GET", FN_GET}, {"HEAD", FN_GET},    {"POST", FN_POST},
+        {"PUT", FN_PUT}, {"PATCH", FN_PATCH}, {"DELETE", FN_DELETE},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(table); i++)
+        if (str_is(method, table[i].name))
+            return table[i].bit;
+    return 0;
+}
+
+static bool
+is_json_type(struct str content_type)
+{
+    static const struct str json = {"application/json", 16};
+
+    return content_type.len >= json.len &&
+           str_ieq((struct str){content_type.ptr, json.len}, json) &&
+           (content_type.len == json.len || content_type.ptr[json.len] == ';' ||
+            content_type.ptr[json.len] == ' ');
+}
+
+static enum err
+limit_rate(struct fn_req *req)
+{
+    struct str key = req->http->remote_addr;
+    int retry_after_s;
+
+    if (req->spec->rate_calls == 0 || !setting_bool(&cfg_rate_limit))
+        return ERR_OK;
+    if (req->caller.user_id[0] != '\0')
+        key = str_of(req->caller.user_id);
+    else if (req->caller.role[0] != '\0')
+        key = str_of(req->caller.role);
+    if (ratelimit_take(key, req->spec->rate_calls, req->spec->rate_window_s, &retry_after_s))
+        return ERR_OK;
+    metrics_add(METRIC_RATE_LIMITED, 1);
+    const enum err e = fail_set(&req->task->fail, ERR_RATE_LIMITED,
+                                "Too many requests. Try again in %d s.", retry_after_s);
+    req->task->fail.retry_after_s = retry_after_s; /* fail_set cleared it */
+    return e;
+}
+
+static enum err
+read_json(struct fn_req *req)
+{
+    if (!req->spec->json_body || str_is(req->http->method, "GET") ||
+        str_is(req->http->method, "DELETE"))
+        return ERR_OK;
+    if (req->http->content_type.len > 0 && !is_json_type(req->http->content_type))
+        return ERR_MEDIA_TYPE;
+    TRY(json_parse(req->task->arena, &req->task->fail, req->http->body, &req->json));
+    if (json_type(req->json) != JSON_OBJECT)
+        return fail_set(&req->task->fail, ERR_INVALID, "Request body must be a JSON object");
+    return ERR_OK;
+}
+
+static enum err
+admit(struct fn_req *req, bool too_large)
+{
+    if (req->spec->methods != FN_ANY && (method_bit(req->http->method) & req->spec->methods) == 0)
+        return ERR_METHOD;
+    if (too_large)
+        return ERR_TOO_LARGE;
+    if (req->http->path.len > 0 && !req->spec->subpaths)
+        return fail_set(&req->task->fail, ERR_NOT_FOUND, "Requested function was not found");
+    TRY(fn_authenticate(req));
+    TRY(limit_rate(req));
+    return read_json(req);
+}
+
+/* ---- the log line ---- */
+
+static void
+record(const struct fn_req *req, int status, enum err e, size_t bytes)
+{
+    const int64_t took_us = clock_us() - req->started_us;
+    const enum log_level level = e == ERR_OK ? LOG_INFO : (enum log_level)err_info(e)->log_level;
+    char method[16] = "", path[128] = "";
+
+    metrics_add(status < 400   ? METRIC_REQUESTS_2XX
+                : status < 500 ? METRIC_REQUESTS_4XX
+                               : METRIC_REQUESTS_5XX,
+                1);
+    metrics_observe_us(took_us);
+    if (!log_enabled(level))
+        return;
+    memcpy(method, req->http->method.ptr == NULL ? "" : req->http->method.ptr,
+           MIN(req->http->method.len, sizeof method - 1));
+    memcpy(path, req->http->path.ptr == NULL ? "" : req->http->path.ptr,
+           MIN(req->http->path.len, sizeof path - 1));
+    log_event(level, "request", req->task->id,
+              e == ERR_OK ? NULL : fail_reason(&req->task->fail, e), LOG_TEXT("method", method),
+              LOG_TEXT("path", path), LOG_NUM("status", status),
+              LOG_TEXT("outcome", err_info(e)->name), LOG_NUM("duration_us", took_us),
+              LOG_NUM("bytes", (int64_t)bytes), LOG_TEXT("user", req->caller.user_id));
+}
+
+/* ---- serving ---- */
+
+void
+fn_make_id(struct task *task)
+{
+    uint8_t random[16];
+
+    if (task->id[0] != '\0')
+        return;
+    crypto_random(random, sizeof random);
+    hex_encode(random, sizeof random, task->id);
+}
+
+/* A request on its way: what came in, and its answer as one block of bytes. */
+struct serving {
+    struct fn_req req;
+    struct str block;
+    bool too_large;
+};
+
+static enum err
+answer(struct task *task, void *serving)
+{
+    struct serving *s = serving;
+    struct fn_req *req = &s->req;
+    struct fn_res *res = ARENA_NEW(task->arena, struct fn_res);
+    enum err e = ERR_OK;
+
+    buf_init_arena(&res->body, task->arena, FN_ANSWER_MAX);
+    if (str_is(req->http->method, "OPTIONS")) {
+        fn_write_preflight(req, res);
+    } else {
+        e = admit(req, s->too_large);
+        if (e == ERR_OK)
+            e = req->spec->handle(req, res);
+        if (e == ERR_OK && (res->status == 0 || res->body.overflow))
+            e = fail_detail(&task->fail, ERR_INTERNAL, "handler wrote no answer, or too much");
+        if (e != ERR_OK)
+            fn_write_failure(req, res, e);
+    }
+
+    s->block = fn_compose(req, res);
+    record(req, res->status, e, res->body.len);
+    return ERR_OK;
+}
+
+struct str
+fn_serve(const struct fn_spec *spec, struct task *task, const struct net_request *http,
+         bool too_large)
+{
+    struct serving *s = ARENA_NEW(task->arena, struct serving);
+
+    *s = (struct serving){
+        .req = {.task = task, .http = http, .spec = spec, .started_us = clock_us()},
+        .too_large = too_large,
+    };
+    task->deadline_ms = s->req.started_us / 1000 + spec->timeout_ms;
+    fn_make_id(task);
+    in_flight++;
+    if (task_run(task, answer, s) != ERR_OK) {
+        metrics_add(METRIC_ARENA_OVERFLOWS, 1);
+        record(&s->req, 500, ERR_MEMORY, 0);
+        s->block = fn_out_of_memory_answer();
+    }
+    in_flight--;
+    return s->block;
+}

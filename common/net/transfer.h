@@ -1,0 +1,31 @@
+/*
+ * transfer: libcurl's multi interface on our loop, for call.c.
+ *
+ * Handles and connections are kept for the next transfer, and given back when the process rests.
+ * Thread rule: inside a coroutine.
+ */
+#ifndef FFX_TRANSFER_H
+#define FFX_TRANSFER_H
+
+#include <curl/curl.h>
+
+#include "base/prelude.h"
+
+/* One transfer; lives on the caller's coroutine stack. */
+struct transfer {
+    struct co *co;
+    CURL *easy;
+    CURLcode result;
+    bool done;
+};
+
+/* Make libcurl ready, before any thread uses it; harmless when it is. */
+void transfer_init(void);
+
+/* Take a handle; the caller sets its options.  transfer_end gives it back. */
+void transfer_begin(struct transfer *t);
+/* Suspends until the transfer is through: libcurl keeps the time limit of its options. */
+void transfer_run(struct transfer *t);
+void transfer_end(struct transfer *t);
+
+#endif

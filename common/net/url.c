@@ -1,0 +1,57 @@
+#include "net/url.h"
+
+/* Nothing, or a colon and digits. */
+static bool
+is_port(struct str s)
+{
+    if (s.len > 0 && s.ptr[0] != ':')
+        return false;
+    for (size_t i = 1; i < s.len; i++)
+        if (s.ptr[i] < '0' || s.ptr[i] > '9')
+            return false;
+    return true;
+}
+
+/* Length of `text` up to the first of `stops`, or of all of it. */
+static size_t
+until(struct str text, const char *stops)
+{
+    size_t i = 0;
+
+    while (i < text.len && text.ptr[i] != '\0' && strchr(stops, text.ptr[i]) == NULL)
+        i++;
+    return i;
+}
+
+struct str
+url_host(struct str url)
+{
+    const char *mark = url.len > 0 ? memmem(url.ptr, url.len, "://", 3) : NULL;
+    size_t len;
+
+    if (mark == NULL)
+        return STR_NONE;
+    struct str authority = {mark + 3, url.len - (size_t)(mark + 3 - url.ptr)};
+    authority.len = until(authority, "/?#");
+    if (authority.len > 0 && authority.ptr[0] == '[')
+        len = until(authority, "]") + 1;
+    else
+        len = until(authority, ":");
+    if (len == 0 || len > authority.len || until(authority, "@\\") < authority.len ||
+        !is_port((struct str){authority.ptr + len, authority.len - len}))
+        return STR_NONE;
+    return (struct str){authority.ptr, len};
+}
+
+bool
+host_is_loopback(struct str host)
+{
+    if (str_is(host, "localhost") || str_is(host, "[::1]"))
+        return true;
+    if (host.len <= 4 || memcmp(host.ptr, "127.", 4) != 0)
+        return false;
+    for (size_t i = 4; i < host.len; i++)
+        if (host.ptr[i] != '.' && (host.ptr[i] < '0' || host.ptr[i] > '9'))
+            return false;
+    return true;
+}

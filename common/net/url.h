@@ -1,0 +1,17 @@
+/*
+ * url: whom a URL leads to (RFC 3986, 3.2).
+ * Any thread may call; nothing here allocates.
+ */
+#ifndef FFX_URL_H
+#define FFX_URL_H
+
+#include "base/prelude.h"
+
+/* The host of an absolute URL, in brackets when it is an IPv6 address; a port may follow it.  ptr
+ * NULL when there is none, and when the URL names a user. */
+struct str url_host(struct str url);
+
+/* This machine itself: localhost, 127.0.0.0/8 or [::1], and no name that only begins like one. */
+bool host_is_loopback(struct str host);
+
+#endif

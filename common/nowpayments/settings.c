@@ -1,0 +1,93 @@
+/* The settings of nowpayments.  Apart from what uses them: a function that only names one of them
+ * loads no HTTP client. */
+#include "nowpayments/nowpayments.h"
+
+struct setting cfg_nowpayments_api_key = {
+    .env = "NOWPAYMENTS_API_KEY",
+    .kind = SETTING_TEXT,
+    .meaning = "API key of the NOWPayments account",
+    .secret = true,
+};
+
+struct setting cfg_nowpayments_sandbox_api_key = {
+    .env = "NOWPAYMENTS_SANDBOX_API_KEY",
+    .kind = SETTING_TEXT,
+    .fallback = "",
+    .meaning = "API key used instead in sandbox mode",
+    .secret = true,
+};
+
+struct setting cfg_nowpayments_sandbox_mode = {
+    .env = "NOWPAYMENTS_SANDBOX_MODE",
+    .kind = SETTING_BOOL,
+    .fallback = "false",
+    .meaning = "true: use the sandbox URL and key",
+};
+
+struct setting cfg_nowpayments_api_url = {
+    .env = "NOWPAYMENTS_API_URL",
+    .kind = SETTING_URL,
+    .fallback = "https://api.nowpayments.io/v1",
+    .meaning = "base URL of the provider's API",
+};
+
+struct setting cfg_nowpayments_sandbox_api_url = {
+    .env = "NOWPAYMENTS_SANDBOX_API_URL",
+    .kind = SETTING_URL,
+    .fallback = "https://api-sandbox.nowpayments.io/v1",
+    .meaning = "base URL in sandbox mode",
+};
+
+struct setting cfg_nowpayments_timeout_ms = {
+    .env = "NOWPAYMENTS_TIMEOUT_MS",
+    .kind = SETTING_INT,
+    .fallback = "10000",
+    .meaning = "longest wait for one call to the provider",
+    .min = 1,
+    .max = INT32_MAX,
+};
+
+struct setting *const np_settings[] = {&cfg_nowpayments_api_key,
+                                       &cfg_nowpayments_sandbox_api_key,
+                                       &cfg_nowpayments_sandbox_mode,
+                                       &cfg_nowpayments_api_url,
+                                       &cfg_nowpayments_sandbox_api_url,
+                                       &cfg_nowpayments_timeout_ms,
+                                       NULL};
+
+struct setting cfg_nowpayments_ipn_secret = {
+    .env = "NOWPAYMENTS_IPN_SECRET",
+    .kind = SETTING_TEXT,
+    .meaning = "secret that signs callbacks",
+    .secret = true,
+};
+
+struct setting cfg_nowpayments_ipn_secret_previous = {
+    .env = "NOWPAYMENTS_IPN_SECRET_PREVIOUS",
+    .kind = SETTING_TEXT,
+    .fallback = "",
+    .meaning = "secret before the last change, still accepted",
+    .secret = true,
+};
+
+struct setting *const np_ipn_settings[] = {&cfg_nowpayments_ipn_secret,
+                                           &cfg_nowpayments_ipn_secret_previous, NULL};
+
+struct setting cfg_nowpayments_email = {
+    .env = "NOWPAYMENTS_EMAIL",
+    .kind = SETTING_TEXT,
+    .fallback = "",
+    .meaning = "login of the NOWPayments account; with it the reconciliation also finds payments "
+               "the books never heard of",
+};
+
+struct setting cfg_nowpayments_password = {
+    .env = "NOWPAYMENTS_PASSWORD",
+    .kind = SETTING_TEXT,
+    .fallback = "",
+    .meaning = "password of that login",
+    .secret = true,
+};
+
+struct setting *const np_login_settings[] = {&cfg_nowpayments_email, &cfg_nowpayments_password,
+                                             NULL};

@@ -1,0 +1,126 @@
+#include "base/shared.h"
+#include "check.h"
+#include "db/db.h"
+#include "fn/caller.h"
+#include "fn/internal.h"
+#include "fn/limit.h"
+#include "mail/mail.h"
+#include "nowpayments/nowpayments.h"
+
+static struct buf problems;
+
+static int
+set_up(void **state)
+{
+    (void)state;
+    buf_init_heap(&problems, 10000);
+    return 0;
+}
+
+static int
+tear_down(void **state)
+{
+    (void)state;
+    buf_release(&problems);
+    return 0;
+}
+
+static void
+every_default_is_valid(void **state)
+{
+    static struct setting *const own[] = {
+        &cfg_supabase_url, &cfg_frontend_url, &cfg_workers, &cfg_log_level,
+        &cfg_run_dir,      &cfg_rate_limit,   NULL};
+    static struct setting *const *const lists[] = {
+        db_settings, np_settings, np_ipn_settings, np_login_settings, mail_settings, own};
+    size_t checked = 0;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+        for (struct setting *const *s = lists[i]; *s != NULL; s++) {
+            (void)unsetenv((*s)->env);
+            if ((*s)->fallback == NULL)
+                continue;
+            if (!settings_load(s, 1, &problems))
+                fail_msg("%s", problems.ptr);
+            checked++;
+        }
+    }
+    assert_true(checked > 20);
+}
+
+static void
+log_level_is_known(void **state)
+{
+    struct setting *const level = &cfg_log_level;
+
+    (void)state;
+    assert_int_equal(setenv("LOG_LEVEL", "debug", 1), 0);
+    assert_true(settings_load(&level, 1, &problems));
+    assert_int_equal(setenv("LOG_LEVEL", "loud", 1), 0);
+    assert_false(settings_load(&level, 1, &problems));
+}
+
+static struct setting *const *const with_db[] = {db_settings, NULL};
+static struct setting *const *const with_mail[] = {mail_settings, NULL};
+
+static bool
+has(const struct fn_spec *spec, const struct setting *wanted)
+{
+    struct setting *list[FN_SETTINGS_MAX];
+    const size_t count = fn_settings_of(spec, list);
+    size_t found = 0;
+
+    for (size_t i = 0; i < count; i++)
+        found += list[i] == wanted;
+    assert_in_range(found, 0, 1); /* named once, whoever asks for it */
+    return found == 1;
+}
+
+static void
+a_function_has_what_its_spec_lists(void **state)
+{
+    const struct fn_spec spec = {.settings = with_mail};
+
+    (void)state;
+    assert_true(has(&spec, mail_settings[0]));
+    assert_true(has(&spec, &cfg_workers));
+    assert_false(has(&spec, &cfg_database_url));
+    assert_false(has(&spec, &cfg_jwt_secret));
+}
+
+static void
+a_function_with_a_schedule_has_the_database(void **state)
+{
+    const struct fn_spec spec = {.run = (enum err(*)(struct task *))1};
+
+    (void)state;
+    assert_true(fn_uses_db(&spec));
+    assert_true(has(&spec, &cfg_database_url));
+}
+
+static void
+a_function_that_takes_tokens_has_their_secret(void **state)
+{
+    const struct fn_spec spec = {.auth = FN_AUTH_USER, .settings = with_db};
+
+    (void)state;
+    assert_true(has(&spec, &cfg_jwt_secret));
+    assert_true(has(&spec, &cfg_database_url));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(every_default_is_valid),
+        TEST(log_level_is_known),
+        TEST(a_function_has_what_its_spec_lists),
+        TEST(a_function_with_a_schedule_has_the_database),
+        TEST(a_function_that_takes_tokens_has_their_secret),
+    };
+
+    return cmocka_run_group_tests_name("settings", tests, NULL, NULL);
+}
