@@ -28,6 +28,7 @@ setting_replace() { # NAME VALUE
     settings[$1]=$2
     local line
     # No sed: a secret must not show in its arguments.
+    # shellcheck disable=SC2094 # the file is replaced when all of it is written
     while IFS= read -r line; do
         [[ $line != "$1="* ]] || line=$1=$2
         printf '%s\n' "$line"
@@ -47,7 +48,8 @@ project_key() { # ROLE: valid for ten years
     jwt_make "{\"role\":\"$1\",\"iss\":\"supabase\",\"iat\":$now,\"exp\":$((now + 315360000))}"
 }
 
-# Make or complete $FFX_HOME/env.  The port is remembered: later commands need no FFX_PORT.
+# Make or complete $FFX_HOME/env.  Application and port are remembered: later commands need no APP
+# and no FFX_PORT.
 settings_make() {
     local file port
     file=$(settings_file)
@@ -61,65 +63,29 @@ settings_make() {
     chmod 600 "$file"
     settings_move "${settings[FFX_PORT]:-$port}" "$port"
 
+    setting_default APP "$APP"
     setting_default FFX_PORT "$port"
     setting_default SUPABASE_URL "http://127.0.0.1:$port"
     setting_default JWT_SECRET "$(random_hex 32)"
     setting_default SUPABASE_ANON_KEY "$(project_key anon)"
     setting_default SUPABASE_SERVICE_ROLE_KEY "$(project_key service_role)"
     setting_default DATABASE_URL "$(database_url postgres)"
-    setting_default MAIL_NAME FlashFundX
+    setting_default MAIL_NAME "$app_title"
     setting_default FRONTEND_URL http://localhost:3000
-    setting_default NOWPAYMENTS_API_KEY "$(provider_key)"
-    setting_default NOWPAYMENTS_SANDBOX_MODE true
-    setting_default NOWPAYMENTS_SANDBOX_API_KEY "$(provider_key)"
-    setting_default NOWPAYMENTS_SANDBOX_API_URL "http://127.0.0.1:$port/sandbox/v1"
-    setting_default NOWPAYMENTS_IPN_SECRET "$(random_hex 16)"
-    setting_default CREDENTIAL_KEYS "k1:$(random_hex 32)"
     setting_default RUN_DIR "$FFX_HOME/run"
     base_url=http://127.0.0.1:$port
+    app_settings
 }
 
-# Another port than last time: the addresses that named the old one follow.
+# Another port than last time: this system's own addresses, which named the old one, follow.
 settings_move() { # OLD NEW
     [[ $1 != "$2" ]] || return 0
     local name
-    for name in SUPABASE_URL NOWPAYMENTS_SANDBOX_API_URL; do
-        setting_replace "$name" "${settings[$name]/#http:\/\/127.0.0.1:$1/http://127.0.0.1:$2}"
+    for name in "${!settings[@]}"; do
+        [[ ! ${settings[$name]} =~ ^http://127\.0\.0\.1:$1(/.*)?$ ]] ||
+            setting_replace "$name" "http://127.0.0.1:$2${BASH_REMATCH[1]}"
     done
     setting_replace FFX_PORT "$2"
-}
-
-provider_key() { # the shape of the provider's keys: four groups of seven
-    local hex
-    hex=$(random_hex 14)
-    printf '%s-%s-%s-%s' "${hex:0:7}" "${hex:7:7}" "${hex:14:7}" "${hex:21:7}"
-}
-
-# ---- port ----
-
-port_owner() { # PORT: "pid name" of whoever listens, "?" when it cannot be seen; false when free
-    local hex inode link pid
-    printf -v hex '%04X' "$1"
-    inode=$(awk -v port=":$hex" '$4 == "0A" && substr($2, length($2) - 4) == port { print $10; exit }' \
-        /proc/net/tcp /proc/net/tcp6 2>/dev/null)
-    [[ $inode ]] || return 1
-    link=$(find /proc -mindepth 3 -maxdepth 3 -path '/proc/[0-9]*/fd/*' -lname "socket:\[$inode\]" \
-        -print -quit 2>/dev/null || true)
-    pid=${link#/proc/}
-    pid=${pid%%/*}
-    if [[ $pid ]]; then printf '%s %s' "$pid" "$(<"/proc/$pid/comm")"; else printf '?'; fi
-}
-
-port_check() { # PORT: free, or held by this system
-    local port=$1 owner
-    if [[ ! $port =~ ^[0-9]+$ ]] || ((port < 1024 || port > 65535)); then
-        die "FFX_PORT=$port is not a port between 1024 and 65535"
-    fi
-    owner=$(port_owner "$port") || return 0
-    if grep -qx "${owner%% *}" < <(system_pids); then return 0; fi
-    if [[ $owner == '?' ]]; then owner='a process that you may not see'; else owner="process $owner"; fi
-    die "port $port on this machine is taken by $owner" \
-        "Stop it, or choose another port: FFX_PORT=$((port + 100)) ./deploy.sh up"
 }
 
 # ---- one file per function ----

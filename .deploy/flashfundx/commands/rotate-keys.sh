@@ -1,5 +1,10 @@
 # shellcheck shell=bash
-# credentials: another key for the stored trading passwords.
+# Usage: ./deploy.sh rotate-keys
+# store all trading passwords under a new key
+#
+# Makes a new key for the stored trading passwords, gives it to the functions, stores every password
+# under it and says how far it is, then retires the old key.  Interrupted, it goes on where it was
+# when it is called again.
 
 retired_keys_file() { printf '%s' "$FFX_HOME/retired-credential-keys"; }
 
@@ -10,7 +15,8 @@ readers_restart() {
         jq -e '.settings[] | select(.name == "CREDENTIAL_KEYS")' "$spec" >/dev/null || continue
         name=$(basename -s .json "$spec")
         function_env_make "$name" "$(<"$spec")"
-        [[ $(service_pid "$name") ]] && service_outdated "$name" "$(function_env "$name")" || continue
+        [[ $(service_pid "$name") ]] || continue
+        service_outdated "$name" "$(function_env "$name")" || continue
         sv -w 35 restart "$(service_dir "$name")" >/dev/null ||
             die "$name did not restart" "log: $(service_log "$name")"
     done
@@ -26,7 +32,8 @@ next_key_id() {
     printf 'k%d' $((10#$n + 1))
 }
 
-cmd_rotate_keys() {
+main() {
+    no_arguments "$@"
     settings_load
     [[ $(service_pid postgres) ]] || die "the system is not up" "Start it: ./deploy.sh up"
     lock_system

@@ -45,7 +45,7 @@ packages_ensure() {
 # cluster, no runit.  Both switches are ours only for these moments.
 packages_install() (
     local log policy=/usr/sbin/policy-rc.d made_policy=
-    local cluster=/etc/postgresql-common/createcluster.d/flashfundx-none.conf
+    local cluster=/etc/postgresql-common/createcluster.d/ffx-none.conf
     log=$FFX_HOME/log/packages.log
     mkdir -p "$FFX_HOME/log"
     # shellcheck disable=SC2317 # called by the trap

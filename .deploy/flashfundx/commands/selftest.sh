@@ -1,7 +1,20 @@
 # shellcheck shell=bash
-# selftest: a system of its own under fire, and which promises it kept; the user's system is not touched.
+# Usage: ./deploy.sh selftest WHAT [OPTION…]
+# payments, histories: a scratch system under fire; which promises it kept
+#
+#   ./deploy.sh selftest payments|histories [--seed N] [--histories N]
+#
+# Brings up a system of its own in a folder under /tmp and on a free port, puts it under fire, prints
+# which promises about money it kept, and removes it.  The user's system is not touched.
+#   payments   sales under each fault of the provider, a comparison of provider and books, random
+#              payment histories, and histories while workers are killed and PostgreSQL crashes
+#   histories  only random payment histories; 10,000 take a few minutes
+#   --seed N       the first history's seed (default 20261121); the next have N + 1, N + 2 …
+#   --histories N  how many (default 300)
+# Ends with status 1 when a promise is broken; then it prints the history, by its seed, with its
+# events and the state of its order, and keeps the system for a look.
 
-# shellcheck source=../tests/e2e/scratch.sh
+# shellcheck source=tests/e2e/scratch.sh
 source "$clone/tests/e2e/scratch.sh"
 
 # Quick steps of the provider; its own reconciliation soon asks about a payment that is silent.
@@ -32,16 +45,16 @@ selftest_end() {
     exit "$selftest_failed"
 }
 
-cmd_selftest() {
+main() {
     local what=${1:-} seed=20261121 histories=300
-    [[ $what == payments || $what == histories ]] || { usage_of selftest >&2 && exit 2; }
+    [[ $what == payments || $what == histories ]] || refuse "payments or histories?"
     shift
     while (($#)); do
-        [[ ${2:-} =~ ^[0-9]{1,9}$ ]] || { usage_of selftest >&2 && exit 2; }
+        [[ ${2:-} =~ ^[0-9]{1,9}$ ]] || refuse "$1 takes a number"
         case $1 in
         --seed) seed=$((10#$2)) ;;
         --histories) histories=$((10#$2)) ;;
-        *) usage_of selftest >&2 && exit 2 ;;
+        *) refuse "unknown option '$1'" ;;
         esac
         shift 2
     done

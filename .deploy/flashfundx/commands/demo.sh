@@ -1,40 +1,17 @@
 # shellcheck shell=bash
-# demo: sells one account on the running system and shows every step.
+# Usage: ./deploy.sh demo
+# sell one account, step by step, and show it
+#
+# Sells one account on the running system and prints every step: a customer, an order, the checkout,
+# the payment in the NOWPayments sandbox, the delivered credentials.  May be repeated.
+#   FFX_DEMO_TYPE      instant, hft, one_step, two_step  (default: two_step)
+#   FFX_DEMO_SIZE      1000 … 500000                     (default: 10000)
+#   FFX_DEMO_PLATFORM  mt4, mt5                          (default: mt5)
+
+# shellcheck source=.deploy/flashfundx/customer.sh
+source "$clone/.deploy/flashfundx/customer.sh"
 
 demo_step() { printf '\n%s\n' "$*"; }
-shown() { jq . <<<"$1" | sed 's/^/    /'; }
-
-# as_customer SQL [psql -v variables]: run SQL under row level security, as the customer's own
-# requests do.  Prints what it returns.
-as_customer() {
-    local sql=$1
-    shift
-    # The two settings answer with a row each; only the statement's own rows are wanted.
-    with_credential_keys owner_psql -v claims="$demo_claims" "$@" <<-SQL
-		begin;
-		select set_config('request.jwt.claims', :'claims', true) \gset ignored_
-		set local role authenticated;
-		$sql
-		commit;
-	SQL
-}
-
-# ask METHOD PATH TOKEN [JSON]: sets `answer` and `answer_status`, and shows both sides.
-ask() {
-    local method=$1 path=$2 token=$3 body=${4:-} out=()
-    printf '  > %s %s\n' "$method" "$base_url$path"
-    if [[ $body ]]; then
-        shown "$body"
-        out=(-H 'Content-Type: application/json' --data-binary "$body")
-    fi
-    # The token goes in by a file descriptor: command lines can be read by everybody.
-    answer=$(curl -sS --noproxy '*' --max-time 40 -X "$method" -w '\n%{http_code}' "${out[@]}" \
-        -H "apikey: ${settings[SUPABASE_ANON_KEY]}" -H @<(printf 'Authorization: Bearer %s\n' "$token") \
-        "$base_url$path") || die "$base_url does not answer" "Is the system up? ./deploy.sh status"
-    answer_status=${answer##*$'\n'}
-    answer=${answer%$'\n'*}
-    printf '  < %s\n' "$answer_status"
-}
 
 demo_customer() {
     local email name
@@ -128,13 +105,15 @@ demo_stock() {
     printf 'Stock of %s accounts of %s USD: %s\n' "$demo_platform" "$demo_size" "$count"
 }
 
-cmd_demo() {
+main() {
+    no_arguments "$@"
     settings_load
     demo_type=${FFX_DEMO_TYPE:-two_step}
     demo_size=${FFX_DEMO_SIZE:-10000}
     demo_platform=${FFX_DEMO_PLATFORM:-mt5}
     [[ $demo_size =~ ^[0-9]+$ && $demo_type =~ ^(instant|hft|one_step|two_step)$ &&
-        $demo_platform =~ ^mt[45]$ ]] || { usage_of demo >&2 && exit 2; }
+        $demo_platform =~ ^mt[45]$ ]] ||
+        refuse "no account is of type $demo_type, size $demo_size and platform $demo_platform"
     [[ $(service_pid postgres) ]] || die "the system is not up" "Start it: ./deploy.sh up"
     local began row
     began=$(now_ms)

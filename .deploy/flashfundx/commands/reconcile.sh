@@ -1,39 +1,18 @@
 # shellcheck shell=bash
-# payments: one payment's history, and a comparison of provider and books, both through SQL.
-
-# The timeline: one line per entry, `key=value` for what is short; a raw body has a line of its own.
-payment_text='
-    def value: if type == "string" then . elif type == "object" or type == "array" then tojson else tostring end;
-    def pairs: to_entries | map(select(.value != null and .value != "" and .key != "raw")
-        | "\(.key)=\(.value | value)") | join(" ");
-    (.orders[] | "order \(.order_id): \(.order_status)/\(.payment_status)/\(.delivery_status), "
-        + "\(.account_type) \(.account_size) \(.platform_type), \(.final_amount) \(.currency)"),
-    (.payments[] | "payment \(.payment_id): \(.status)\(if .counted then ", counted" else "" end), "
-        + "\(.actually_paid // 0) of \(.pay_amount // "?") \(.pay_currency // "?")"),
-    "",
-    (.entries[] | "\(.at)  \(.what | . + " " * (22 - length))\(.detail | pairs)",
-        (.detail.raw // empty | "                          raw: \(.)"))'
-
-cmd_payment() {
-    local id=${1:-} format=${2:-} history
-    [[ $id =~ ^[A-Za-z0-9_-]{1,64}$ && ($format == '' || $format == --json) && $# -le 2 ]] ||
-        die "which payment?" "Usage: ./deploy.sh payment ID [--json]"
-    settings_load
-    history=$(owner_psql -v id="$id" <<<"select backend.payment_history(:'id');")
-    [[ $history ]] || die "nothing is known of a payment or order '$id'"
-    if [[ $format == --json ]]; then
-        jq . <<<"$history"
-    else
-        jq -r "$payment_text" <<<"$history"
-    fi
-}
+# Usage: ./deploy.sh reconcile [DAYS]
+# compare provider and books now, print what differs
+#
+# Has the function `reconcile` compare provider and books now, for everything that changed in the last
+# DAYS (default 7; 0.5 is twelve hours), waits until it is through and prints what was healed and what
+# differs.  Ends with status 1 while differences are open.
 
 reconciliation_done() { # RUN
     [[ $(owner_psql -v run="$1" <<<"select finished_at is not null from public.reconciliation_runs where id = :'run';") == t ]]
 }
 
-cmd_reconcile() {
+main() {
     local days=${1:-7} run report
+    (($# <= 1)) || refuse "unknown argument '$2'"
     [[ $days =~ ^[0-9]{1,4}(\.[0-9]{1,6})?$ ]] || die "DAYS must be a number" \
         "Usage: ./deploy.sh reconcile [DAYS]"
     settings_load

@@ -1,4 +1,4 @@
-# The README's table of settings.  Input: array of specs.
+# The table of settings in docs/settings.md.  Input: array of specs.
 "| setting | default | functions | meaning |",
 "|---|---|---|---|",
 (length as $all
