@@ -1,7 +1,9 @@
 // An order and its payment, live: what is answered, how fresh it is, and what happens without the provider.
+// system: shared
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 
+import { refused } from '../lib/answers.mjs';
 import { rows } from '../lib/db.mjs';
 import { client, invoke } from '../lib/http.mjs';
 import { ipnBody, postIpn } from '../lib/flashfundx/ipn.mjs';
@@ -11,6 +13,7 @@ import {
   delivered,
   events,
   makeSale,
+  openedSale,
   orderRow,
   orderState,
   paymentStatus,
@@ -22,11 +25,6 @@ import { makeUser } from '../lib/users.mjs';
 
 beforeEach(clearFaults);
 
-function refused(answer, status, error) {
-  assert.equal(answer.status, status, answer.text);
-  assert.deepEqual(answer.json, { success: false, error });
-}
-
 function good(answer) {
   assert.equal(answer.status, 200, answer.text);
   assert.equal(answer.json.success, true);
@@ -34,13 +32,10 @@ function good(answer) {
 }
 
 /** A sale whose checkout is open and whose first callback is through. */
-async function openedSale(options) {
-  const sale = await makeSale(options);
-  const answer = await checkout(sale.user, sale.order);
-  assert.equal(answer.status, 200, answer.text);
-  const id = answer.json.payment.payment_id;
-  await settled(id);
-  return { ...sale, id, payment: answer.json.payment };
+async function heardSale(options) {
+  const sale = await openedSale(options);
+  await settled(sale.paymentId);
+  return { ...sale, id: sale.paymentId, payment: sale.answer.json.payment };
 }
 
 /** As if the provider had not been heard of for a while. */
@@ -60,7 +55,7 @@ async function payUnheard(id) {
 // ---- what is answered ----
 
 test("supabase-js gets order and payment in the contract's shape and types", async () => {
-  const { user, order, id, payment } = await openedSale({ price: '149.50', discount: '10.25' });
+  const { user, order, id, payment } = await heardSale({ price: '149.50', discount: '10.25' });
   const { data, error } = await client(user.token).functions.invoke(
     `check-payment-status?orderId=${order.order_id}&userId=${user.id}`,
     { method: 'GET' },
@@ -102,7 +97,7 @@ test("supabase-js gets order and payment in the contract's shape and types", asy
 });
 
 test('after delivery: completed, paid, delivered, and what was paid', async () => {
-  const { user, order, id, payment } = await openedSale();
+  const { user, order, id, payment } = await heardSale();
   await control(id, 'pay');
   await untilState(order, 'completed/paid/delivered');
   const answer = good(await paymentStatus(user, order));
@@ -131,7 +126,7 @@ test('money keeps its digits, small and large, and is never in exponents', async
 });
 
 test('of two payments the newer one is shown, and the one that paid as soon as one did', async () => {
-  const { user, order, id } = await openedSale();
+  const { user, order, id } = await heardSale();
   const second = (await checkout(user, order, { cryptoCurrency: 'btc' })).json.payment;
   assert.equal(good(await paymentStatus(user, order)).payment.payment_id, second.payment_id);
   await control(id, 'pay');
@@ -140,7 +135,7 @@ test('of two payments the newer one is shown, and the one that paid as soon as o
 });
 
 test('the parameters may be percent-encoded and stand in any order among others', async () => {
-  const { user, order } = await openedSale({ stock: 0 });
+  const { user, order } = await heardSale({ stock: 0 });
   const encoded = [...order.order_id].map((c) => `%${c.charCodeAt(0).toString(16)}`).join('');
   good(
     await invoke(
@@ -173,7 +168,7 @@ test('without orderId or userId, 400', async () => {
 });
 
 test("somebody else's order or id, 403", async () => {
-  const { user, order } = await openedSale();
+  const { user, order } = await heardSale();
   const other = await makeUser();
   const ask = (o, u, token) =>
     invoke(`check-payment-status?orderId=${o.order_id}&userId=${u.id}`, { token }, 'GET');
@@ -207,7 +202,7 @@ test('an order without a payment, 400', async () => {
 // ---- live ----
 
 test('a lost callback heals: the answer asks the provider, delivers and shows it', async () => {
-  const { user, order, id } = await openedSale();
+  const { user, order, id } = await heardSale();
   await payUnheard(id);
   assert.equal(await orderState(order), 'processing/pending/pending', 'nobody has told the shop');
   await grow(id);
@@ -224,7 +219,7 @@ test('a lost callback heals: the answer asks the provider, delivers and shows it
 });
 
 test('callback and polls of the same state at the same moment deliver once', async () => {
-  const { user, order, id } = await openedSale({ stock: 3 });
+  const { user, order, id } = await heardSale({ stock: 3 });
   await payUnheard(id);
   await grow(id);
   const { pay_amount: amount } = await providerPayment(id);
@@ -244,7 +239,7 @@ test('callback and polls of the same state at the same moment deliver once', asy
 });
 
 test('what the poll finds goes by the same rules as a callback: underpaid is never delivered', async () => {
-  const { user, order, id } = await openedSale();
+  const { user, order, id } = await heardSale();
   await fault('callback', 'drop', { times: 4 });
   await control(id, 'underpay');
   await settled(id);
@@ -256,7 +251,7 @@ test('what the poll finds goes by the same rules as a callback: underpaid is nev
 });
 
 test('the provider lags behind a callback: the answer does not go backwards', async () => {
-  const { user, order, id, payment } = await openedSale();
+  const { user, order, id, payment } = await heardSale();
   await postIpn(ipnBody(order, 'confirmed', { payment_id: Number(id), pay_amount: payment.pay_amount }));
   await grow(id);
   const answer = good(await paymentStatus(user, order));
@@ -265,7 +260,7 @@ test('the provider lags behind a callback: the answer does not go backwards', as
 });
 
 test('an answer of the provider is reused while it is fresh', async () => {
-  const { user, order, id } = await openedSale({ stock: 0 });
+  const { user, order, id } = await heardSale({ stock: 0 });
   await grow(id);
   const since = await mark();
   for (let i = 0; i < 6; i++) good(await paymentStatus(user, order));
@@ -276,7 +271,7 @@ test('an answer of the provider is reused while it is fresh', async () => {
 });
 
 test('what was just created or told by a callback is fresh', async () => {
-  const { user, order, id } = await openedSale({ stock: 0 });
+  const { user, order, id } = await heardSale({ stock: 0 });
   const since = await mark();
   await grow(id, 0);
   good(await paymentStatus(user, order));
@@ -284,7 +279,7 @@ test('what was just created or told by a callback is fresh', async () => {
 });
 
 test('a finished payment is not asked for again', async () => {
-  const { user, order, id } = await openedSale();
+  const { user, order, id } = await heardSale();
   await control(id, 'pay');
   await untilState(order, 'completed/paid/delivered');
   await grow(id);
@@ -296,7 +291,7 @@ test('a finished payment is not asked for again', async () => {
 // ---- without the provider ----
 
 test('provider fails: the stored state with "stale": true; afterwards without', async () => {
-  const { user, order, id } = await openedSale({ stock: 0 });
+  const { user, order, id } = await heardSale({ stock: 0 });
   await grow(id);
   await fault('payment-get', 'error500', { times: 10 });
   const answer = good(await paymentStatus(user, order));
@@ -308,7 +303,7 @@ test('provider fails: the stored state with "stale": true; afterwards without', 
 });
 
 test('a read whose connection breaks is tried again: the customer notices nothing', async () => {
-  const { user, order, id } = await openedSale({ stock: 0 });
+  const { user, order, id } = await heardSale({ stock: 0 });
   await grow(id);
   const since = await mark();
   await fault('payment-get', 'drop');
@@ -317,7 +312,7 @@ test('a read whose connection breaks is tried again: the customer notices nothin
 });
 
 test('one refusal of the provider for its own rate limit costs the customer freshness at most', async () => {
-  const { user, order, id } = await openedSale({ stock: 0 });
+  const { user, order, id } = await heardSale({ stock: 0 });
   await grow(id);
   await fault('payment-get', 'rate_limit');
   assert.equal(good(await paymentStatus(user, order)).payment.payment_status, 'waiting');
@@ -325,14 +320,14 @@ test('one refusal of the provider for its own rate limit costs the customer fres
 });
 
 test('an answer of the provider that cannot be read is stale, too', async () => {
-  const { user, order, id } = await openedSale({ stock: 0 });
+  const { user, order, id } = await heardSale({ stock: 0 });
   await grow(id);
   await fault('payment-get', 'malformed', { times: 10 });
   assert.equal(good(await paymentStatus(user, order)).stale, true);
 });
 
 test('numbers as strings from the provider stay numbers for the customer', async () => {
-  const { user, order, id } = await openedSale();
+  const { user, order, id } = await heardSale();
   await payUnheard(id);
   await grow(id);
   await fault('payment-get', 'all_strings');
@@ -353,7 +348,7 @@ test('a payment that the provider does not know is stale', async () => {
 });
 
 test('a provider that hangs: the stored state within the time limit', async () => {
-  const { user, order, id } = await openedSale({ stock: 0 });
+  const { user, order, id } = await heardSale({ stock: 0 });
   await grow(id);
   await fault('payment-get', 'slow', { times: 10, delayMs: 20_000 });
   const began = Date.now();
@@ -365,7 +360,7 @@ test('a provider that hangs: the stored state within the time limit', async () =
 // ---- limits ----
 
 test('sixty requests a minute and user; then 429 with Retry-After', async () => {
-  const { user, order } = await openedSale({ stock: 0 });
+  const { user, order } = await heardSale({ stock: 0 });
   const answers = [];
   for (let i = 0; i < 60; i++) answers.push(await paymentStatus(user, order));
   assert.deepEqual([...new Set(answers.map((a) => a.status))], [200]);

@@ -1,4 +1,5 @@
 // Trading passwords: stored encrypted, shown to those who may see them, put under a new key.
+// system: own, long: it changes the keys, and counts how often
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';

@@ -1,25 +1,23 @@
 // Reconciliation: what the provider knows reaches the books without a callback, and what does not
-// agree is listed once.  And the evidence about a payment.
+// agree is listed once.
+// system: shared, long
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
 import { beforeEach, test } from 'node:test';
 
 import { as, row, rows, value } from '../lib/db.mjs';
-import { invoke } from '../lib/http.mjs';
 import { ipnBody, postIpn } from '../lib/flashfundx/ipn.mjs';
 import { clearFaults, control, fault, providerPayment, providerState, settled } from '../lib/flashfundx/sandbox.mjs';
 import {
   attempts,
   checkout,
-  credentials,
   delivered,
   events,
   makeSale,
+  openedSale,
   orderState,
-  reviews,
   untilState,
 } from '../lib/flashfundx/shop.mjs';
-import { deploy, killWorkers, log, serviceKey } from '../lib/system.mjs';
+import { deploy, killWorkers, log } from '../lib/system.mjs';
 import { userClaims } from '../lib/tokens.mjs';
 import { makeAdmin, makeUser } from '../lib/users.mjs';
 import { until } from '../lib/wait.mjs';
@@ -27,18 +25,15 @@ import { until } from '../lib/wait.mjs';
 beforeEach(clearFaults);
 
 /** A sale with its checkout open and its first callback through. */
-async function openedSale(options) {
-  const sale = await makeSale(options);
-  const answer = await checkout(sale.user, sale.order);
-  assert.equal(answer.status, 200, answer.text);
-  const paymentId = answer.json.payment.payment_id;
-  await settled(paymentId);
-  return { ...sale, paymentId, answer };
+async function heardSale(options) {
+  const sale = await openedSale(options);
+  await settled(sale.paymentId);
+  return sale;
 }
 
 /** A sale that the provider has as paid, while every callback about it got lost. */
 async function deafSale(options) {
-  const sale = await openedSale(options);
+  const sale = await heardSale(options);
   await fault('callback', 'drop', { times: 50 });
   await control(sale.paymentId, options?.action ?? 'pay');
   await settled(sale.paymentId);
@@ -67,10 +62,6 @@ const now = () => value('select clock_timestamp()');
 const differences = (order) =>
   rows('select * from public.reconciliation_differences where order_id = $1 order by id', [order.order_id]);
 const open = async (order) => (await differences(order)).filter((d) => d.resolved_at === null);
-
-/** Entries that stay as they are, while mails are still being sent. */
-const lasting = (entries) => entries.filter((e) => !/^(mail|delivery)/.test(e.what));
-const history = (id, token = serviceKey) => invoke(`payment-history?id=${id}`, { token }, 'GET');
 
 // ---- lost callbacks ----
 
@@ -103,7 +94,7 @@ test('expired without a word: the order ends; paid late: it is honoured', async 
 });
 
 test('a refund that nobody told of is found a day after', async () => {
-  const { order, paymentId } = await openedSale();
+  const { order, paymentId } = await heardSale();
   await control(paymentId, 'pay');
   await untilState(order, 'completed/paid/delivered');
   await settled(paymentId);
@@ -197,7 +188,7 @@ test('an attempt whose outcome nobody knows is known when its payment is heard o
 
 test('what agrees is not listed; what was lost is healed and not found again', async () => {
   const since = await now();
-  const good = await openedSale();
+  const good = await heardSale();
   await control(good.paymentId, 'pay');
   await untilState(good.order, 'completed/paid/delivered');
   await settled(good.paymentId);
@@ -229,7 +220,7 @@ test('a repeated deposit whose callbacks got lost is found through its parent', 
 
 test("a payment in another coin, chosen on the provider's page, that nobody told of is found in its list", async () => {
   const since = await now();
-  const { order, answer } = await openedSale();
+  const { order, answer } = await heardSale();
   const invoice = new URL(answer.json.invoice_url).searchParams.get('iid');
   await fault('callback', 'drop', { times: 50 });
   const made = await value(
@@ -250,7 +241,7 @@ test("a payment in another coin, chosen on the provider's page, that nobody told
 
 test('figures that differ are listed once, with an explanation, until they agree', async () => {
   const since = await now();
-  const { order, paymentId } = await openedSale();
+  const { order, paymentId } = await heardSale();
   await control(paymentId, 'pay');
   await untilState(order, 'completed/paid/delivered');
   await settled(paymentId);
@@ -303,7 +294,7 @@ test('pieces, too much, another coin, by hand, refunded: nothing differs from wh
   const sales = [];
   for (const actions of [['underpay'], ['overpay'], ['underpay', 'pay_twice'], ['pay', 'pay_twice'], ['wrong_asset'],
     ['underpay', 'finish_by_hand'], ['pay', 'refund'], ['expire', 'late']]) {
-    const sale = await openedSale();
+    const sale = await heardSale();
     for (const action of actions) {
       await control(sale.paymentId, action);
       await settled(sale.paymentId);
@@ -329,7 +320,7 @@ test('customers may not read the report', async () => {
 
 test('books that disagree with each other are listed; the queue is put right', async () => {
   const since = await now();
-  const { order, user } = await openedSale({ stock: 0 });
+  const { order, user } = await heardSale({ stock: 0 });
   await postIpn(ipnBody(order, 'finished'));
   assert.equal(await orderState(order), 'processing/paid/pending');
   await rows('delete from public.waiting_deliveries where order_id = $1', [order.order_id]);
@@ -383,7 +374,7 @@ test('the provider goes down in the middle of a run: the run waits and goes on',
 });
 
 test('./deploy.sh reconcile runs one and prints it', async () => {
-  const { order, paymentId } = await openedSale();
+  const { order, paymentId } = await heardSale();
   await rows('update sandbox.payments set price_amount = 777 where id = $1', [paymentId]);
   // Only what is as young as this test: the other tests' payments are many.
   const first = await deploy('reconcile', '0.0002');
@@ -394,133 +385,6 @@ test('./deploy.sh reconcile runs one and prints it', async () => {
   await rows('update sandbox.payments set price_amount = 149 where id = $1', [paymentId]);
   assert.ok(!(await deploy('reconcile', '0.0002')).stdout.includes(paymentId));
   assert.equal((await deploy('reconcile', 'soon')).status, 1);
-});
-
-// ---- evidence ----
-
-test('evidence: one payment from beginning to end, in order, without credentials', async () => {
-  const { order, paymentId, answer } = await openedSale();
-  await control(paymentId, 'pay');
-  await untilState(order, 'completed/paid/delivered');
-  await settled(paymentId);
-  await rows(
-    `insert into public.reviews (kind, order_id, payment_id, state, resolution, resolved_at)
-     values ('paid_twice', $1, $2, 'resolved', 'refund noted', now())`,
-    [order.order_id, paymentId],
-  );
-  const [account] = await delivered(order);
-
-  const got = await history(order.order_id);
-  assert.equal(got.status, 200, got.text);
-  const { entries, orders, payments, transactions, deliveries } = got.json.history;
-  const times = entries.map((e) => e.at);
-  assert.deepEqual(times, [...times].sort(), 'in order of time');
-  const whats = new Set(entries.map((e) => e.what));
-  for (const what of [
-    'order',
-    'attempt',
-    'attempt_open',
-    'payment',
-    'event',
-    'transition',
-    'order_paid',
-    'transaction',
-    'transaction_completed',
-    'delivery',
-    'review',
-    'review_resolved',
-    'staff',
-  ])
-    assert.ok(whats.has(what), `${what} in ${[...whats]}`);
-
-  const told = entries.filter((e) => e.what === 'event');
-  assert.deepEqual(
-    told.map((e) => e.detail.status),
-    ['waiting', 'confirming', 'confirmed', 'sending', 'finished'],
-  );
-  for (const { detail } of told) {
-    assert.equal(detail.proof, 'signature verified on arrival');
-    assert.equal(JSON.parse(detail.raw).order_id, order.order_id);
-    assert.equal(detail.raw_sha256_now, createHash('sha256').update(detail.raw).digest('hex'));
-  }
-  assert.deepEqual(
-    entries.filter((e) => e.what === 'transition').map((e) => [e.detail.from, e.detail.to]),
-    [
-      [null, 'waiting'],
-      ['waiting', 'confirming'],
-      ['confirming', 'confirmed'],
-      ['confirmed', 'sending'],
-      ['sending', 'finished'],
-    ],
-  );
-  const index = (what) => entries.findIndex((e) => e.what === what);
-  assert.ok(index('order') < index('attempt') && index('attempt') < index('payment'));
-  assert.ok(index('order_paid') < index('delivery'));
-
-  assert.equal(orders[0].order_status, 'completed');
-  assert.equal(payments[0].payment_id, paymentId);
-  assert.equal(transactions[0].status, 'completed');
-  assert.deepEqual([deliveries[0].login_id, deliveries[0].password, deliveries[0].investor_password], [
-    '***',
-    '***',
-    '***',
-  ]);
-  const { password, investor_password: investor } = await credentials(order);
-  for (const secret of [account.login_id, account.password, account.investor_password, password, investor])
-    assert.ok(!got.text.includes(secret), 'no credentials');
-
-  // By payment and by invoice: the same.
-  const invoice = new URL(answer.json.invoice_url).searchParams.get('iid');
-  for (const id of [paymentId, invoice]) {
-    const same = await history(id);
-    assert.equal(same.status, 200, `${id}: ${same.text}`);
-    assert.deepEqual(lasting(same.json.history.entries), lasting(entries));
-  }
-
-  const text = await deploy('payment', order.order_id);
-  assert.equal(text.status, 0, text.stderr);
-  assert.match(text.stdout, new RegExp(`^order ${order.order_id}: completed/paid/delivered`, 'm'));
-  assert.match(text.stdout, /^\d{4}-\d\d-\d\dT[\d:.]+Z {2}transition .*to=finished/m);
-  assert.match(text.stdout, /raw: \{"actually_paid"/);
-  assert.ok(!text.stdout.includes(account.password) && !text.stdout.includes(password));
-  const json = await deploy('payment', paymentId, '--json');
-  assert.deepEqual(lasting(JSON.parse(json.stdout).entries), lasting(entries));
-  const none = await deploy('payment', 'FFX000000000');
-  assert.equal(none.status, 1);
-  assert.match(none.stderr, /nothing is known/);
-});
-
-test('evidence of a payment without an order, and with reviews', async () => {
-  const body = ipnBody({ order_id: 'FFX999999999', final_amount: '1.00' }, 'finished');
-  await postIpn(body);
-  const got = await history(body.payment_id);
-  assert.equal(got.status, 200, got.text);
-  assert.deepEqual(got.json.history.orders, []);
-  assert.deepEqual(
-    lasting(got.json.history.entries).map((e) => e.what),
-    ['event', 'review'],
-  );
-  const { order } = await makeSale();
-  await postIpn(ipnBody(order, 'finished', { actually_paid: 1 }));
-  assert.deepEqual(await reviews(order), ['underpaid']);
-  const { entries } = (await history(order.order_id)).json.history;
-  assert.ok(entries.some((e) => e.what === 'review' && e.detail.kind === 'underpaid'));
-});
-
-test('evidence is for the service key only, and 404 for what nobody knows', async () => {
-  const { order } = await makeSale();
-  const user = await makeUser();
-  assert.equal((await history(order.order_id, user.token)).status, 403);
-  assert.equal((await history(order.order_id, 'nonsense')).status, 401);
-  assert.equal((await invoke(`payment-history?id=${order.order_id}`, {}, 'GET')).status, 401);
-  for (const id of ['FFX000000000', '1', "x'--", '%00', 'x'.repeat(100)]) {
-    const answer = await history(encodeURIComponent(id));
-    assert.equal(answer.status, 404, id);
-    assert.deepEqual(answer.json, { success: false, error: 'Payment not found' });
-  }
-  const none = await history('');
-  assert.deepEqual([none.status, none.json.error], [400, 'Missing required parameters: id']);
-  assert.equal((await invoke('payment-history?id=1', { token: serviceKey })).status, 405);
 });
 
 test('the log of reconcile tells what it did', () => {

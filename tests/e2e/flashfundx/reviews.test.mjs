@@ -1,16 +1,16 @@
 // Money that comes differently than agreed: pieces, too much, too late, paid back; and what staff
 // decides about it.
+// system: shared
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 
 import { as, row, rows } from '../lib/db.mjs';
-import { ipnBody, postIpn } from '../lib/flashfundx/ipn.mjs';
 import { clearFaults, control, settled } from '../lib/flashfundx/sandbox.mjs';
 import {
   addStock,
-  checkout,
   delivered,
   makeSale,
+  openedSale,
   orderState,
   reviews,
   transactions,
@@ -18,22 +18,9 @@ import {
 } from '../lib/flashfundx/shop.mjs';
 import { userClaims } from '../lib/tokens.mjs';
 import { makeAdmin } from '../lib/users.mjs';
+import { post } from './payment-webhook/answers.mjs';
 
 beforeEach(clearFaults);
-
-async function post(order, status, more) {
-  const body = ipnBody(order, status, more);
-  const answer = await postIpn(body);
-  assert.equal(answer.status, 200, answer.text);
-  return body;
-}
-
-async function openedSale(options) {
-  const sale = await makeSale(options);
-  const answer = await checkout(sale.user, sale.order);
-  assert.equal(answer.status, 200, answer.text);
-  return { ...sale, paymentId: answer.json.payment.payment_id };
-}
 
 const open = async (order) =>
   (
@@ -180,27 +167,4 @@ test('customers decide nothing', async () => {
   await assert.rejects(decide({ role: 'anon' }, id, 'accept'), { code: '42501' });
   assert.equal(await orderState(order), 'processing/pending/pending');
   assert.deepEqual(await reviews(order), ['underpaid']);
-});
-
-test('stock that runs low is told once per level', async () => {
-  const { order, product } = await makeSale({ stock: 5 });
-  const alerts = () =>
-    rows('select level, state from public.stock_alerts where account_size = $1::numeric order by id', [
-      product.size,
-    ]);
-  await new Promise((resolve) => setTimeout(resolve, 1500));
-  assert.deepEqual(await alerts(), []);
-  await post(order, 'finished');
-  for (let i = 0; i < 50 && (await alerts()).length === 0; i++)
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  await new Promise((resolve) => setTimeout(resolve, 1500));
-  assert.deepEqual(await alerts(), [{ level: 'low', state: 'open' }]);
-  const admin = await claims();
-  const [line] = await as(admin, (query) =>
-    query('select * from public.inventory_report() where account_size = $1::numeric', [product.size]),
-  );
-  assert.deepEqual(
-    [line.available, line.waiting, line.delivered_7_days, line.days_left, line.level],
-    ['4', '0', '1', '28.0', 'low'],
-  );
 });

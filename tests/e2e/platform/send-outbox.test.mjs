@@ -1,4 +1,5 @@
-// Mails: one per cause whatever dies when, retries, dead letters, replay, and send-email.
+// Mails: one per cause whatever dies when, retries, dead letters, replay; by SMTP and through Resend.
+// system: shared, long
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -10,9 +11,9 @@ import { invoke } from '../lib/http.mjs';
 import { ipnBody, postIpn } from '../lib/flashfundx/ipn.mjs';
 import { resendMock, smtpServer } from '../lib/mail.mjs';
 import { addStock, credentials, delivered, makeOrder, makeSale, untilState } from '../lib/flashfundx/shop.mjs';
-import { anonKey, deploy, home, killWorkers, log, serviceKey } from '../lib/system.mjs';
+import { deploy, home, killWorkers, log } from '../lib/system.mjs';
 import { mint, userClaims } from '../lib/tokens.mjs';
-import { makeAdmin, makeUser } from '../lib/users.mjs';
+import { makeAdmin } from '../lib/users.mjs';
 import { until } from '../lib/wait.mjs';
 
 const envFile = join(home, 'env');
@@ -81,69 +82,6 @@ test('without a provider mails go to the log only, and email_sent says so', asyn
   const { password, investor_password: investor, login_id: login } = await credentials(order);
   for (const secret of [password, investor, login, account.password])
     assert.ok(!text.includes(secret), 'no credentials in the log');
-});
-
-test('send-email: the contract', async (t) => {
-  const user = await makeUser();
-  const body = { to: user.email, subject: 'Hello', html: '<p>Hi</p>', text: 'Hi' };
-  await t.test('200 for the service role, to anybody; the id begins dev-', async () => {
-    const answer = await invoke('send-email', { token: serviceKey, body: { ...body, to: 'x@example.org' } });
-    assert.equal(answer.status, 200, answer.text);
-    assert.deepEqual(Object.keys(answer.json), ['success', 'id', 'message']);
-    assert.equal(answer.json.success, true);
-    assert.match(answer.json.id, /^dev-/);
-  });
-  await t.test('200 for a user to the own address', async () => {
-    const answer = await invoke('send-email', { token: user.token, body: { ...body, text: undefined } });
-    assert.equal(answer.status, 200, answer.text);
-  });
-  await t.test('400 when anything is missing', async () => {
-    const token = serviceToken();
-    for (const missing of ['to', 'subject', 'html', 'all']) {
-      const part = missing === 'all' ? {} : { ...body, [missing]: undefined };
-      const answer = await invoke('send-email', { token, body: part });
-      assert.equal(answer.status, 400);
-      assert.deepEqual(answer.json, {
-        success: false,
-        error: 'Missing required fields: to, subject, html',
-      });
-    }
-  });
-  await t.test('400 for what would be a header of its own', async () => {
-    const token = serviceToken();
-    for (const wrong of [
-      { to: 'a@example.org\r\nBcc: b@example.org' },
-      { to: 'a@example.org, b@example.org' },
-      { subject: 'x\r\nBcc: b@example.org' },
-    ]) {
-      const answer = await invoke('send-email', { token, body: { ...body, ...wrong } });
-      assert.equal(answer.status, 400, JSON.stringify(wrong));
-    }
-    assert.equal(await value(`select count(*)::int from public.outbox where recipient ~ '[\\r\\n,]'`), 0);
-  });
-  await t.test('403 for a user to another address, or who is suspended, or unconfirmed', async () => {
-    const other = await makeUser();
-    const answer = await invoke('send-email', { token: user.token, body: { ...body, to: other.email } });
-    assert.equal(answer.status, 403);
-    assert.deepEqual(answer.json, { success: false, error: 'Unauthorized' });
-    await rows(`update public.user_profiles set account_status = 'suspended' where id = $1`, [other.id]);
-    const unconfirmed = await makeUser({ confirmed: false });
-    for (const u of [other, unconfirmed]) {
-      const refused = await invoke('send-email', { token: u.token, body: { ...body, to: u.email } });
-      assert.equal(refused.status, 403);
-    }
-  });
-  await t.test('401 without a token, with the anonymous key; 405', async () => {
-    assert.equal((await invoke('send-email', { body })).status, 401);
-    assert.equal((await invoke('send-email', { token: anonKey, body })).status, 401);
-    assert.equal((await invoke('send-email', { token: serviceToken() }, 'GET')).status, 405);
-  });
-  await t.test('429 after ten in a minute', async () => {
-    const token = serviceToken();
-    const statuses = [];
-    for (let i = 0; i < 11; i++) statuses.push((await invoke('send-email', { token, body: {} })).status);
-    assert.deepEqual(statuses, [...Array(10).fill(400), 429]);
-  });
 });
 
 test('by SMTP', async (t) => {

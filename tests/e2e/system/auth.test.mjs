@@ -1,4 +1,5 @@
 // Who may call: tokens, good and forged, at every door that asks for one.
+// system: shared
 import assert from 'node:assert/strict';
 import { createSign, generateKeyPairSync, randomUUID } from 'node:crypto';
 import { test } from 'node:test';

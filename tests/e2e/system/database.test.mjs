@@ -1,6 +1,7 @@
 // Where the database is: host names, several hosts, hosts that refuse in the middle of the
 // handshake.  A private process of the shipped binary reaches the system's PostgreSQL through a
 // little TCP proxy of the test's own.
+// system: shared
 import assert from 'node:assert/strict';
 import { connect, createServer } from 'node:net';
 import { after, before, test } from 'node:test';

@@ -1,4 +1,5 @@
 // A function is replaced while customers' payments come in: nobody notices.
+// system: shared
 import assert from 'node:assert/strict';
 import { copyFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';

@@ -5,6 +5,7 @@
 // Small file systems in memory of the test's own. Where mounting is not allowed (an ordinary user, a
 // container), a trigger raises PostgreSQL's error instead, and the harder form is left out; the test
 // says which it was.
+// system: shared
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -16,7 +17,7 @@ import { after, before, test } from 'node:test';
 import { Cluster, give, remove } from '../lib/cluster.mjs';
 import { rows, useServer, value } from '../lib/db.mjs';
 import { Private, killNow } from '../lib/process.mjs';
-import { assertBooks, callbacksOf, makeSales } from '../lib/flashfundx/sales.mjs';
+import { assertBooks, makeSales } from '../lib/flashfundx/sales.mjs';
 import { Tally, crowd, persist } from '../lib/fire.mjs';
 import { canonical, hmac, ipnBody } from '../lib/flashfundx/ipn.mjs';
 import { addStock, attempts, checkoutBody, events, makeProduct, makeSale, orderState } from '../lib/flashfundx/shop.mjs';

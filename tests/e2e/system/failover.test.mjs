@@ -2,6 +2,7 @@
 // standby is away, the old primary comes back. What was acknowledged is on the server that lives.
 //
 // Two servers of the test's own; the functions are private processes that know both.
+// system: shared, long
 import assert from 'node:assert/strict';
 import { mkdtempSync, chmodSync } from 'node:fs';
 import { tmpdir } from 'node:os';

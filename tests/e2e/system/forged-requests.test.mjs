@@ -3,6 +3,7 @@
 // nginx keeps its connections to the functions. Were a function to answer early and leave a part of
 // the body unread, that part would be parsed as the next request: with parameters of the sender's
 // choice, the authenticated user among them.
+// system: shared
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';

@@ -1,10 +1,12 @@
 // The way in: nginx and the runtime, before any function's own work.
+// system: shared
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
+import { corsOnce, envelope } from '../lib/answers.mjs';
 import { call, invoke, raw } from '../lib/http.mjs';
 import { clone, functionNames, home, log, spec } from '../lib/system.mjs';
 import { mint } from '../lib/tokens.mjs';
@@ -27,18 +29,6 @@ const clientHeaders = [
   'tracestate',
   'baggage',
 ];
-
-function corsOnce(answer, what) {
-  const origins = answer.all.filter(([name]) => name === 'access-control-allow-origin');
-  assert.deepEqual(origins, [['access-control-allow-origin', '*']], `${what}: ${JSON.stringify(answer.all)}`);
-}
-
-function envelope(answer, status, error) {
-  assert.equal(answer.status, status, answer.text);
-  assert.match(answer.headers['content-type'], /^application\/json/);
-  assert.deepEqual(answer.json, { success: false, error });
-  corsOnce(answer, error);
-}
 
 /** A token that passes the function's door; every call of this one counts against a limit of its own. */
 async function tokenFor({ auth }) {
@@ -311,56 +301,6 @@ test('a body that a function does not want never becomes the next request on its
   );
   assert.deepEqual(text.match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 405', 'HTTP/1.1 200'], text);
   assert.match(text, /\{"status":"alive"\}/);
-});
-
-test('health: ready with every check, and alive', async () => {
-  const ready = await invoke('health', {}, 'GET');
-  assert.equal(ready.status, 200);
-  assert.equal(ready.json.status, 'healthy', ready.text);
-  assert.deepEqual(Object.keys(ready.json.checks), ['database', 'nowpayments', 'environment']);
-  for (const check of Object.values(ready.json.checks)) assert.equal(check.status, 'healthy', ready.text);
-  assert.equal(typeof ready.json.checks.database.response_time_ms, 'number');
-  assert.equal(ready.json.checks.environment.nowpayments_mode, 'sandbox');
-  assert.equal(new Date(ready.json.timestamp).toISOString(), ready.json.timestamp);
-
-  const alive = await invoke('health/live', {}, 'GET');
-  assert.equal(alive.status, 200);
-  assert.deepEqual(alive.json, { status: 'alive' });
-  envelope(await invoke('health/other', {}, 'GET'), 404, 'Not found');
-});
-
-test('health tells no secret and no path', async () => {
-  const { text } = await invoke('health', {}, 'GET');
-  assert.doesNotMatch(text, /eyJ|postgres(ql)?:\/\/|password|\/tmp\//i);
-});
-
-test("metrics are in Prometheus' form, count requests, and stand under one address only", async () => {
-  const count = async () => {
-    const answer = await call('GET', '/metrics');
-    assert.equal(answer.status, 200);
-    assert.match(answer.headers['content-type'], /^text\/plain; version=0\.0\.4/);
-    for (const line of answer.text.trim().split('\n')) {
-      assert.match(line, /^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+(\{[^}]*\})? -?[0-9.e+-]+(Inf)?)$/, line);
-    }
-    return Number(/ffx_requests_total\{class="4xx",function="test-delivery"\} (\d+)/.exec(answer.text)[1]);
-  };
-  const before = await count();
-  await invoke('test-delivery', {}, 'PUT');
-  assert.equal(await count(), before + 1);
-
-  for (const path of [
-    '/functions/v1/health/metrics',
-    '/functions/v1/health/%6detrics',
-    '/functions/v1/health//metrics',
-    '/functions/v1/health/./metrics',
-    '/functions/v1/health/live/../metrics',
-    '/metrics/',
-    '//metrics/x',
-  ]) {
-    const answer = await call('GET', path);
-    assert.equal(answer.status, 404, path);
-    assert.doesNotMatch(answer.text, /ffx_/, path);
-  }
 });
 
 test('one JSON line is logged per request, with its id and without secrets', async () => {

@@ -1,4 +1,5 @@
 // Callbacks that wait while others commit are committed together, and fail alone.
+// system: shared
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 

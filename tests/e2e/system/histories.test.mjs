@@ -1,5 +1,6 @@
 // Random payment histories from fixed seeds: whatever comes in whatever order, the promises hold.
 // The short form of `./deploy.sh selftest histories`.
+// system: shared
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 

@@ -5,6 +5,8 @@
 // For a build that has these points: FFX_PRESET=killpoints tests/e2e/run tests/e2e/system/kill-points.test.mjs
 // (the level `kills` of ./deploy.sh test). The short form strikes each flow once, somewhere
 // (FFX_SEED: elsewhere); FFX_LONG=1 everywhere.
+// system: own: its triggers stay on every table
+// build: killpoints
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 

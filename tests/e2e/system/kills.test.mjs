@@ -1,5 +1,6 @@
 // Processes are killed and the database goes away while customers pay: nothing is lost, nothing
 // happens twice, and callers see nothing worse than 5xx.
+// system: shared
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 

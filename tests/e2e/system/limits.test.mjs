@@ -1,5 +1,6 @@
 // Something runs out, hangs or goes away: the answer is 503 with Retry-After or late, never wrong,
 // and when it is back everything goes on without a restart.
+// system: shared
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';

@@ -2,6 +2,7 @@
 // connection; what only reads is tried again; and nobody waits longer than the budget.
 //
 // A little provider of the test's own on this machine, a private process of the shipped binary.
+// system: shared
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';

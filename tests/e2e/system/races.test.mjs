@@ -1,4 +1,5 @@
 // 200 customers pay at once for 120 accounts.
+// system: shared
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 

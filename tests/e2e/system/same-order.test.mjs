@@ -1,4 +1,5 @@
 // The same thing asked for many times at once happens once.
+// system: shared
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 

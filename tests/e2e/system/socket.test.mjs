@@ -2,13 +2,14 @@
 // a function must survive it and go on serving everybody else.
 //
 // One private process with one worker, so that whoever holds it up would be seen at once.
+// system: shared
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, test } from 'node:test';
 
 import { value } from '../lib/db.mjs';
 import {
-  ABORT, AUTHORIZER, END, Fcgi, GET_VALUES, GET_VALUES_RESULT, PARAMS, STDIN, begin, pairs, paramsOf, record, requestBytes,
+  ABORT, AUTHORIZER, END, GET_VALUES, GET_VALUES_RESULT, PARAMS, STDIN, begin, pairs, paramsOf, record, requestBytes,
 } from '../lib/fcgi.mjs';
 import { Private, alive, descriptors } from '../lib/process.mjs';
 import { chance, long } from '../lib/fire.mjs';

@@ -1,4 +1,5 @@
 // Products, orders and stock, each test its own.
+import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 
 import { row, rows, value } from '../db.mjs';
@@ -68,6 +69,14 @@ export const checkoutBody = (order, more = {}) => ({
 /** Ask for the checkout of an order; the raw answer. */
 export const checkout = (user, order, more = {}) =>
   invoke('create-crypto-payment', { token: user.token, body: checkoutBody(order, more) });
+
+/** A sale whose checkout is open: {…sale, paymentId, answer}. */
+export async function openedSale(options) {
+  const sale = await makeSale(options);
+  const answer = await checkout(sale.user, sale.order);
+  assert.equal(answer.status, 200, answer.text);
+  return { ...sale, paymentId: answer.json.payment.payment_id, answer };
+}
 
 /** Ask for the state of an order; the raw answer. */
 export const paymentStatus = (user, order) =>
