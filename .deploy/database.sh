@@ -97,7 +97,7 @@ database_make() {
 }
 
 database_migrate() {
-    local arguments=("${settings[DATABASE_URL]}")
+    local arguments=("${settings[DATABASE_URL]}" --app "$APP")
     [[ ! -d $clone/functions/$APP/sandbox ]] || arguments+=(--with-sandbox)
     with_credential_keys "$clone/migrations/migrate" "${arguments[@]}"
 }

@@ -12,7 +12,7 @@
 #define PROVIDER_FRESH_MS 5000
 
 static struct db_stmt database_health = {
-    .sql = "SELECT migration, time FROM backend.health()", .kind = DB_READ};
+    .sql = "SELECT migration, time FROM platform.health()", .kind = DB_READ};
 
 static void
 write_check(struct json_writer *w, const char *name, bool ok, int64_t started_us,
