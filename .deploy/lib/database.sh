@@ -34,7 +34,7 @@ database_make() {
 }
 
 database_migrate() {
-    "$clone/migrations/migrate" "${settings[DATABASE_URL]}" "${app_migrate[@]}"
+    "$clone/migrations/migrate" "${settings[DATABASE_URL]}" --app "$APP" "${app_migrate[@]}"
 }
 
 # Every function logs in as its own role with its own password.  Statements come on standard

@@ -5,7 +5,7 @@
 #include "base/shared.h"
 #include "db/db.h"
 
-static struct db_stmt database_health = {.sql = "SELECT migration, time FROM backend.health()",
+static struct db_stmt database_health = {.sql = "SELECT migration, time FROM platform.health()",
                                          .kind = DB_READ};
 
 void
