@@ -6,7 +6,7 @@ import { appendFileSync, chmodSync, closeSync, existsSync, openSync, readFileSyn
 import { join } from 'node:path';
 
 import { row, rows } from './db.mjs';
-import { settingsOf } from './fire-process.mjs';
+import { settingsOf } from './process.mjs';
 import { home, spec } from './system.mjs';
 import { until } from './wait.mjs';
 
