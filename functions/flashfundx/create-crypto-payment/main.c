@@ -8,11 +8,18 @@
 #include "base/encode.h"
 #include "base/number.h"
 #include "base/setting.h"
-#include "db/db.h"
+#include "db/query.h"
+#include "db/rows.h"
+#include "fn/answer.h"
+#include "fn/failure.h"
+#include "fn/settings.h"
 #include "fn/spec.h"
-#include "nowpayments/nowpayments.h"
-#include "shared/order.h"
+#include "json/tree.h"
+#include "json/write.h"
+#include "nowpayments/client.h"
+#include "nowpayments/payment.h"
 #include "qr/code.h"
+#include "shared/order.h"
 
 static struct setting cfg_payment_success_url = {
     .env = "PAYMENT_SUCCESS_URL",

@@ -4,8 +4,12 @@
  * they leave this process.
  */
 #include "base/text.h"
-#include "db/db.h"
+#include "db/query.h"
+#include "db/rows.h"
+#include "fn/answer.h"
 #include "fn/spec.h"
+#include "json/tree.h"
+#include "json/write.h"
 #include "net/header.h"
 
 #define KEPT_BODY_MAX 8192

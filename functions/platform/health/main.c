@@ -4,11 +4,14 @@
  */
 #include "base/clock.h"
 #include "base/metric.h"
-#include "base/shared.h"
 #include "base/setting.h"
-#include "db/db.h"
+#include "base/shared.h"
+#include "db/query.h"
+#include "db/rows.h"
+#include "fn/answer.h"
 #include "fn/spec.h"
-#include "nowpayments/nowpayments.h"
+#include "json/write.h"
+#include "nowpayments/client.h"
 
 #define CHECK_TIMEOUT_MS  3000
 #define PROVIDER_FRESH_MS 5000
@@ -113,7 +116,7 @@ figures(struct fn_req *req, struct fn_res *res)
     struct buf out;
 
     buf_init_arena(&out, req->task->arena, 1024 * 1024);
-    metrics_render(setting_text(&cfg_run_dir), &out);
+    metric_render(setting_text(&cfg_run_dir), &out);
     fn_body(res, 200, "text/plain; version=0.0.4; charset=utf-8", buf_str(&out));
     return ERR_OK;
 }

@@ -1,6 +1,8 @@
-#include "base/encode.h"
 #include "check.h"
+
+#include "base/encode.h"
 #include "crypto/digest.h"
+#include "crypto/jws.h"
 #include "fn/caller.h"
 
 #define NOW    1800000000

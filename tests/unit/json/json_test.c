@@ -1,6 +1,9 @@
 #include "check.h"
 
-#include "json/json.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "json/tree.h"
+#include "json/write.h"
 
 static struct arena *a;
 static struct fail f;
