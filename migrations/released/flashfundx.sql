@@ -1794,6 +1794,25 @@ $$;
 
 COMMENT ON FUNCTION backend.finish_reconciliation(p_run_id bigint) IS 'The end of a run: compares the books with each other, marks what is gone, counts what is open.';
 
+CREATE FUNCTION backend.follow_standing() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'backend', 'pg_temp'
+    AS $$
+declare
+    v_user_id constant uuid := case tg_op when 'DELETE' then old.user_id else new.user_id end;
+begin
+    -- Not when the row goes along with its user: then the profile goes too.
+    update public.user_profiles as p
+       set account_status = platform.standing_of(v_user_id)
+     where p.id = v_user_id
+       and p.account_status <> platform.standing_of(v_user_id)
+       and exists (select from auth.users as u where u.id = v_user_id);
+    return null;
+end
+$$;
+
+COMMENT ON FUNCTION backend.follow_standing() IS 'Trigger: the profile shows how its customer stands.';
+
 CREATE FUNCTION backend.forget_mail_words(p_limit integer) RETURNS TABLE(forgotten integer)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'backend', 'pg_temp'
@@ -2228,7 +2247,7 @@ CREATE FUNCTION backend.mail_administrators(p_kind text, p_cause text, p_order_i
 begin
     insert into public.outbox (kind, cause, order_id, recipient, template_name, variables)
     select p_kind, p_cause || ' ' || a.email, p_order_id, a.email, p_kind, p_variables
-    from public.administrators as a
+    from platform.administrators as a
     where a.is_active
     on conflict (cause) do nothing;
 end
@@ -3239,6 +3258,18 @@ $$;
 
 COMMENT ON FUNCTION backend.process_event(p_id bigint, p_attempt integer) IS 'Finishes an event, as the given try of claim_next_event. Result: the outcome of record_payment_event; failed or dead with the error; held when somebody has the order.';
 
+CREATE FUNCTION backend.profile_standing() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'backend', 'pg_temp'
+    AS $$
+begin
+    perform platform.set_standing(new.id, new.account_status, null);
+    return null;
+end
+$$;
+
+COMMENT ON FUNCTION backend.profile_standing() IS 'Trigger: an account_status that staff wrote into a profile is how the customer stands.';
+
 CREATE FUNCTION backend.record_event_without_order(p_source text, p_raw text, p_payment_id text, p_parent_payment_id text, p_order_id text, p_status text, p_actually_paid numeric, p_provider_updated_at text) RETURNS TABLE(outcome text, order_id text, order_status text, payment_status text, delivery_status text)
     LANGUAGE plpgsql
     AS $$
@@ -4070,7 +4101,7 @@ begin
         from public.user_profiles as u
         join auth.users as a on a.id = u.id
         where u.id = p_user_id
-          and u.account_status = 'active'
+          and platform.standing_of(u.id) = 'active'
           and lower(a.email) = lower(p_to)
           and a.email_confirmed_at is not null
           and a.deleted_at is null
@@ -4805,7 +4836,7 @@ CREATE FUNCTION platform.is_admin() RETURNS boolean
             -- once confirmed: anybody can sign up with somebody else's address.
             select
             from auth.users as u
-            join public.administrators as a on a.email = lower(u.email) and a.is_active
+            join platform.administrators as a on a.email = lower(u.email) and a.is_active
             where u.id = auth.uid()
               and u.email_confirmed_at is not null
               and u.deleted_at is null
@@ -4931,6 +4962,48 @@ end
 $$;
 
 COMMENT ON FUNCTION platform.refuse_change() IS 'Trigger: keeps a table append-only.';
+
+CREATE FUNCTION platform.set_standing(p_user_id uuid, p_standing text, p_reason text) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+declare
+    v_before constant text := platform.standing_of(p_user_id);
+begin
+    if p_standing = v_before then
+        return false;
+    elsif p_standing = 'active' then
+        delete from platform.standing as s where s.user_id = p_user_id;
+    else
+        insert into platform.standing as s (user_id, standing, reason, set_by)
+        values (p_user_id, p_standing, p_reason, platform.caller_name())
+        on conflict (user_id) do update
+           set standing = excluded.standing, reason = excluded.reason, since = now(),
+               set_by = excluded.set_by;
+    end if;
+    insert into public.admin_audit_log
+        (admin_email, admin_ip, action_type, table_name, record_id, old_values, new_values,
+         description)
+    values
+        (platform.caller_name(), platform.caller_ip(), 'SET_STANDING', 'standing',
+         p_user_id::text, jsonb_build_object('standing', v_before),
+         jsonb_build_object('standing', p_standing, 'reason', p_reason),
+         format('%s: %s', p_standing, coalesce(p_reason, 'no reason given')));
+    return true;
+end
+$$;
+
+COMMENT ON FUNCTION platform.set_standing(p_user_id uuid, p_standing text, p_reason text) IS 'Changes how somebody stands, with a reason, and writes it to the audit; false when they stand so already. For the functions of staff: whoever may call it is asked there.';
+
+CREATE FUNCTION platform.standing_of(p_user_id uuid) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+    return coalesce(
+        (select s.standing from platform.standing as s where s.user_id = p_user_id), 'active');
+end
+$$;
+
+COMMENT ON FUNCTION platform.standing_of(p_user_id uuid) IS 'How somebody stands: active, suspended or banned.';
 
 CREATE FUNCTION platform.update_last_updated_column() RETURNS trigger
     LANGUAGE plpgsql
@@ -5489,6 +5562,28 @@ CREATE TABLE migrations.schema (
 
 COMMENT ON TABLE migrations.schema IS 'The application, and the checksum of all its files and the platform''s; with those of the sandbox: applied_sha256.';
 
+CREATE TABLE platform.administrators (
+    email text NOT NULL,
+    is_active boolean DEFAULT true NOT NULL,
+    notes text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT administrators_email_check CHECK (((email = lower(email)) AND (email ~~ '%_@_%'::text)))
+);
+
+COMMENT ON TABLE platform.administrators IS 'Who administers, by confirmed e-mail address. The app_metadata claim role = admin counts too.';
+
+CREATE TABLE platform.standing (
+    user_id uuid NOT NULL,
+    standing text NOT NULL,
+    reason text,
+    since timestamp with time zone DEFAULT now() NOT NULL,
+    set_by text NOT NULL,
+    CONSTRAINT standing_standing_check CHECK ((standing = ANY (ARRAY['suspended'::text, 'banned'::text])))
+);
+
+COMMENT ON TABLE platform.standing IS 'Who is suspended or banned; who has no row is active. Written by platform.set_standing only.';
+
 CREATE TABLE public.admin_audit_log (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     admin_email text NOT NULL,
@@ -5504,16 +5599,15 @@ CREATE TABLE public.admin_audit_log (
 
 COMMENT ON TABLE public.admin_audit_log IS 'Every administrative change with old and new values. Rows are never changed or removed.';
 
-CREATE TABLE public.administrators (
-    email text NOT NULL,
-    is_active boolean DEFAULT true NOT NULL,
-    notes text,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT administrators_email_check CHECK (((email = lower(email)) AND (email ~~ '%_@_%'::text)))
-);
+CREATE VIEW public.administrators WITH (security_invoker='true') AS
+ SELECT a.email,
+    a.is_active,
+    a.notes,
+    a.created_at,
+    a.updated_at
+   FROM platform.administrators a;
 
-COMMENT ON TABLE public.administrators IS 'Who administers, by confirmed e-mail address. The app_metadata claim role = admin counts too.';
+COMMENT ON VIEW public.administrators IS 'Who administers, by confirmed e-mail address. The app_metadata claim role = admin counts too.';
 
 CREATE TABLE public.credential_reveals (
     id bigint NOT NULL,
@@ -5853,6 +5947,12 @@ ALTER TABLE ONLY migrations.functions
 ALTER TABLE ONLY migrations.schema
     ADD CONSTRAINT schema_pkey PRIMARY KEY (only_row);
 
+ALTER TABLE ONLY platform.administrators
+    ADD CONSTRAINT administrators_pkey PRIMARY KEY (email);
+
+ALTER TABLE ONLY platform.standing
+    ADD CONSTRAINT standing_pkey PRIMARY KEY (user_id);
+
 ALTER TABLE ONLY public.account_container
     ADD CONSTRAINT account_container_pkey PRIMARY KEY (id);
 
@@ -5861,9 +5961,6 @@ ALTER TABLE ONLY public.account_container
 
 ALTER TABLE ONLY public.admin_audit_log
     ADD CONSTRAINT admin_audit_log_pkey PRIMARY KEY (id);
-
-ALTER TABLE ONLY public.administrators
-    ADD CONSTRAINT administrators_pkey PRIMARY KEY (email);
 
 ALTER TABLE ONLY public.credential_reveals
     ADD CONSTRAINT credential_reveals_pkey PRIMARY KEY (id);
@@ -6069,6 +6166,12 @@ CREATE TRIGGER on_auth_user_created AFTER INSERT ON auth.users FOR EACH ROW EXEC
 
 CREATE TRIGGER on_auth_user_drop_clear_password BEFORE INSERT OR UPDATE ON auth.users FOR EACH ROW WHEN ((new.raw_user_meta_data ?| ARRAY['password'::text, 'confirmPassword'::text, 'confirm_password'::text])) EXECUTE FUNCTION public.drop_clear_password();
 
+CREATE TRIGGER administrators_audit AFTER INSERT OR DELETE OR UPDATE ON platform.administrators FOR EACH ROW WHEN (((SESSION_USER !~~ 'fn\_%'::text) OR (current_setting('role'::text) <> 'none'::text))) EXECUTE FUNCTION platform.audit_change('email');
+
+CREATE TRIGGER administrators_updated_at BEFORE UPDATE ON platform.administrators FOR EACH ROW EXECUTE FUNCTION platform.update_updated_at_column();
+
+CREATE TRIGGER standing_profile AFTER INSERT OR DELETE OR UPDATE ON platform.standing FOR EACH ROW EXECUTE FUNCTION backend.follow_standing();
+
 CREATE TRIGGER account_container_audit AFTER INSERT OR DELETE OR UPDATE ON public.account_container FOR EACH ROW WHEN (((SESSION_USER !~~ 'fn\_%'::text) OR (current_setting('role'::text) <> 'none'::text))) EXECUTE FUNCTION platform.audit_change('id');
 
 CREATE TRIGGER account_container_seal BEFORE INSERT OR UPDATE OF id, password, investor_password ON public.account_container FOR EACH ROW EXECUTE FUNCTION backend.seal_credentials();
@@ -6078,10 +6181,6 @@ CREATE TRIGGER account_container_sold_once BEFORE UPDATE OF status ON public.acc
 CREATE TRIGGER account_container_updated_at BEFORE UPDATE ON public.account_container FOR EACH ROW EXECUTE FUNCTION platform.update_updated_at_column();
 
 CREATE TRIGGER admin_audit_log_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.admin_audit_log FOR EACH STATEMENT EXECUTE FUNCTION platform.refuse_change();
-
-CREATE TRIGGER administrators_audit AFTER INSERT OR DELETE OR UPDATE ON public.administrators FOR EACH ROW WHEN (((SESSION_USER !~~ 'fn\_%'::text) OR (current_setting('role'::text) <> 'none'::text))) EXECUTE FUNCTION platform.audit_change('email');
-
-CREATE TRIGGER administrators_updated_at BEFORE UPDATE ON public.administrators FOR EACH ROW EXECUTE FUNCTION platform.update_updated_at_column();
 
 CREATE TRIGGER credential_reveals_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.credential_reveals FOR EACH STATEMENT EXECUTE FUNCTION platform.refuse_change();
 
@@ -6149,7 +6248,14 @@ CREATE TRIGGER user_profiles_audit AFTER INSERT OR DELETE OR UPDATE ON public.us
 
 CREATE TRIGGER user_profiles_guard BEFORE INSERT OR UPDATE ON public.user_profiles FOR EACH ROW EXECUTE FUNCTION public.guard_user_profile();
 
+CREATE TRIGGER user_profiles_standing AFTER UPDATE OF account_status ON public.user_profiles FOR EACH ROW WHEN (((old.account_status)::text <> (new.account_status)::text)) EXECUTE FUNCTION backend.profile_standing();
+
+CREATE TRIGGER user_profiles_standing_new AFTER INSERT ON public.user_profiles FOR EACH ROW WHEN (((new.account_status)::text <> 'active'::text)) EXECUTE FUNCTION backend.profile_standing();
+
 CREATE TRIGGER user_profiles_updated_at BEFORE UPDATE ON public.user_profiles FOR EACH ROW EXECUTE FUNCTION platform.update_updated_at_column();
+
+ALTER TABLE ONLY platform.standing
+    ADD CONSTRAINT standing_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.account_container
     ADD CONSTRAINT account_container_reserved_for_order_id_fkey FOREIGN KEY (reserved_for_order_id) REFERENCES public.orders(order_id) ON DELETE SET NULL;
@@ -6207,6 +6313,12 @@ ALTER TABLE ONLY public.waiting_deliveries
 
 ALTER TABLE auth.users ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE platform.administrators ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY administrators_admin ON platform.administrators TO authenticated USING (( SELECT platform.is_admin() AS is_admin)) WITH CHECK (( SELECT platform.is_admin() AS is_admin));
+
+ALTER TABLE platform.standing ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.account_container ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY account_container_admin ON public.account_container TO authenticated USING (( SELECT platform.is_admin() AS is_admin)) WITH CHECK (( SELECT platform.is_admin() AS is_admin));
@@ -6214,10 +6326,6 @@ CREATE POLICY account_container_admin ON public.account_container TO authenticat
 ALTER TABLE public.admin_audit_log ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY admin_audit_log_admin ON public.admin_audit_log FOR SELECT TO authenticated USING (( SELECT platform.is_admin() AS is_admin));
-
-ALTER TABLE public.administrators ENABLE ROW LEVEL SECURITY;
-
-CREATE POLICY administrators_admin ON public.administrators TO authenticated USING (( SELECT platform.is_admin() AS is_admin)) WITH CHECK (( SELECT platform.is_admin() AS is_admin));
 
 ALTER TABLE public.credential_reveals ENABLE ROW LEVEL SECURITY;
 
@@ -6472,6 +6580,8 @@ GRANT ALL ON FUNCTION backend.fail_payment_attempt(p_attempt_id uuid, p_reason t
 REVOKE ALL ON FUNCTION backend.finish_reconciliation(p_run_id bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION backend.finish_reconciliation(p_run_id bigint) TO fn_reconcile;
 
+REVOKE ALL ON FUNCTION backend.follow_standing() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION backend.forget_mail_words(p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION backend.forget_mail_words(p_limit integer) TO fn_send_outbox;
 
@@ -6584,6 +6694,8 @@ GRANT ALL ON FUNCTION backend.payments_to_compare(p_run_id bigint, p_limit integ
 
 REVOKE ALL ON FUNCTION backend.process_event(p_id bigint, p_attempt integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION backend.process_event(p_id bigint, p_attempt integer) TO fn_process_events;
+
+REVOKE ALL ON FUNCTION backend.profile_standing() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION backend.record_event_without_order(p_source text, p_raw text, p_payment_id text, p_parent_payment_id text, p_order_id text, p_status text, p_actually_paid numeric, p_provider_updated_at text) FROM PUBLIC;
 
@@ -6709,6 +6821,10 @@ REVOKE ALL ON FUNCTION platform.read_time(p_text text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION platform.refuse_change() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION platform.set_standing(p_user_id uuid, p_standing text, p_reason text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION platform.standing_of(p_user_id uuid) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION platform.update_last_updated_column() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION platform.update_updated_at_column() FROM PUBLIC;
@@ -6764,6 +6880,10 @@ GRANT ALL ON FUNCTION public.reveal_credential(p_account_id uuid, p_column text,
 GRANT ALL ON FUNCTION public.reveal_credential(p_account_id uuid, p_column text, p_value text) TO service_role;
 
 REVOKE ALL ON FUNCTION public.set_order_id() FROM PUBLIC;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE platform.administrators TO anon;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE platform.administrators TO authenticated;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE platform.administrators TO service_role;
 
 GRANT SELECT ON TABLE public.admin_audit_log TO authenticated;
 GRANT SELECT ON TABLE public.admin_audit_log TO service_role;
@@ -6847,11 +6967,12 @@ flashfundx	0006_payments.sql	2fa982f13c6d5907332d136620c97403cd54420d535d4185a45
 flashfundx	0007_outbox.sql	78c370e6f9eec6f22f87a7a420217466ec284b431b00d42a773faf7cd30020f7
 flashfundx	0008_reconciliation.sql	d370b0c4761027440c7226caf5c6d3043bb45b759fe816948d247700b5335b4e
 flashfundx	0009_policies.sql	14d4b1e4186d30f943038f64353327b95cc3b450af797efd30fc8dd2021b9507
-flashfundx	0010_seed.sql	93a25c6997645d04f0258132900f6893863c6e48690db98b147a420c2f745e55
+flashfundx	0010_seed.sql	9c9a5d1e49aea792472cb95621bb088aa7391fde3d4b03b03c640be20bfd9f1c
 flashfundx	0011_mail_templates.sql	d893b32c5194ab62bcc20949eaeb507f2ca5a5e182b8c1080f14adbccde25fb8
 platform	0001_schemas.sql	a9c378ade0b540a2b7c8774d6fca0fa3f938cbdc7412b5b01ab415bea14546ef
 platform	0002_auth.sql	5e68e452f9f05962fc1ccdf4767bec1f9f8bc14c4fab28ec861ec1f122ef291f
-platform	0003_operations.sql	ff0a0964077414cb7dd1f55373eb056ee710def113b2d9b9063f443407ec4327
+platform	0003_operations.sql	6d2cc0f62a92342b089978a6ea5f1b090a3bb462c0592a0de2527cd252f7b5dc
+platform	0005_people.sql	440a786de2bcd94227ccb44462444935176f1772b57722e2bab3ffa155224a63
 \.
 
 copy migrations.functions (name,part,unmade_in) from stdin;
@@ -6897,6 +7018,7 @@ backend.event_tries_max()	flashfundx	\N
 backend.expect_check()	flashfundx	\N
 backend.fail_payment_attempt(uuid,text,text)	flashfundx	\N
 backend.finish_reconciliation(bigint)	flashfundx	\N
+backend.follow_standing()	flashfundx	\N
 backend.forget_mail_words(integer)	flashfundx	\N
 backend.hand_out(public.orders)	flashfundx	\N
 backend.has_account(public.orders)	flashfundx	\N
@@ -6945,6 +7067,7 @@ backend.payment_that_pays(public.orders,text)	flashfundx	\N
 backend.payments_to_check(integer,integer)	flashfundx	\N
 backend.payments_to_compare(bigint,integer)	flashfundx	\N
 backend.process_event(bigint,integer)	flashfundx	\N
+backend.profile_standing()	flashfundx	\N
 backend.record_event_without_order(text,text,text,text,text,text,numeric,text)	flashfundx	\N
 backend.record_payment_check(text,text,text)	flashfundx	\N
 backend.record_payment_event(text,text,text,text,text,text,text,text,text,text,numeric,numeric,numeric,text,numeric,text,text)	flashfundx	\N
@@ -6998,6 +7121,8 @@ platform.pick(jsonb,text[])	platform	\N
 platform.plain_amount(numeric)	platform	\N
 platform.read_time(text)	platform	\N
 platform.refuse_change()	platform	\N
+platform.set_standing(uuid,text,text)	platform	\N
+platform.standing_of(uuid)	platform	\N
 platform.update_last_updated_column()	platform	\N
 platform.update_updated_at_column()	platform	\N
 public.accept_difference(bigint,text)	flashfundx	\N
@@ -7020,10 +7145,10 @@ public.set_order_id()	flashfundx	\N
 \.
 
 copy migrations.schema (only_row,app,sha256,applied_sha256,release) from stdin;
-t	flashfundx	ce6be9062b3045b7acd68d5856fcbe182d1fa9e0dabca6823d9c94ace1298f70	ce6be9062b3045b7acd68d5856fcbe182d1fa9e0dabca6823d9c94ace1298f70	1
+t	flashfundx	71f6f1167a75a9f7a0ed32c8b3952e777ad2da8ec2ba1aa52da3516eb80bcdbf	71f6f1167a75a9f7a0ed32c8b3952e777ad2da8ec2ba1aa52da3516eb80bcdbf	1
 \.
 
-copy public.administrators (email,is_active,notes) from stdin;
+copy platform.administrators (email,is_active,notes) from stdin;
 admin@flashfundx.com	t	First administrator. Counts once the address is confirmed.
 \.
 

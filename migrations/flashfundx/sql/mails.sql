@@ -113,7 +113,7 @@ as $$
 begin
     insert into public.outbox (kind, cause, order_id, recipient, template_name, variables)
     select p_kind, p_cause || ' ' || a.email, p_order_id, a.email, p_kind, p_variables
-    from public.administrators as a
+    from platform.administrators as a
     where a.is_active
     on conflict (cause) do nothing;
 end

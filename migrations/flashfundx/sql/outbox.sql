@@ -229,7 +229,7 @@ begin
         from public.user_profiles as u
         join auth.users as a on a.id = u.id
         where u.id = p_user_id
-          and u.account_status = 'active'
+          and platform.standing_of(u.id) = 'active'
           and lower(a.email) = lower(p_to)
           and a.email_confirmed_at is not null
           and a.deleted_at is null
