@@ -7,7 +7,7 @@ packages_up=(build-essential cmake ninja-build pkg-config git
     postgresql-15 nginx-light runit jq curl openssl perl procps ca-certificates)
 packages_node=(nodejs npm)
 packages_test=(postgresql-15-pgtap libtap-parser-sourcehandler-pgtap-perl
-    "${packages_node[@]}" clang libclang-rt-14-dev shellcheck cppcheck)
+    postgresql-15-plpgsql-check "${packages_node[@]}" clang libclang-rt-14-dev shellcheck cppcheck)
 packages_bench=(nodejs wrk)
 
 package_missing() {

@@ -1,7 +1,7 @@
 -- The audit: the database itself writes down what administrators change: through the data API,
--- through the service key, or by hand in psql. platform.audit_table says which tables count. Changes
--- people make to rows of their own and changes of the backend's programs (roles fn_…) are not
--- administrative and not listed here.
+-- through the service key, or by hand in psql. platform.audit_table says which tables count.
+-- Changes people make to rows of their own and changes of the backend's programs (roles fn_…) are
+-- not administrative and not listed here.
 
 create or replace function platform.refuse_change()
 returns trigger

@@ -1,6 +1,6 @@
 -- Numbers, times, texts and JSON, read and written with care; and the triggers that keep a row's
--- time. The functions run on the caller's search_path: setting one of their own costs more than some
--- of them do.
+-- time. The functions run on the caller's search_path: setting one of their own costs more than
+-- some of them do.
 
 create or replace function platform.plain_amount(p_amount numeric)
 returns numeric

@@ -17,7 +17,8 @@ select is_empty(
                                'trigger']) as p (name)
        where (r.rolname like 'fn\_%' or r.rolname = 'ffx_function')
          and c.relkind in ('r', 'v', 'm', 'p')
-         and (c.relnamespace in (select oid from ours) or c.relnamespace = 'migrations'::regnamespace)
+         and (c.relnamespace in (select oid from ours)
+              or c.relnamespace = 'migrations'::regnamespace)
          and has_table_privilege(r.oid, c.oid, p.name) $$,
     'no program may touch a table');
 

@@ -17,7 +17,8 @@ select is_empty(
 
 select is_empty(
     $$ select relname from pg_class
-       where relnamespace in ('public'::regnamespace, 'auth'::regnamespace, 'platform'::regnamespace)
+       where relnamespace in ('public'::regnamespace, 'auth'::regnamespace,
+                              'platform'::regnamespace)
          and relkind = 'r'
          and obj_description(oid, 'pg_class') is null $$,
     'every table has a comment');

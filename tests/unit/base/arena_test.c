@@ -385,43 +385,6 @@ defer_without_room_releases_at_once(void **state)
     arena_free(small);
 }
 
-static void
-copy_ends_in_nul(void **state)
-{
-    (void)state;
-    assert_string_equal(arena_copy(a, (struct str){"abcdef", 3}), "abc");
-}
-
-static void
-copy_of_nothing_is_empty(void **state)
-{
-    (void)state;
-    assert_string_equal(arena_copy(a, STR_NONE), "");
-}
-
-static void
-join_puts_one_text_behind_the_other(void **state)
-{
-    (void)state;
-    assert_string_equal(arena_join(a, "x-api-key: ", "key"), "x-api-key: key");
-    assert_string_equal(arena_join(a, "", ""), "");
-}
-
-static void
-printf_formats(void **state)
-{
-    (void)state;
-    assert_string_equal(arena_printf(a, "%s-%d", "x", 5), "x-5");
-}
-
-static void
-printf_takes_long_texts(void **state)
-{
-    (void)state;
-    const char *text = arena_printf(a, "%010000d|", 1);
-    assert_int_equal(strlen(text), 10001);
-}
-
 #ifdef __SANITIZE_ADDRESS__
 static char *released;
 
@@ -491,11 +454,6 @@ main(void)
         TEST(deferred_calls_run_once),
         TEST(deferred_calls_run_at_free),
         TEST(defer_without_room_releases_at_once),
-        TEST(copy_ends_in_nul),
-        TEST(copy_of_nothing_is_empty),
-        TEST(join_puts_one_text_behind_the_other),
-        TEST(printf_formats),
-        TEST(printf_takes_long_texts),
 #ifdef __SANITIZE_ADDRESS__
         TEST(use_after_reset_is_caught),
         TEST(use_behind_the_end_is_caught),
