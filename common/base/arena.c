@@ -21,7 +21,8 @@
 #define FIRST_BLOCK     ((size_t)8 * 1024)
 #define LARGEST_BLOCK   ((size_t)64 * 1024)
 #define ROUND_UP(bytes) (((bytes) + ALIGNMENT - 1) & ~(ALIGNMENT - 1))
-#define SPAN(size)      (ROUND_UP(MAX((size), 1)) + RED_ZONE) /* what an allocation takes of its block */
+/* what an allocation takes of its block */
+#define SPAN(size) (ROUND_UP(MAX((size), 1)) + RED_ZONE)
 
 struct block {
     struct block *next; /* older block */

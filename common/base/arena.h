@@ -12,8 +12,8 @@
  *
  * Thread rule: one arena belongs to one coroutine (or test) at a time.
  */
-#ifndef FFX_ARENA_H
-#define FFX_ARENA_H
+#ifndef FFX_BASE_ARENA_H
+#define FFX_BASE_ARENA_H
 
 #include "base/prelude.h"
 

@@ -7,11 +7,10 @@
  *
  * Thread rule: one buffer belongs to one thread at a time.
  */
-#ifndef FFX_BUF_H
-#define FFX_BUF_H
+#ifndef FFX_BASE_BUF_H
+#define FFX_BASE_BUF_H
 
 #include "base/arena.h"
-#include "base/prelude.h"
 
 struct buf {
     char *ptr; /* always NUL-terminated once something was appended */

@@ -2,8 +2,8 @@
  * clock: the two clocks, and how a time is written.
  * Any thread may call; nothing here allocates.
  */
-#ifndef FFX_CLOCK_H
-#define FFX_CLOCK_H
+#ifndef FFX_BASE_CLOCK_H
+#define FFX_BASE_CLOCK_H
 
 #include "base/prelude.h"
 

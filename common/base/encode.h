@@ -3,11 +3,10 @@
  * Readers accept the whole text or nothing and leave the output untouched on failure.
  * Any thread may call.
  */
-#ifndef FFX_ENCODE_H
-#define FFX_ENCODE_H
+#ifndef FFX_BASE_ENCODE_H
+#define FFX_BASE_ENCODE_H
 
 #include "base/buf.h"
-#include "base/prelude.h"
 
 /* What a hex digit of either case stands for; -1 for every other character. */
 int hex_value(char c);

@@ -8,8 +8,8 @@
  * Columns: name, HTTP status, log level, retryable (the answer carries Retry-After), default
  * text for the client.  The text of a 5xx never holds internal detail.
  */
-#ifndef FFX_ERR_H
-#define FFX_ERR_H
+#ifndef FFX_BASE_ERR_H
+#define FFX_BASE_ERR_H
 
 #include "base/prelude.h"
 

@@ -2,8 +2,8 @@
  * killpoint: named places at which a test lets the process die.
  *
  * They are around every step of the outside world: a statement, a call to another service, a mail,
- * the answer to the caller.  Only a build with FFX_KILL_POINTS (cmake preset `killpoints`) has them;
- * in every other one KILL_POINT is nothing and killpoint.c is not compiled.
+ * the answer to the caller.  Only a build with FFX_KILL_POINTS (cmake preset `killpoints`) has
+ * them; in every other one KILL_POINT is nothing and killpoint.c is not compiled.
  *
  * A point's name is "FUNCTION KIND WHAT STEP #N", for example
  *     payment-webhook sql backend.record_payment_event sent #1
@@ -14,8 +14,8 @@
  *
  * Any thread may call.
  */
-#ifndef FFX_KILLPOINT_H
-#define FFX_KILLPOINT_H
+#ifndef FFX_BASE_KILLPOINT_H
+#define FFX_BASE_KILLPOINT_H
 
 #include "base/prelude.h"
 

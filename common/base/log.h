@@ -9,8 +9,8 @@
  * secret (password, token, authorization, apikey, secret, signature) print as "***".
  * Thread rule: any thread.
  */
-#ifndef FFX_LOG_H
-#define FFX_LOG_H
+#ifndef FFX_BASE_LOG_H
+#define FFX_BASE_LOG_H
 
 #include "base/prelude.h"
 

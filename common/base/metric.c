@@ -1,9 +1,10 @@
 #include "base/metric.h"
-#include "base/shared.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <unistd.h>
+
+#include "base/shared.h"
 
 #define SUFFIX       ".metrics"
 #define NAME_MAX_LEN 64 /* of a service */
@@ -27,7 +28,7 @@ static const struct {
     const char *help;
 } table[METRIC_MAX] = {
 #define X(id, name, type, help) [id] = {name, type, help},
-    METRICS_TABLE(X)
+    METRIC_TABLE(X)
 #undef X
 };
 
@@ -54,7 +55,7 @@ right_head(void)
 }
 
 bool
-metrics_open(const char *run_dir, const char *service)
+metric_open(const char *run_dir, const char *service)
 {
     const struct shared_head right = right_head();
     char path[PATH_SIZE];
@@ -73,14 +74,14 @@ metrics_open(const char *run_dir, const char *service)
 /* ---- counting ---- */
 
 void
-metrics_add(enum metric id, int64_t n)
+metric_add(enum metric id, int64_t n)
 {
     MUST((unsigned)id < METRIC_MAX);
     __atomic_fetch_add(&file->values[id], n, __ATOMIC_RELAXED);
 }
 
 void
-metrics_set_max(enum metric id, int64_t n)
+metric_set_max(enum metric id, int64_t n)
 {
     MUST((unsigned)id < METRIC_MAX);
     int64_t seen = __atomic_load_n(&file->values[id], __ATOMIC_RELAXED);
@@ -90,7 +91,7 @@ metrics_set_max(enum metric id, int64_t n)
 }
 
 void
-metrics_observe_us(int64_t duration_us)
+metric_observe_us(int64_t duration_us)
 {
     const int64_t us = MAX(duration_us, 0);
     size_t i = 0;
@@ -213,7 +214,7 @@ render_histogram(const struct service *services, size_t count, struct buf *out)
 }
 
 void
-metrics_render(const char *run_dir, struct buf *out)
+metric_render(const char *run_dir, struct buf *out)
 {
     /* on the heap: a coroutine's stack is too small for it, and `out` need not have an arena */
     struct service *services = calloc(FILES_MAX, sizeof(*services));

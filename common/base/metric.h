@@ -3,18 +3,17 @@
  * its workers (and the next deploy's) map and add to atomically; `health` reads all files and
  * prints Prometheus text (exposition format 0.0.4).
  *
- * The set is fixed (METRICS_TABLE), so that nothing is allocated or looked up per request.
+ * The set is fixed (METRIC_TABLE), so that nothing is allocated or looked up per request.
  * Any thread may add.
  */
-#ifndef FFX_METRICS_H
-#define FFX_METRICS_H
+#ifndef FFX_BASE_METRIC_H
+#define FFX_BASE_METRIC_H
 
-#include "base/prelude.h"
 #include "base/buf.h"
 
 /* clang-format off */
 /* id, Prometheus name, type, help */
-#define METRICS_TABLE(X)                                                                           \
+#define METRIC_TABLE(X)                                                                           \
     X(METRIC_REQUESTS_2XX,  "ffx_requests_total{class=\"2xx\"",  "counter", "Requests answered")    \
     X(METRIC_REQUESTS_4XX,  "ffx_requests_total{class=\"4xx\"",  "counter", "Requests answered")    \
     X(METRIC_REQUESTS_5XX,  "ffx_requests_total{class=\"5xx\"",  "counter", "Requests answered")    \
@@ -33,21 +32,21 @@
 
 enum metric {
 #define X(id, name, type, help) id,
-    METRICS_TABLE(X)
+    METRIC_TABLE(X)
 #undef X
         METRIC_MAX,
 };
 
 /* Map RUN_DIR/NAME.metrics, creating it when needed.  False (and process-private counters) when
  * the file cannot be used. */
-bool metrics_open(const char *run_dir, const char *service);
+bool metric_open(const char *run_dir, const char *service);
 
-void metrics_add(enum metric id, int64_t n);
-void metrics_set_max(enum metric id, int64_t n);
+void metric_add(enum metric id, int64_t n);
+void metric_set_max(enum metric id, int64_t n);
 /* One request's duration, for the histogram. */
-void metrics_observe_us(int64_t duration_us);
+void metric_observe_us(int64_t duration_us);
 
 /* Prometheus text of every function that has a file in run_dir. */
-void metrics_render(const char *run_dir, struct buf *out);
+void metric_render(const char *run_dir, struct buf *out);
 
 #endif

@@ -11,7 +11,7 @@ is_digit(char c)
 }
 
 bool
-num_i64(struct str s, int64_t *ret)
+number_i64(struct str s, int64_t *ret)
 {
     const bool negative = s.len > 0 && s.ptr[0] == '-';
     size_t at = negative ? 1 : 0;

@@ -5,13 +5,13 @@
  * Readers accept the whole text or nothing and leave the output untouched on failure.
  * Any thread may call.
  */
-#ifndef FFX_NUMBER_H
-#define FFX_NUMBER_H
+#ifndef FFX_BASE_NUMBER_H
+#define FFX_BASE_NUMBER_H
 
 #include "base/prelude.h"
 
 /* Decimal integer, optional '-', no leading zeros, no blanks, no overflow. */
-NODISCARD bool num_i64(struct str s, int64_t *ret);
+NODISCARD bool number_i64(struct str s, int64_t *ret);
 
 /* The decimal digits of n and a NUL; returns their number. */
 #define INT64_SIZE 21

@@ -4,8 +4,8 @@
  * Attributes, a counted string, assertions, and the list of functions that must not be used (after
  * git's banned.h).  Nothing here allocates.  Any thread may call.
  */
-#ifndef FFX_PRELUDE_H
-#define FFX_PRELUDE_H
+#ifndef FFX_BASE_PRELUDE_H
+#define FFX_BASE_PRELUDE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,9 +20,9 @@
 #define NORETURN        __attribute__((noreturn))
 #define UNUSED          __attribute__((unused))
 
-#define ARRAY_LEN(a)    (sizeof(a) / sizeof((a)[0]))
-#define MIN(a, b)       ((a) < (b) ? (a) : (b))
-#define MAX(a, b)       ((a) > (b) ? (a) : (b))
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+#define MIN(a, b)    ((a) < (b) ? (a) : (b))
+#define MAX(a, b)    ((a) > (b) ? (a) : (b))
 
 /* The struct of `type` whose `member` is at `ptr`. */
 #define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
@@ -60,7 +60,8 @@ str_is(struct str a, const char *text)
 void NORETURN die(const char *fmt, ...) PRINTF(1, 2);
 
 /* An assertion that stays in release builds. */
-#define MUST(cond) ((cond) ? (void)0 : die("%s:%d: broken invariant: %s", __FILE__, __LINE__, #cond))
+#define MUST(cond)                                                                                 \
+    ((cond) ? (void)0 : die("%s:%d: broken invariant: %s", __FILE__, __LINE__, #cond))
 
 /* Functions with unbounded writes, hidden state or silent errors. */
 #pragma GCC poison strcpy strcat strncpy strncat strtok sprintf vsprintf gets atoi atol atof strtod

@@ -146,7 +146,7 @@ check_int(const struct setting *s, const char *text, char *why, size_t why_size,
     const int64_t max = s->max != 0 ? s->max : INT32_MAX;
     int64_t n;
 
-    if (!num_i64(str_of(text), &n) || n < s->min || n > max) {
+    if (!number_i64(str_of(text), &n) || n < s->min || n > max) {
         (void)snprintf(why, why_size, "must be a whole number from %lld to %lld", (long long)s->min,
                        (long long)max);
         return why;

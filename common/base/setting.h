@@ -7,11 +7,10 @@
  * malformed variable in one message, and then nothing is stored.
  * After settings_load the values never change; any thread may read.
  */
-#ifndef FFX_SETTING_H
-#define FFX_SETTING_H
+#ifndef FFX_BASE_SETTING_H
+#define FFX_BASE_SETTING_H
 
 #include "base/buf.h"
-#include "base/prelude.h"
 
 enum setting_kind {
     SETTING_TEXT,     /* one line */

@@ -6,10 +6,9 @@
  * from before the machine started) is replaced, never read.
  * Any thread may call.
  */
-#ifndef FFX_SHARED_H
-#define FFX_SHARED_H
+#ifndef FFX_BASE_SHARED_H
+#define FFX_BASE_SHARED_H
 
-#include "base/prelude.h"
 #include "base/setting.h"
 
 struct shared_head {

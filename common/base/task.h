@@ -5,12 +5,11 @@
  *
  * Thread rule: a task belongs to one coroutine at a time.
  */
-#ifndef FFX_TASK_H
-#define FFX_TASK_H
+#ifndef FFX_BASE_TASK_H
+#define FFX_BASE_TASK_H
 
 #include "base/arena.h"
 #include "base/err.h"
-#include "base/prelude.h"
 
 #define TASK_ID_SIZE 33
 

@@ -2,8 +2,8 @@
  * text: comparing, UTF-8, and what a character looks like in a JSON string.
  * Any thread may call; nothing here allocates.
  */
-#ifndef FFX_TEXT_H
-#define FFX_TEXT_H
+#ifndef FFX_BASE_TEXT_H
+#define FFX_BASE_TEXT_H
 
 #include "base/prelude.h"
 

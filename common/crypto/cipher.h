@@ -2,8 +2,8 @@
  * cipher: AES-256 by OpenSSL.  Nothing here says who wrote the data: check a MAC before.
  * Any thread may call.  Without memory OpenSSL's failure ends the process.
  */
-#ifndef FFX_CIPHER_H
-#define FFX_CIPHER_H
+#ifndef FFX_CRYPTO_CIPHER_H
+#define FFX_CRYPTO_CIPHER_H
 
 #include "base/prelude.h"
 

@@ -4,8 +4,8 @@
  * Any thread may call.  Failures of OpenSSL itself (out of memory, no random source) end the
  * process: there is no sensible way on.
  */
-#ifndef FFX_DIGEST_H
-#define FFX_DIGEST_H
+#ifndef FFX_CRYPTO_DIGEST_H
+#define FFX_CRYPTO_DIGEST_H
 
 #include "base/prelude.h"
 

@@ -1,8 +1,9 @@
 #include "crypto/jws.h"
+
 #include "base/encode.h"
 #include "base/number.h"
 #include "crypto/digest.h"
-#include "json/json.h"
+#include "json/tree.h"
 
 #define TOKEN_MAX ((size_t)8 * 1024)
 #define SKEW_S    30
@@ -99,7 +100,7 @@ read_time(const struct json *v, int64_t *ret)
 
     if (json_type(v) != JSON_NUMBER || !decimal_read(json_text(v), &d))
         return false;
-    return num_i64((struct str){d.text, strcspn(d.text, ".")}, ret);
+    return number_i64((struct str){d.text, strcspn(d.text, ".")}, ret);
 }
 
 /* A token that never ends is refused. */

@@ -5,12 +5,11 @@
  *
  * Thread rule: loop's thread (it reads JSON).
  */
-#ifndef FFX_JWS_H
-#define FFX_JWS_H
+#ifndef FFX_CRYPTO_JWS_H
+#define FFX_CRYPTO_JWS_H
 
 #include "base/arena.h"
 #include "base/err.h"
-#include "base/prelude.h"
 
 /* Who calls.  `role` is "anon", "authenticated", "service_role" or "" (no valid token asked). */
 struct caller {

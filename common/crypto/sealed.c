@@ -5,7 +5,7 @@
 #include "base/setting.h"
 #include "crypto/cipher.h"
 #include "crypto/digest.h"
-#include "json/json.h"
+#include "json/write.h"
 
 #define KEY_BYTES   32
 #define IV_BYTES    16

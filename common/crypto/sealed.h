@@ -8,11 +8,10 @@
  *
  * Needs the setting CREDENTIAL_KEYS.  Any thread may call.
  */
-#ifndef FFX_SEALED_H
-#define FFX_SEALED_H
+#ifndef FFX_CRYPTO_SEALED_H
+#define FFX_CRYPTO_SEALED_H
 
 #include "base/arena.h"
-#include "base/prelude.h"
 #include "base/setting.h"
 
 /* JSON text as PostgreSQL made it, with every sealed string opened; `ret` is in the arena, or the

@@ -2,9 +2,9 @@
 
 #include <stdlib.h>
 
-#include "db/array.h"
 #include "base/killpoint.h"
 #include "base/metric.h"
+#include "db/array.h"
 
 /* SQLSTATE classes: PostgreSQL manual, appendix A. */
 static enum err
@@ -21,7 +21,7 @@ err_of_sqlstate(const char *state)
         {"57P", ERR_UNAVAILABLE},   /* shutdown, crash, cannot connect now */
         {"25006", ERR_UNAVAILABLE}, /* read-only: a standby */
         {"58", ERR_UNAVAILABLE},    /* system error: I/O */
-        {"23505", ERR_CONFLICT},  {"40001", ERR_CONFLICT}, {"40P01", ERR_CONFLICT},
+        {"23505", ERR_CONFLICT},    {"40001", ERR_CONFLICT}, {"40P01", ERR_CONFLICT},
     };
 
     for (size_t i = 0; state != NULL && i < ARRAY_LEN(table); i++)
@@ -144,7 +144,7 @@ db_send_batch(struct conn *c, struct queue *q, int most)
         struct op *op = b->ops[i];
 
         ok = send_op(c, op, &b->prepare[i]);
-        metrics_add(METRIC_DB_QUERIES, 1);
+        metric_add(METRIC_DB_QUERIES, 1);
     }
     b->at_query = b->count > 0 && !b->prepare[0];
     ok = ok && PQpipelineSync(c->pg) == 1;
@@ -228,7 +228,7 @@ take_result(struct conn *c, PGresult *r)
         } else {
             describe(op, r);
             op->failed = true;
-            metrics_add(METRIC_DB_ERRORS, 1);
+            metric_add(METRIC_DB_ERRORS, 1);
         }
     } else if (status == PGRES_PIPELINE_ABORTED) {
         op->aborted = true;
@@ -278,7 +278,7 @@ batch_committed(struct conn *c)
         op->failed = true;
         op->err = ERR_UNAVAILABLE;
         (void)snprintf(op->detail, sizeof op->detail, "committed, but not on the standby");
-        metrics_add(METRIC_DB_ERRORS, 1);
+        metric_add(METRIC_DB_ERRORS, 1);
     }
     db_leave_host(c);
 }

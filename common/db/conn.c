@@ -6,6 +6,8 @@
 #include "base/metric.h"
 #include "base/setting.h"
 #include "crypto/digest.h"
+#include "loop/offload.h"
+#include "loop/wait.h"
 
 #define CONNECT_TIMEOUT_MS 2000
 #define BACKOFF_MIN_MS     50
@@ -51,7 +53,7 @@ db_conn_close(struct conn *c, const char *why)
         PQfinish(c->pg);
         c->pg = NULL;
     }
-    db_resolve_release(&c->addresses);
+    db_hosts_release(&c->addresses);
     c->prepared = 0;
     c->stale = false;
     c->not_replicated = false;
@@ -113,8 +115,7 @@ void
 db_note_host(struct conn *c)
 {
     if (c->addresses.hosts != NULL)
-        c->host =
-            db_resolve_which(&c->addresses, PQhost(c->pg), PQhostaddr(c->pg), PQport(c->pg));
+        c->host = db_hosts_which(&c->addresses, PQhost(c->pg), PQhostaddr(c->pg), PQport(c->pg));
 }
 
 /* This host hangs, or cannot do its work: go to the next one.  Connections that are in use end
@@ -155,13 +156,13 @@ connected(struct conn *c)
     loop_timer_clear(&c->timer);
     db_note_host(c);
     db.at_host = c->host;
-    db_resolve_release(&c->addresses);
+    db_hosts_release(&c->addresses);
     if (PQsetnonblocking(c->pg, 1) != 0 || PQenterPipelineMode(c->pg) != 1) {
         db_connect_failed(c);
         return;
     }
     db.backoff_ms = 0;
-    metrics_add(METRIC_DB_CONNECTS, 1);
+    metric_add(METRIC_DB_CONNECTS, 1);
     loop_watch(&c->watch, EPOLLIN);
     db_set_state(c, CONN_IDLE);
     if (db.tidy.slot == 0)
@@ -195,8 +196,8 @@ connect_to(struct conn *c)
     const char *const keys[] = {
         "dbname", "fallback_application_name", a == NULL ? NULL : "host", "hostaddr", "port", NULL};
     const char *const values[] = {setting_text(&cfg_database_url), program_invocation_short_name,
-                                  a == NULL ? NULL : a->hosts, a == NULL ? NULL : a->addresses,
-                                  a == NULL ? NULL : a->ports, NULL};
+                                  a == NULL ? NULL : a->hosts,     a == NULL ? NULL : a->addresses,
+                                  a == NULL ? NULL : a->ports,     NULL};
 
     c->pg = PQconnectStartParams(keys, values, 1);
     if (c->pg == NULL || PQstatus(c->pg) == CONNECTION_BAD) {
@@ -216,9 +217,9 @@ look_up_and_connect(void *conn)
     const uint64_t attempt = c->attempt;
     struct db_addresses a = {.conninfo = setting_text(&cfg_database_url), .first = db.at_host};
 
-    offload(db_resolve, &a);
+    offload(db_hosts_find, &a);
     if (c->state != CONN_CONNECTING || c->attempt != attempt) {
-        db_resolve_release(&a);
+        db_hosts_release(&a);
         return;
     }
     c->addresses = a;
@@ -241,6 +242,6 @@ db_connect_start(struct conn *c)
     c->addresses =
         (struct db_addresses){.conninfo = setting_text(&cfg_database_url), .first = db.at_host};
     if (db.several)
-        db_resolve(&c->addresses);
+        db_hosts_find(&c->addresses);
     connect_to(c);
 }

@@ -64,7 +64,7 @@ is_name(struct str host)
 }
 
 bool
-db_resolve_several(const char *conninfo)
+db_hosts_several(const char *conninfo)
 {
     struct options o;
 
@@ -76,7 +76,7 @@ db_resolve_several(const char *conninfo)
 }
 
 bool
-db_resolve_needed(const char *conninfo)
+db_hosts_need_lookup(const char *conninfo)
 {
     struct options o;
     struct str host;
@@ -131,7 +131,8 @@ look_up(struct list *l, struct str host, struct str port)
     freeaddrinfo(found);
 }
 
-/* The lists as libpq pairs them: one host or hostaddr each, and one port for all or one for each. */
+/* The lists as libpq pairs them: one host or hostaddr each, and one port for all or one for each.
+ */
 static void
 read_list(const struct options *o, struct list *ret)
 {
@@ -187,7 +188,7 @@ write_lists(const struct list *l, unsigned first, struct db_addresses *ret)
 }
 
 void
-db_resolve(void *addresses)
+db_hosts_find(void *addresses)
 {
     struct db_addresses *ret = addresses;
     struct list l = {.count = 0};
@@ -208,22 +209,21 @@ same(struct str listed, const char *used)
 }
 
 unsigned
-db_resolve_which(const struct db_addresses *a, const char *host, const char *address,
-                 const char *port)
+db_hosts_which(const struct db_addresses *a, const char *host, const char *address,
+               const char *port)
 {
     const char *hosts = a->hosts, *addresses = a->addresses, *ports = a->ports;
     struct str h, ad, p;
 
-    for (unsigned i = 0; next_piece(&hosts, &h) && next_piece(&addresses, &ad) &&
-                         next_piece(&ports, &p);
-         i++)
+    for (unsigned i = 0;
+         next_piece(&hosts, &h) && next_piece(&addresses, &ad) && next_piece(&ports, &p); i++)
         if (same(h, host) && same(ad, address) && same(p, port))
             return (a->first + i) % a->count;
     return a->first;
 }
 
 void
-db_resolve_release(struct db_addresses *a)
+db_hosts_release(struct db_addresses *a)
 {
     free(a->hosts);
     free(a->addresses);

@@ -1,11 +1,14 @@
 /*
- * db_internal: what the files of db share.
+ * What the files of db share.
  *
- *   db.c        what callers see; which work goes to which connection
- *   db_queue.c  statements that wait, and their end
- *   db_conn.c   connections: made, watched over, closed
- *   db_batch.c  a batch on a connection: sent, and its answers
- *   db_row.c    results
+ *   query.c  what callers see: a statement in, its answer out
+ *   pool.c   which work goes to which connection
+ *   queue.c  statements that wait, and their end
+ *   conn.c   connections: made, watched over, closed
+ *   hosts.c  the hosts of the connection string, looked up and in which order
+ *   batch.c  a batch on a connection: sent, and its answers
+ *   array.c  text[] as text: the locks of a group, packed rows
+ *   rows.c   results
  *
  * Thread rule: loop's thread.
  */
@@ -14,9 +17,10 @@
 
 #include <libpq-fe.h>
 
-#include "db/db.h"
 #include "db/hosts.h"
+#include "db/query.h"
 #include "loop/loop.h"
+#include "loop/timer.h"
 
 #define CONNECTIONS_MAX 64
 #define STATEMENTS_MAX  64 /* different statements of one function; fits the prepared mask */
@@ -65,8 +69,8 @@ struct conn {
     struct loop_timer timer; /* connect timeout; patience of waiting reads */
     struct batch batch;
     uint64_t prepared;
-    int64_t since_ms; /* start of the present state */
-    bool stale;       /* close when the batch is done */
+    int64_t since_ms;    /* start of the present state */
+    bool stale;          /* close when the batch is done */
     bool not_replicated; /* the standby does not have the batch's commit */
     uint64_t attempt;    /* which connecting this is: a lookup may outlast it */
     unsigned host;       /* which of several it has got to */
@@ -94,7 +98,16 @@ struct db_state {
 
 extern struct db_state db;
 
-/* ---- db_queue.c ---- */
+/* ---- query.c ---- */
+
+extern struct setting cfg_db_connections, cfg_db_prepare;
+
+/* ---- pool.c ---- */
+
+/* Take the settings, before the first statement. */
+void db_start(void);
+
+/* ---- queue.c ---- */
 
 void db_queue_push(struct queue *q, struct op *op);
 struct op *db_queue_pop(struct queue *q);
@@ -105,7 +118,7 @@ void db_op_done(struct op *op);
 void db_op_fail(struct op *op, enum err e, const char *why);
 void db_fail_queue(struct queue *q, const char *why);
 
-/* ---- db_conn.c ---- */
+/* ---- conn.c ---- */
 
 void db_set_state(struct conn *c, enum conn_state state);
 void db_connect_start(struct conn *c);
@@ -125,7 +138,7 @@ void db_note_host(struct conn *c);
 /* This host hangs, or cannot do its work: go to the next one. */
 void db_leave_host(const struct conn *c);
 
-/* ---- db_batch.c ---- */
+/* ---- batch.c ---- */
 
 void db_register(struct db_stmt *stmt);
 /* Send up to `most` of the queue over an idle connection. */
@@ -136,7 +149,7 @@ void db_batch_sent(const struct batch *b);
 void db_receive(struct conn *c);
 void db_conn_lost(struct conn *c);
 
-/* ---- db_row.c ---- */
+/* ---- rows.c ---- */
 
 /* A result whose content comes later; released with the request. */
 struct db_result *db_result_new(struct arena *a);

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "loop/wait.h"
+
 void
 db_queue_push(struct queue *q, struct op *op)
 {

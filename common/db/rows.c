@@ -1,6 +1,7 @@
-#include "db/internal.h"
+#include "db/rows.h"
 
 #include "db/array.h"
+#include "db/internal.h"
 
 /* One row, which is what most statements return, is copied into the arena: libpq keeps 3 KB for it,
  * and requests wait for others with their rows in hand. */

@@ -2,8 +2,13 @@
  * What handlers write their answers with, and the answer on its way to the server: CGI headers and
  * body in one block.  A failure's answer is failure.c's.
  */
+#include "fn/answer.h"
+
 #include "fn/internal.h"
+#include "fn/request.h"
+#include "json/write.h"
 #include "net/header.h"
+#include "net/request.h"
 
 #define HEADERS_MAX ((size_t)8 * 1024)
 #define USUAL_HEADERS  ((size_t)512)

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "crypto/digest.h"
 #include "fn/internal.h"
+#include "fn/request.h"
 #include "loop/loop.h"
 
 struct setting cfg_jwt_secret = {

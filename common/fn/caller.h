@@ -4,8 +4,8 @@
  *
  * Thread rule: loop's thread.
  */
-#ifndef FFX_CALLER_H
-#define FFX_CALLER_H
+#ifndef FFX_FN_CALLER_H
+#define FFX_FN_CALLER_H
 
 #include "base/setting.h"
 #include "crypto/jws.h"

@@ -1,6 +1,9 @@
 /* Cross-origin calls (WHATWG Fetch, 3.2): what a browser is told before it sends the real one. */
 #include "fn/internal.h"
 
+#include "fn/answer.h"
+#include "fn/request.h"
+
 #define CORS_ALLOW_HEADERS                                                                         \
     "authorization, x-client-info, apikey, content-type, x-supabase-api-version, accept, "         \
     "prefer, range, x-region, x-retry-count, traceparent, tracestate, baggage"

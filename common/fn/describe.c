@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "json/write.h"
+
 static const struct {
     unsigned bit;
     const char *name;

@@ -2,7 +2,13 @@
  * How a failure looks on the wire: {"success": false, "error": "text"} with the status of its row
  * in base/err.h.
  */
+#include "fn/failure.h"
+
+#include "base/task.h"
+#include "fn/answer.h"
 #include "fn/internal.h"
+#include "fn/request.h"
+#include "json/write.h"
 
 enum err
 fn_outcome(struct task *task, const struct fn_outcome *table, const char *outcome)

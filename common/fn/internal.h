@@ -17,9 +17,12 @@
 #ifndef FFX_FN_INTERNAL_H
 #define FFX_FN_INTERNAL_H
 
-#include "base/log.h"
 #include "base/setting.h"
+#include "base/task.h"
+#include "fn/answer.h"
 #include "fn/spec.h"
+
+struct net_request;
 
 #define FN_MEMORY_DEFAULT ((size_t)1024 * 1024)
 #define FN_ANSWER_MAX     ((size_t)8 * 1024 * 1024)

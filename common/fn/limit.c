@@ -28,7 +28,7 @@ struct slot {
 struct file {
     struct shared_head head;
     uint64_t seed[2]; /* random: nobody can choose keys that share a place */
-    struct slot slots[RATELIMIT_SLOTS];
+    struct slot slots[LIMIT_SLOTS];
 };
 
 /* Until a file is mapped, and when none can be, the process counts for itself. */
@@ -44,7 +44,7 @@ choose_seed(void *fresh)
 }
 
 bool
-ratelimit_open(const char *run_dir, const char *service)
+limit_open(const char *run_dir, const char *service)
 {
     struct shared_head right;
     char path[PATH_SIZE];
@@ -87,7 +87,7 @@ hash(struct str key)
 static struct slot *
 find_slot(uint64_t key, int64_t now_us)
 {
-    struct slot *set = &file->slots[key % (RATELIMIT_SLOTS / WAYS) * WAYS];
+    struct slot *set = &file->slots[key % (LIMIT_SLOTS / WAYS) * WAYS];
 
     for (;;) {
         struct slot *oldest = NULL;
@@ -129,7 +129,7 @@ boot_us(void)
 }
 
 bool
-ratelimit_take(struct str key, int calls, int window_s, int *ret_retry_after_s)
+limit_take(struct str key, int calls, int window_s, int *ret_retry_after_s)
 {
     MUST(calls > 0 && window_s > 0);
     const int64_t step_us = MAX((int64_t)window_s * 1000000 / calls, 1);

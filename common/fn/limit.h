@@ -1,24 +1,24 @@
 /*
- * ratelimit: at most `calls` per `window_s` and key, counted over all workers of a function on
+ * limit: at most `calls` per `window_s` and key, counted over all workers of a function on
  * this machine (a fixed table in RUN_DIR/NAME.limits).
  *
  * Algorithm: generic cell rate (GCRA, ITU-T I.371): one 64-bit time per key, updated with
  * compare-and-swap; `calls` may come at once, afterwards one every window/calls.  The table has
- * RATELIMIT_SLOTS places; when a key's places are all taken by live keys the oldest is replaced.
+ * LIMIT_SLOTS places; when a key's places are all taken by live keys the oldest is replaced.
  * Any thread may call.
  */
-#ifndef FFX_RATELIMIT_H
-#define FFX_RATELIMIT_H
+#ifndef FFX_FN_LIMIT_H
+#define FFX_FN_LIMIT_H
 
 #include "base/setting.h"
 
-#define RATELIMIT_SLOTS 16384
+#define LIMIT_SLOTS 16384
 
 /* Map the table; false (and a process-private table) when the file cannot be used. */
-bool ratelimit_open(const char *run_dir, const char *service);
+bool limit_open(const char *run_dir, const char *service);
 
 /* True: go on.  False: refused; ret_retry_after_s (>= 1) says when to try again. */
-NODISCARD bool ratelimit_take(struct str key, int calls, int window_s, int *ret_retry_after_s);
+NODISCARD bool limit_take(struct str key, int calls, int window_s, int *ret_retry_after_s);
 
 /* RATE_LIMIT */
 extern struct setting cfg_rate_limit;

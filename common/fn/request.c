@@ -1,14 +1,20 @@
 /*
  * The way a request takes: method, size, caller, rate, JSON, the handler, the answer, one log line.
  */
+#include "fn/request.h"
+
 #include "base/clock.h"
 #include "base/encode.h"
 #include "base/log.h"
 #include "base/metric.h"
+#include "base/task.h"
 #include "base/text.h"
 #include "crypto/digest.h"
+#include "fn/answer.h"
 #include "fn/internal.h"
 #include "fn/limit.h"
+#include "json/tree.h"
+#include "net/request.h"
 
 static int64_t in_flight;
 
@@ -69,9 +75,9 @@ limit_rate(struct fn_req *req)
         key = str_of(req->caller.user_id);
     else if (req->caller.role[0] != '\0')
         key = str_of(req->caller.role);
-    if (ratelimit_take(key, req->spec->rate_calls, req->spec->rate_window_s, &retry_after_s))
+    if (limit_take(key, req->spec->rate_calls, req->spec->rate_window_s, &retry_after_s))
         return ERR_OK;
-    metrics_add(METRIC_RATE_LIMITED, 1);
+    metric_add(METRIC_RATE_LIMITED, 1);
     const enum err e = fail_set(&req->task->fail, ERR_RATE_LIMITED,
                                 "Too many requests. Try again in %d s.", retry_after_s);
     req->task->fail.retry_after_s = retry_after_s; /* fail_set cleared it */
@@ -115,11 +121,11 @@ record(const struct fn_req *req, int status, enum err e, size_t bytes)
     const enum log_level level = e == ERR_OK ? LOG_INFO : (enum log_level)err_info(e)->log_level;
     char method[16] = "", path[128] = "";
 
-    metrics_add(status < 400   ? METRIC_REQUESTS_2XX
-                : status < 500 ? METRIC_REQUESTS_4XX
-                               : METRIC_REQUESTS_5XX,
-                1);
-    metrics_observe_us(took_us);
+    metric_add(status < 400   ? METRIC_REQUESTS_2XX
+               : status < 500 ? METRIC_REQUESTS_4XX
+                              : METRIC_REQUESTS_5XX,
+               1);
+    metric_observe_us(took_us);
     if (!log_enabled(level))
         return;
     memcpy(method, req->http->method.ptr == NULL ? "" : req->http->method.ptr,
@@ -193,7 +199,7 @@ fn_serve(const struct fn_spec *spec, struct task *task, const struct net_request
     fn_make_id(task);
     in_flight++;
     if (task_run(task, answer, s) != ERR_OK) {
-        metrics_add(METRIC_ARENA_OVERFLOWS, 1);
+        metric_add(METRIC_ARENA_OVERFLOWS, 1);
         record(&s->req, 500, ERR_MEMORY, 0);
         s->block = fn_out_of_memory_answer();
     }

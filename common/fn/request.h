@@ -2,8 +2,8 @@
  * request: what a handler knows about the request it serves.
  * Plain data, filled by the runtime before the handler starts; all of it lives in the task's arena.
  */
-#ifndef FFX_REQUEST_H
-#define FFX_REQUEST_H
+#ifndef FFX_FN_REQUEST_H
+#define FFX_FN_REQUEST_H
 
 #include "base/task.h"
 #include "crypto/jws.h"

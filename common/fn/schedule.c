@@ -2,12 +2,16 @@
  * Scheduled work: `run` of the spec, in turns that the database hands out, so that of all processes
  * that run this function anywhere one takes each.
  */
+#include "fn/internal.h"
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metric.h"
-#include "db/db.h"
-#include "fn/internal.h"
-#include "loop/loop.h"
+#include "base/task.h"
+#include "db/query.h"
+#include "db/rows.h"
+#include "loop/timer.h"
+#include "loop/wait.h"
 
 #define RUN_MEMORY_MAX ((size_t)4 * 1024 * 1024)
 
@@ -30,7 +34,7 @@ run_claimed(struct task *task, void *unused UNUSED)
     TRY(db_one(task, &claim_schedule, DB_PARAMS(spec->name, every), &row));
     if (!db_true(&row, 0))
         return ERR_OK;
-    metrics_add(METRIC_RUNS, 1);
+    metric_add(METRIC_RUNS, 1);
     return spec->run(task);
 }
 
@@ -47,7 +51,7 @@ run_once(void *unused UNUSED)
     running++;
     const enum err e = task_run(task, run_claimed, NULL);
     if (e != ERR_OK) {
-        metrics_add(METRIC_RUN_ERRORS, 1);
+        metric_add(METRIC_RUN_ERRORS, 1);
         log_event((enum log_level)err_info(e)->log_level, "run", task->id,
                   fail_reason(&task->fail, e), LOG_TEXT("outcome", err_info(e)->name),
                   LOG_NUM("duration_us", clock_us() - started_us));

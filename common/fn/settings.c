@@ -1,6 +1,9 @@
 /* The settings of the runtime itself, and which ones a function has. */
+#include "fn/settings.h"
+
+#include "base/log.h"
 #include "base/shared.h"
-#include "db/db.h"
+#include "db/query.h"
 #include "fn/caller.h"
 #include "fn/internal.h"
 #include "fn/limit.h"

@@ -3,20 +3,23 @@
  *
  * A function is one `static const struct fn_spec` and
  *     int main(int argc, char **argv) { return fn_main(&spec, argc, argv); }
- * The runtime does, in this order: method, CORS, size, content type, rate limit of anonymous
- * callers, authentication, rate limit, JSON, the handler under its time budget, the answer, one
- * log line, metrics.  `NAME --spec` prints the spec; nginx locations, service units, the OpenAPI
- * document and the README's table are made from that.
+ * The runtime does, in this order: CORS, method, size, path, authentication, rate limit, content
+ * type and JSON, the handler, the answer, one log line and metrics; all under the time budget.
+ * `NAME --spec` prints the spec; nginx locations, service units, the OpenAPI document and the
+ * README's table are made from that.
  *
  * Handlers free nothing, log no failures and never block.  They return ERR_OK after writing an
- * answer, or an error after fail_set.
+ * answer, or an error after fail_set.  answer.h has what they write answers with.
  */
-#ifndef FFX_FN_H
-#define FFX_FN_H
+#ifndef FFX_FN_SPEC_H
+#define FFX_FN_SPEC_H
 
+#include "base/err.h"
 #include "base/setting.h"
-#include "fn/request.h"
-#include "json/json.h"
+
+struct fn_req;
+struct fn_res;
+struct task;
 
 enum fn_method {
     FN_GET = 1,
@@ -33,15 +36,6 @@ enum fn_auth {
     FN_AUTH_USER,      /* a user's token (role authenticated, with sub) */
     FN_AUTH_SERVICE,   /* the service-role key */
     FN_AUTH_ANY_TOKEN, /* either of the two; the handler looks at req->caller.role */
-};
-
-struct fn_res {
-    int status;
-    const char *content_type;
-    struct buf body;
-    struct json_writer json;
-    struct header headers[8];
-    size_t header_count;
 };
 
 /* One answer in the OpenAPI document. */
@@ -73,8 +67,9 @@ struct fn_spec {
     int timeout_ms;    /* budget of one request or run */
     int rate_calls;    /* per rate_window_s and caller; 0: no limit */
     int rate_window_s;
-    /* The lists of settings it needs (db_settings of db.h among them when it uses the database),
-     * ended by NULL; NULL: none.  What the runtime needs for this spec comes by itself. */
+    /* The lists of settings it needs (db_settings of db/query.h among them when it uses the
+     * database), ended by NULL; NULL: none.  What the runtime needs for this spec comes by itself.
+     */
     struct setting *const *const *settings;
     /* Not installed in production, and started only where this switch is true; NULL: no such one.
      */
@@ -91,27 +86,5 @@ struct fn_spec {
 };
 
 int fn_main(const struct fn_spec *spec, int argc, char **argv);
-
-/* Start a JSON answer; write with the jw_ calls, the runtime closes nothing for you. */
-struct json_writer *fn_json(struct fn_res *res, int status);
-/* A whole body made elsewhere; content_type must be a literal or live in the arena. */
-void fn_body(struct fn_res *res, int status, const char *content_type, struct str body);
-/* A response header; the value is checked for CR and LF. */
-void fn_header_set(struct fn_req *req, struct fn_res *res, const char *name, const char *value);
-
-/* A business outcome that SQL reports by name, and how it is answered. */
-struct fn_outcome {
-    const char *name;
-    enum err err;
-    const char *text;
-};
-/* ERR_OK when `outcome` is not in the table (ended by a NULL name), else its failure. */
-NODISCARD enum err fn_outcome(struct task *task, const struct fn_outcome *table,
-                              const char *outcome);
-
-/* ---- settings that several functions name in their specs ---- */
-
-extern struct setting cfg_supabase_url; /* public base URL of this system */
-extern struct setting cfg_frontend_url; /* of the pages people see */
 
 #endif

@@ -2,6 +2,8 @@
  * A worker's life: it serves on the listening socket, runs the schedule, is watched over, rests
  * when nothing comes, and drains when it is told to end.
  */
+#include "fn/internal.h"
+
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -13,10 +15,12 @@
 #include "base/log.h"
 #include "base/metric.h"
 #include "base/shared.h"
-#include "db/db.h"
-#include "fn/internal.h"
+#include "db/query.h"
 #include "fn/limit.h"
 #include "loop/loop.h"
+#include "loop/timer.h"
+#include "loop/wait.h"
+#include "net/request.h"
 #include "net/server.h"
 
 #define READ_TIMEOUT_MS  10000
@@ -161,7 +165,7 @@ watchdog(void *unused UNUSED)
             log_event(LOG_ERROR, "loop_stalled", NULL, "a handler does not give way",
                       LOG_NUM("busy_ms", busy_ms));
         told = busy_ms > STALLED_LOG_MS;
-        metrics_set_max(METRIC_STACK_HIGH_WATER, (int64_t)co_stack_high_water());
+        metric_set_max(METRIC_STACK_HIGH_WATER, (int64_t)co_stack_high_water());
     }
     return NULL;
 }
@@ -201,10 +205,10 @@ fn_worker(const struct fn_spec *s, int listen_fd, int ready_fd)
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
     loop_init();
     watch_signals();
-    if (!metrics_open(run_dir, s->name) || !ratelimit_open(run_dir, s->name))
+    if (!metric_open(run_dir, s->name) || !limit_open(run_dir, s->name))
         log_event(LOG_WARN, "run_dir", NULL, "metrics or rate limits are not shared",
                   LOG_TEXT("run_dir", run_dir));
-    metrics_add(METRIC_WORKER_STARTS, 1);
+    metric_add(METRIC_WORKER_STARTS, 1);
     if (s->route != NULL)
         server_start(&(struct server){
             .listen_fd = listen_fd,

@@ -3,7 +3,8 @@
 #include "base/clock.h"
 #include "base/metric.h"
 #include "base/shared.h"
-#include "db/db.h"
+#include "db/query.h"
+#include "db/rows.h"
 
 static struct db_stmt database_health = {.sql = "SELECT migration, time FROM platform.health()",
                                          .kind = DB_READ};
@@ -75,7 +76,7 @@ figures(struct fn_req *req, struct fn_res *res)
     struct buf out;
 
     buf_init_arena(&out, req->task->arena, 1024 * 1024);
-    metrics_render(setting_text(&cfg_run_dir), &out);
+    metric_render(setting_text(&cfg_run_dir), &out);
     fn_body(res, 200, "text/plain; version=0.0.4; charset=utf-8", buf_str(&out));
     return ERR_OK;
 }

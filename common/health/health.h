@@ -10,6 +10,7 @@
 #ifndef FFX_HEALTH_H
 #define FFX_HEALTH_H
 
+#include "fn/answer.h"
 #include "fn/spec.h"
 
 struct health_check {

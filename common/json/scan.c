@@ -6,6 +6,7 @@
 
 #include "base/encode.h"
 #include "base/text.h"
+#include "json/tree.h"
 
 #define FEW_KEYS   32 /* compared pair by pair; more are sorted */
 #define NUMBER_MAX 63 /* cJSON reads no longer ones */

@@ -1,8 +1,11 @@
-#include "json/json.h"
-#include "base/text.h"
-#include "json/internal.h"
+/* The tree is cJSON's, made after our own scan has taken the text; then every number gets its token
+ * (attach_tokens), in place of the double.  What callers read it with stands below. */
+#include "json/tree.h"
 
 #include <cjson/cJSON.h>
+
+#include "base/text.h"
+#include "json/internal.h"
 
 /* Where cJSON's nodes go.  A request that runs out of memory is unwound from inside of cJSON and
  * leaves this set; the next parse sets it anew. */

@@ -1,7 +1,9 @@
-/* The writing part of json.h: a streaming writer into a buffer. */
-#include "json/internal.h"
+/* The writer: commas and checks in front of a value (before_value), then the value. */
+#include "json/write.h"
 
 #include "base/text.h"
+#include "json/internal.h"
+#include "json/tree.h"
 
 void
 jw_init(struct json_writer *w, struct buf *out)

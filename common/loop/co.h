@@ -4,8 +4,8 @@
  * x86-64 switches with a dozen instructions; other machines use ucontext (so does CO_UCONTEXT, for
  * testing that way here).  AddressSanitizer is told about each switch.
  */
-#ifndef FFX_CO_H
-#define FFX_CO_H
+#ifndef FFX_LOOP_CO_H
+#define FFX_LOOP_CO_H
 
 #include "base/prelude.h"
 

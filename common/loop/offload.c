@@ -1,9 +1,13 @@
-/* The offload part of loop.h: a few threads for work that would hold the loop up. */
-#include "loop/loop.h"
+/* A few threads and two lists: what they shall do, and what they have done; an eventfd tells the
+ * loop of the second. */
+#include "loop/offload.h"
 
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+
+#include "loop/loop.h"
+#include "loop/wait.h"
 
 #define THREADS 2
 

@@ -1,153 +1,18 @@
-/* The writing part of mail.h: templates, headers (RFC 5322, RFC 2047), bodies (RFC 2045, 2046). */
-#include "crypto/digest.h"
+/* Headers (RFC 5322; what is not ASCII as encoded words, RFC 2047), then bodies in base64 (RFC
+ * 2045, 2046).  Read mail_build first. */
+#include "mail/mime.h"
+
 #include "base/clock.h"
 #include "base/encode.h"
 #include "base/text.h"
-#include "mail/mail.h"
-#include "net/url.h"
 
 /* Base64 has no '_': this line stands in no body. */
 #define BOUNDARY "=_ffx_alternative"
 
-#define WORD_BYTES ((size_t)42) /* in one encoded word: 56 characters of base64 and its frame, 68 */
+#define WORD_BYTES                                                                                 \
+    ((size_t)42)                /* in one encoded word: 56 characters of base64 and its frame, 68  \
+                                 */
 #define LINE_BYTES ((size_t)57) /* in one line of base64: 76 characters */
-
-/* ---- templates ---- */
-
-static void
-put_escaped(struct buf *out, struct str text, enum mail_escape escape)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        const char c = text.ptr[i];
-
-        if (escape == MAIL_SUBJECT && ((unsigned char)c < 0x20 || c == 0x7F))
-            buf_add_char(out, ' ');
-        else if (escape != MAIL_HTML)
-            buf_add_char(out, c);
-        else if (c == '&')
-            buf_add_text(out, "&amp;");
-        else if (c == '<')
-            buf_add_text(out, "&lt;");
-        else if (c == '>')
-            buf_add_text(out, "&gt;");
-        else if (c == '"')
-            buf_add_text(out, "&quot;");
-        else if (c == '\'')
-            buf_add_text(out, "&#39;");
-        else
-            buf_add_char(out, c);
-    }
-}
-
-static bool
-is_name_char(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-}
-
-/* The length of a placeholder at the start of `text`, 0 when there is none. */
-static size_t
-read_placeholder(struct str text, char *name, size_t size)
-{
-    size_t at = 2, len = 0;
-
-    if (text.len < 5 || text.ptr[0] != '{' || text.ptr[1] != '{')
-        return 0;
-    while (at < text.len && text.ptr[at] == ' ')
-        at++;
-    while (at < text.len && is_name_char(text.ptr[at]) && len < size - 1)
-        name[len++] = text.ptr[at++];
-    name[len] = '\0';
-    while (at < text.len && text.ptr[at] == ' ')
-        at++;
-    if (len == 0 || at + 2 > text.len || text.ptr[at] != '}' || text.ptr[at + 1] != '}')
-        return 0;
-    return at + 2;
-}
-
-void
-mail_render(struct buf *out, struct str text, const struct json *variables,
-            enum mail_escape escape)
-{
-    char name[64];
-
-    buf_add(out, "", 0);
-    while (text.len > 0) {
-        const char *brace = memchr(text.ptr, '{', text.len);
-        const size_t before = brace == NULL ? text.len : (size_t)(brace - text.ptr);
-
-        buf_add(out, text.ptr, before);
-        text.ptr += before;
-        text.len -= before;
-        if (text.len == 0)
-            break;
-
-        size_t taken = read_placeholder(text, name, sizeof name);
-        if (taken > 0) {
-            put_escaped(out, json_text(json_get(variables, name)), escape);
-        } else {
-            buf_add_char(out, '{');
-            taken = 1;
-        }
-        text.ptr += taken;
-        text.len -= taken;
-    }
-}
-
-/* ---- addresses ---- */
-
-bool
-mail_address_ok(struct str address)
-{
-    static const char forbidden[] = " <>()[],;:\\\"";
-    const char *at = address.len > 0 ? memchr(address.ptr, '@', address.len) : NULL;
-
-    if (at == NULL || address.len > 254 || at - address.ptr > 64 || at == address.ptr ||
-        at == address.ptr + address.len - 1)
-        return false;
-    for (size_t i = 0; i < address.len; i++) {
-        const char c = address.ptr[i];
-
-        if (c <= 0x20 || c == 0x7F || strchr(forbidden, c) != NULL ||
-            (c == '@' && address.ptr + i != at))
-            return false;
-    }
-    return true;
-}
-
-bool
-mail_sender_read(struct str text, struct mail_sender *ret)
-{
-    const char *open = text.len > 0 ? memchr(text.ptr, '<', text.len) : NULL;
-    struct mail_sender s = {STR(""), text};
-
-    if (open != NULL) {
-        if (text.ptr[text.len - 1] != '>')
-            return false;
-        s.name = (struct str){text.ptr, (size_t)(open - text.ptr)};
-        s.address = (struct str){open + 1, text.len - s.name.len - 2};
-        while (s.name.len > 0 && s.name.ptr[s.name.len - 1] == ' ')
-            s.name.len--;
-        if (s.name.len >= 2 && s.name.ptr[0] == '"' && s.name.ptr[s.name.len - 1] == '"')
-            s.name = (struct str){s.name.ptr + 1, s.name.len - 2};
-    }
-    if (!mail_address_ok(s.address))
-        return false;
-    *ret = s;
-    return true;
-}
-
-/* Of an IPv6 address, say, no domain can be made. */
-struct str
-mail_host_of(struct str url)
-{
-    const struct str host = url_host(url);
-
-    for (size_t k = 0; k < host.len; k++)
-        if (!is_name_char(host.ptr[k]) && host.ptr[k] != '.' && host.ptr[k] != '-')
-            return STR("localhost");
-    return host.len > 0 ? host : STR("localhost");
-}
 
 /* ---- headers ---- */
 
@@ -207,8 +72,8 @@ put_date(struct buf *out, int64_t at_s)
 
     timestamp_format(at_s * 1000000, iso);
     const int month = (iso[5] - '0') * 10 + (iso[6] - '0');
-    buf_printf(out, "Date: %s, %.2s %s %.4s %.8s +0000\r\n",
-               days[((at_s / 86400) % 7 + 7) % 7], iso + 8, months[month - 1], iso, iso + 11);
+    buf_printf(out, "Date: %s, %.2s %s %.4s %.8s +0000\r\n", days[((at_s / 86400) % 7 + 7) % 7],
+               iso + 8, months[month - 1], iso, iso + 11);
 }
 
 static void

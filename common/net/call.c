@@ -9,7 +9,7 @@
 #include "base/metric.h"
 #include "base/text.h"
 #include "crypto/digest.h"
-#include "loop/loop.h"
+#include "loop/wait.h"
 #include "net/transfer.h"
 #include "net/url.h"
 
@@ -137,7 +137,7 @@ try_once(struct task *task, const struct http_request *call, int64_t budget_end_
     (void)curl_easy_setopt(t.transfer.easy, CURLOPT_DEBUGDATA, (void *)(uintptr_t)call);
 #endif
     KILL_POINT(call->method, call->url, "before");
-    metrics_add(METRIC_HTTP_CALLS, 1);
+    metric_add(METRIC_HTTP_CALLS, 1);
     transfer_run(&t.transfer);
     KILL_POINT(call->method, call->url, "answered");
     (void)curl_easy_getinfo(t.transfer.easy, CURLINFO_RESPONSE_CODE, &status);
@@ -151,7 +151,7 @@ try_once(struct task *task, const struct http_request *call, int64_t budget_end_
         ret->retry_after_s = t.retry_after_s;
         ret->body = (struct str){arena_copy(task->arena, buf_str(&t.body)), t.body.len};
     } else {
-        metrics_add(METRIC_HTTP_ERRORS, 1);
+        metric_add(METRIC_HTTP_ERRORS, 1);
         e = fail_detail(&task->fail, sent > 0 ? ERR_UNKNOWN_OUTCOME : ERR_UPSTREAM, "%s %s: %s",
                         call->method, call->url, curl_easy_strerror(t.transfer.result));
     }

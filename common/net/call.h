@@ -15,8 +15,8 @@
  *         ERR_OK         an answer came, whatever its status
  * Thread rule: inside a coroutine.
  */
-#ifndef FFX_CALL_H
-#define FFX_CALL_H
+#ifndef FFX_NET_CALL_H
+#define FFX_NET_CALL_H
 
 #include "base/task.h"
 

@@ -10,6 +10,8 @@
 #include <fcgios.h>
 #include <unistd.h>
 
+#include "loop/wait.h"
+
 #define DRAIN_BEYOND (1024 * 1024) /* body bytes read and thrown away before we give up */
 #define PARAMS_MAX   (64 * 1024)   /* all parameters; nginx lets in 32 KiB of headers */
 

@@ -2,8 +2,8 @@
  * header: pieces of HTTP headers.
  * Any thread may call.
  */
-#ifndef FFX_HEADER_H
-#define FFX_HEADER_H
+#ifndef FFX_NET_HEADER_H
+#define FFX_NET_HEADER_H
 
 #include "base/prelude.h"
 

@@ -2,11 +2,10 @@
  * query: parameters of a query string or a form (WHATWG URL, application/x-www-form-urlencoded).
  * Any thread may call.
  */
-#ifndef FFX_QUERY_H
-#define FFX_QUERY_H
+#ifndef FFX_NET_QUERY_H
+#define FFX_NET_QUERY_H
 
 #include "base/arena.h"
-#include "base/prelude.h"
 
 /* One parameter, decoded (percent and '+').  False when absent, present twice, badly encoded, not
  * UTF-8, or with a NUL byte.  The value is NUL-terminated in the arena. */

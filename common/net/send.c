@@ -6,6 +6,7 @@
 #include <sys/uio.h>
 
 #include "base/clock.h"
+#include "loop/wait.h"
 
 #define WRITE_TIMEOUT_MS  10000
 #define RECORD_CONTENT    65528

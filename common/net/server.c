@@ -8,6 +8,8 @@
 
 #include "base/clock.h"
 #include "base/killpoint.h"
+#include "loop/timer.h"
+#include "loop/wait.h"
 #include "net/internal.h"
 
 #define FREE_ARENAS_MAX  64

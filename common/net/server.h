@@ -8,8 +8,8 @@
  *
  * Thread rule: loop's thread.
  */
-#ifndef FFX_SERVER_H
-#define FFX_SERVER_H
+#ifndef FFX_NET_SERVER_H
+#define FFX_NET_SERVER_H
 
 #include "base/task.h"
 #include "net/request.h"

@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/killpoint.h"
 #include "base/metric.h"
-#include "loop/loop.h"
+#include "loop/offload.h"
 #include "net/transfer.h"
 
 #define CONNECT_TIMEOUT_MS 5000
@@ -142,7 +142,7 @@ smtp_send(struct task *task, const struct smtp_request *mail, struct smtp_answer
     t.easy = curl_easy_init();
     MUST(t.easy != NULL);
     struct curl_slist *to = set_options(&t, mail, (long)MIN(mail->timeout_ms, left_ms));
-    metrics_add(METRIC_HTTP_CALLS, 1);
+    metric_add(METRIC_HTTP_CALLS, 1);
     KILL_POINT("smtp", "mail", "before");
     offload(run, &t);
     KILL_POINT("smtp", "mail", "answered");
@@ -152,7 +152,7 @@ smtp_send(struct task *task, const struct smtp_request *mail, struct smtp_answer
         memcpy(ret->reply, t.reply, sizeof ret->reply);
         return ERR_OK;
     }
-    metrics_add(METRIC_HTTP_ERRORS, 1);
+    metric_add(METRIC_HTTP_ERRORS, 1);
     return fail_detail(&task->fail,
                        t.refused_for_good                  ? ERR_PROVIDER
                        : t.handed_over && !t.refused_after ? ERR_UNKNOWN_OUTCOME

@@ -6,8 +6,8 @@
  * libcurl waits in place for the answers to the end of the message and to QUIT.
  * Thread rule: inside a coroutine.
  */
-#ifndef FFX_SMTP_H
-#define FFX_SMTP_H
+#ifndef FFX_NET_SMTP_H
+#define FFX_NET_SMTP_H
 
 #include "base/task.h"
 

@@ -4,6 +4,8 @@
 
 #include "base/clock.h"
 #include "loop/loop.h"
+#include "loop/timer.h"
+#include "loop/wait.h"
 
 #define IDLE_HANDLES_MAX 64
 #define IDLE_CONNECTIONS 16L

@@ -4,8 +4,8 @@
  * Handles and connections are kept for the next transfer, and given back when the process rests.
  * Thread rule: inside a coroutine.
  */
-#ifndef FFX_TRANSFER_H
-#define FFX_TRANSFER_H
+#ifndef FFX_NET_TRANSFER_H
+#define FFX_NET_TRANSFER_H
 
 #include <curl/curl.h>
 

@@ -2,8 +2,8 @@
  * url: whom a URL leads to (RFC 3986, 3.2).
  * Any thread may call; nothing here allocates.
  */
-#ifndef FFX_URL_H
-#define FFX_URL_H
+#ifndef FFX_NET_URL_H
+#define FFX_NET_URL_H
 
 #include "base/prelude.h"
 

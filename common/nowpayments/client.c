@@ -1,9 +1,14 @@
-#include "nowpayments/nowpayments.h"
+/*
+ * The calls, from bottom to top: whether one may be made at all (breaker, rate), how it is made and
+ * what came of it (np_do_call), and then each of them: its body, and what it needs of the answer.
+ */
+#include "nowpayments/client.h"
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/encode.h"
-#include "base/setting.h"
-#include "json/json.h"
+#include "json/tree.h"
+#include "json/write.h"
 #include "net/call.h"
 #include "net/header.h"
 #include "nowpayments/internal.h"
@@ -159,7 +164,6 @@ say(struct task *task, enum err e)
     return e;
 }
 
-/* The answer is there but makes no sense: after a create call the thing may exist. */
 enum err
 np_unreadable(struct task *task, const struct np_call *call, const char *why)
 {

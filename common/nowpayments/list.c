@@ -1,10 +1,9 @@
-/* The list of payments, which asks for a login beside the key. */
-#include "nowpayments/nowpayments.h"
+#include "nowpayments/list.h"
 
+#include "base/buf.h"
 #include "base/encode.h"
-#include "base/setting.h"
-#include "json/json.h"
-#include "net/header.h"
+#include "json/tree.h"
+#include "json/write.h"
 #include "nowpayments/internal.h"
 
 #define BODY_MAX 4096
@@ -53,8 +52,9 @@ np_list_payments(struct task *task, const char *token, const char *date_from, in
     if (!np_read_allowed())
         return fail_detail(&task->fail, ERR_UPSTREAM, "local rate limit");
     buf_init_arena(&path, task->arena, 256);
-    buf_printf(&path, "/payment/?limit=%d&page=%d&sortBy=created_at&orderBy=asc&dateFrom=",
-               NP_PAGE_SIZE, page);
+    buf_printf(&path,
+               "/payment/?limit=%d&page=%d&sortBy=created_at&orderBy=asc&dateFrom=", NP_PAGE_SIZE,
+               page);
     percent_encode(&path, str_of(date_from));
 
     const struct np_call call = {"GET", path.ptr, STR_NONE, true, token};

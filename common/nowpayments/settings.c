@@ -1,6 +1,9 @@
 /* The settings of nowpayments.  Apart from what uses them: a function that only names one of them
  * loads no HTTP client. */
-#include "nowpayments/nowpayments.h"
+#include "base/setting.h"
+#include "nowpayments/client.h"
+#include "nowpayments/ipn.h"
+#include "nowpayments/list.h"
 
 struct setting cfg_nowpayments_api_key = {
     .env = "NOWPAYMENTS_API_KEY",

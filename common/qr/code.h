@@ -1,8 +1,8 @@
 /*
  * code: a QR code as an image a browser or mail program shows: "data:image/png;base64,…".
- * Encoding by libqrencode, checksums by zlib; the PNG is 1 bit per pixel, stored (not compressed), 4
- * pixels per module with the quiet zone of 4 modules that ISO/IEC 18004 asks for.
- * Any thread may call.
+ * Encoding by libqrencode, checksums by zlib; the PNG is 1 bit per pixel, stored (not compressed),
+ * 4 pixels per module with the quiet zone of 4 modules that ISO/IEC 18004 asks for. Any thread may
+ * call.
  */
 #ifndef FFX_QR_CODE_H
 #define FFX_QR_CODE_H

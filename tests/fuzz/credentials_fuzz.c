@@ -4,7 +4,7 @@
  */
 #include "base/setting.h"
 #include "crypto/sealed.h"
-#include "json/json.h"
+#include "json/tree.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,6 +1,6 @@
 /*
  * A decimal that was read is canonical, reads as itself, and is as large as the C library says;
- * every integer num_i64 reads is the decimal of the same digits.
+ * every integer number_i64 reads is the decimal of the same digits.
  */
 #include "base/number.h"
 
@@ -54,7 +54,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_canonical(&d);
         check_size(spelling, &d);
     }
-    if (num_i64(text, &n)) {
+    if (number_i64(text, &n)) {
         MUST(is_decimal && strcmp(d.text, spelling) == 0);
         MUST(n == strtoll(spelling, NULL, 10));
     }

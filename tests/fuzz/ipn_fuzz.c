@@ -4,8 +4,9 @@
  */
 #include "base/encode.h"
 #include "crypto/digest.h"
-#include "json/json.h"
-#include "nowpayments/nowpayments.h"
+#include "json/tree.h"
+#include "nowpayments/canonical.h"
+#include "nowpayments/ipn.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

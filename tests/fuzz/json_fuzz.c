@@ -2,7 +2,8 @@
  * What json_parse accepts is valid UTF-8, prints, and reads back as the same text.
  */
 #include "base/text.h"
-#include "json/json.h"
+#include "json/tree.h"
+#include "json/write.h"
 #include "net/header.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -3,7 +3,6 @@
  * accepted; or it is a payload, which gets a right signature, so that the claims are reached.
  */
 #include "base/encode.h"
-#include "base/number.h"
 #include "fn/caller.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -10,11 +10,16 @@
 #include "base/encode.h"
 #include "base/log.h"
 #include "base/setting.h"
-#include "db/db.h"
+#include "db/query.h"
+#include "db/rows.h"
+#include "fn/answer.h"
+#include "fn/failure.h"
 #include "fn/spec.h"
+#include "json/write.h"
 #include "net/header.h"
 #include "net/query.h"
-#include "nowpayments/nowpayments.h"
+#include "nowpayments/client.h"
+#include "nowpayments/payment.h"
 #include "shared/order.h"
 
 static struct setting cfg_status_fresh_s = {

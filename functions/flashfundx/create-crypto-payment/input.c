@@ -1,6 +1,6 @@
 #include "input.h"
 
-#include "nowpayments/nowpayments.h"
+#include "nowpayments/client.h"
 
 static const char *const required[] = {"orderId",     "userId",       "accountType",
                                        "accountSize", "platformType", "cryptoCurrency",

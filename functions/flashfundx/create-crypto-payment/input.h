@@ -8,7 +8,7 @@
 #include "base/encode.h"
 #include "base/number.h"
 #include "base/task.h"
-#include "json/json.h"
+#include "json/tree.h"
 #include "shared/order.h"
 
 struct input {

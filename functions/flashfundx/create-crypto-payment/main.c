@@ -6,10 +6,14 @@
  * interrupted.  No transaction is open while we wait for the provider.
  */
 #include "base/setting.h"
-#include "db/db.h"
+#include "db/query.h"
+#include "db/rows.h"
+#include "fn/answer.h"
+#include "fn/failure.h"
+#include "fn/settings.h"
 #include "fn/spec.h"
 #include "input.h"
-#include "nowpayments/nowpayments.h"
+#include "nowpayments/client.h"
 #include "qr/code.h"
 
 static struct setting cfg_payment_success_url = {

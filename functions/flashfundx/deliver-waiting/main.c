@@ -5,9 +5,10 @@
  * Then the stock is looked at, and who runs low is noted once per level.  No route, only a
  * schedule.
  */
-#include "db/db.h"
-#include "fn/spec.h"
 #include "base/log.h"
+#include "db/query.h"
+#include "db/rows.h"
+#include "fn/spec.h"
 
 #define MOST_PER_RUN 500
 

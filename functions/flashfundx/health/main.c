@@ -3,9 +3,9 @@
  * system is degraded, and ready.
  */
 #include "base/clock.h"
-#include "db/db.h"
+#include "db/query.h"
 #include "health/health.h"
-#include "nowpayments/nowpayments.h"
+#include "nowpayments/client.h"
 
 #define PROVIDER_FRESH_MS 5000
 

@@ -2,8 +2,11 @@
  * payment-history: everything that is known about one payment, in order, for an administrator:
  * events with their raw bodies, transitions, bookings, delivery, mails, what staff did.
  */
-#include "db/db.h"
+#include "db/query.h"
+#include "db/rows.h"
+#include "fn/answer.h"
 #include "fn/spec.h"
+#include "json/write.h"
 #include "net/header.h"
 #include "net/query.h"
 

@@ -1,6 +1,6 @@
 #include "base/clock.h"
 #include "gate.h"
-#include "loop/loop.h"
+#include "loop/wait.h"
 
 #define GATES      64 /* orders at a time; more are not kept apart */
 #define INSIDE_MAX 2  /* of one order; half of the connections that a worker has by default */

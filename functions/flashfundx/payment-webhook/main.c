@@ -10,10 +10,15 @@
 #include "base/log.h"
 #include "base/prelude.h"
 #include "base/setting.h"
-#include "db/db.h"
+#include "db/query.h"
+#include "db/rows.h"
+#include "fn/answer.h"
 #include "fn/spec.h"
 #include "gate.h"
-#include "nowpayments/nowpayments.h"
+#include "json/tree.h"
+#include "json/write.h"
+#include "nowpayments/ipn.h"
+#include "nowpayments/payment.h"
 
 #define SIGNATURE_HEADER "x-nowpayments-sig"
 

@@ -4,9 +4,10 @@
  * kills what works on it is dead after its last try, like one that fails.  No route, only a
  * schedule.
  */
-#include "db/db.h"
-#include "fn/spec.h"
 #include "base/log.h"
+#include "db/query.h"
+#include "db/rows.h"
+#include "fn/spec.h"
 
 #define MOST_PER_RUN 500
 

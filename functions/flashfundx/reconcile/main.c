@@ -10,10 +10,13 @@
 #include "base/log.h"
 #include "base/number.h"
 #include "base/setting.h"
-#include "db/db.h"
+#include "db/query.h"
+#include "db/rows.h"
 #include "fn/spec.h"
-#include "loop/loop.h"
-#include "nowpayments/nowpayments.h"
+#include "loop/wait.h"
+#include "nowpayments/client.h"
+#include "nowpayments/list.h"
+#include "nowpayments/payment.h"
 
 static struct setting cfg_reconcile_after_s = {
     .env = "RECONCILE_AFTER_S",
@@ -231,7 +234,7 @@ look_for_missing(struct task *task, const struct db_row *run, bool *ret_done)
     *ret_done = !np_has_login();
     if (*ret_done)
         return ERR_OK;
-    if (!num_i64(db_str(run, 2), &page))
+    if (!number_i64(db_str(run, 2), &page))
         return fail_detail(&task->fail, ERR_INTERNAL, "list_page");
     TRY(np_login(task, &token));
     for (; count == NP_PAGE_SIZE && time_left(task); page++) {

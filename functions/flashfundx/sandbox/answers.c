@@ -1,7 +1,13 @@
 /* What all endpoints share: the error envelope, inputs, and the payment object. */
+#include "base/number.h"
+#include "db/rows.h"
+#include "fn/answer.h"
+#include "fn/settings.h"
+#include "json/tree.h"
+#include "json/write.h"
 #include "net/header.h"
 #include "net/query.h"
-#include "nowpayments/nowpayments.h"
+#include "nowpayments/js_number.h"
 #include "sandbox.h"
 
 struct setting cfg_sandbox_tick_ms = {

@@ -7,10 +7,15 @@
  */
 #include "base/clock.h"
 #include "base/encode.h"
+#include "base/number.h"
 #include "crypto/digest.h"
-#include "loop/loop.h"
+#include "db/query.h"
+#include "db/rows.h"
+#include "json/tree.h"
+#include "loop/wait.h"
 #include "net/call.h"
-#include "nowpayments/nowpayments.h"
+#include "nowpayments/canonical.h"
+#include "nowpayments/ipn.h"
 #include "sandbox.h"
 
 struct setting cfg_sandbox_retry_ms = {
@@ -162,7 +167,7 @@ start_sender(struct batch *batch, const struct task *run, const struct db_row *r
     struct sender *s = ARENA_NEW(a, struct sender);
     int64_t delay_ms = 0;
 
-    if (!num_i64(db_str(row, 4), &delay_ms) || delay_ms < 0)
+    if (!number_i64(db_str(row, 4), &delay_ms) || delay_ms < 0)
         delay_ms = 0;
     s->batch = batch;
     s->task = *run;

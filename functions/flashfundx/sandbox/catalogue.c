@@ -1,4 +1,9 @@
 /* What may be read without an effect: service status, currencies, estimates. */
+#include "base/number.h"
+#include "db/query.h"
+#include "db/rows.h"
+#include "fn/answer.h"
+#include "json/write.h"
 #include "sandbox.h"
 
 static struct db_stmt list_currencies = {

@@ -6,7 +6,12 @@
  * nodes and attributes only.  The Content-Security-Policy allows nothing but the page's own parts.
  */
 #include "base/encode.h"
+#include "base/number.h"
 #include "crypto/digest.h"
+#include "db/query.h"
+#include "db/rows.h"
+#include "fn/answer.h"
+#include "json/write.h"
 #include "qr/code.h"
 #include "sandbox.h"
 
@@ -55,7 +60,7 @@ find_invoice(struct call *c, struct db_result **ret, bool *ret_found)
     int64_t id;
 
     *ret_found = false;
-    if (iid == NULL || !num_i64(str_of(iid), &id) || id <= 0)
+    if (iid == NULL || !number_i64(str_of(iid), &id) || id <= 0)
         return answer_error(c, 400, "INVALID_REQUEST_PARAMS", "iid must be a number");
     TRY(db_query(c->req->task, &checkout, DB_PARAMS(iid), ret));
     if (db_rows(*ret) == 0)

@@ -1,4 +1,10 @@
 /* What payers, chains and staff do, and what tests want to know or to go wrong. */
+#include "base/number.h"
+#include "db/query.h"
+#include "db/rows.h"
+#include "fn/answer.h"
+#include "json/tree.h"
+#include "json/write.h"
 #include "sandbox.h"
 
 #define BODY_MAX (64 * 1024)
@@ -221,7 +227,7 @@ small_number(struct inputs *in, const char *name, int64_t max, int64_t fallback)
     const char *text = input_text(in, name, 16);
     int64_t n = fallback;
 
-    if (text != NULL && (!num_i64(str_of(text), &n) || n < 0 || n > max)) {
+    if (text != NULL && (!number_i64(str_of(text), &n) || n < 0 || n > max)) {
         if (!in->failed)
             answer_error(in->call, 400, "INVALID_REQUEST_PARAMS",
                          arena_printf(in->call->req->task->arena, "%s must be from 0 to %lld", name,

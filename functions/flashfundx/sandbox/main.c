@@ -1,7 +1,14 @@
-#include "sandbox.h"
-
+#include "base/number.h"
 #include "crypto/digest.h"
-#include "loop/loop.h"
+#include "db/query.h"
+#include "db/rows.h"
+#include "fn/answer.h"
+#include "fn/settings.h"
+#include "json/tree.h"
+#include "loop/wait.h"
+#include "nowpayments/client.h"
+#include "nowpayments/ipn.h"
+#include "sandbox.h"
 
 /* ---- endpoints: '*' in a path stands for one segment ---- */
 
@@ -123,7 +130,7 @@ serve(struct call *c, const struct endpoint *endpoint)
         return endpoint->handle(c);
 
     int64_t delay_ms = 0;
-    if (num_i64(db_str(&row, 1), &delay_ms) && delay_ms > 0)
+    if (number_i64(db_str(&row, 1), &delay_ms) && delay_ms > 0)
         co_sleep_ms(delay_ms);
     if (strcmp(fault, "error500") == 0)
         return answer_error(c, 500, "INTERNAL_ERROR", "Internal error");

@@ -1,4 +1,9 @@
 /* Invoices and payments. */
+#include "base/number.h"
+#include "db/query.h"
+#include "db/rows.h"
+#include "fn/answer.h"
+#include "json/write.h"
 #include "sandbox.h"
 
 static const char *
@@ -222,7 +227,7 @@ query_number(struct call *c, const char *name, int64_t fallback, int64_t min, in
 
     if (text == NULL)
         return fallback;
-    return num_i64(str_of(text), &n) && n >= min && n <= max ? n : -1;
+    return number_i64(str_of(text), &n) && n >= min && n <= max ? n : -1;
 }
 
 enum err
@@ -255,7 +260,7 @@ get_payments(struct call *c)
                  &rows));
     const struct db_row head = db_row(rows, 0); /* there is always one */
     int64_t total = 0;
-    if (!num_i64(db_str(&head, 0), &total))
+    if (!number_i64(db_str(&head, 0), &total))
         return fail_detail(&c->req->task->fail, ERR_INTERNAL, "no total");
 
     struct json_writer *w = fn_json(c->res, 200);

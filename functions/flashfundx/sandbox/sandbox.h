@@ -15,9 +15,10 @@
 #ifndef FFX_SANDBOX_H
 #define FFX_SANDBOX_H
 
-#include "db/db.h"
+#include "db/rows.h"
+#include "fn/answer.h"
 #include "fn/spec.h"
-#include "nowpayments/nowpayments.h"
+#include "json/write.h"
 
 /* One call: the request, where its answer goes, and what the path said. */
 struct call {

@@ -1,8 +1,13 @@
 /* POST /auth: the token (HS256, five minutes) that the payment list asks for. */
 #include "base/clock.h"
 #include "base/encode.h"
+#include "base/number.h"
 #include "base/text.h"
 #include "crypto/digest.h"
+#include "fn/answer.h"
+#include "json/tree.h"
+#include "json/write.h"
+#include "nowpayments/ipn.h"
 #include "sandbox.h"
 
 #define TOKEN_S 300
@@ -66,7 +71,7 @@ not_expired(struct call *c, struct str payload)
         json_parse(c->req->task->arena, &fail, (struct str){(const char *)text, len}, &claims) !=
             ERR_OK)
         return false;
-    return num_i64(json_text(json_get(claims, "exp")), &exp) && exp > wall_us() / 1000000;
+    return number_i64(json_text(json_get(claims, "exp")), &exp) && exp > wall_us() / 1000000;
 }
 
 bool

@@ -6,8 +6,13 @@
 #include "base/log.h"
 #include "base/setting.h"
 #include "crypto/sealed.h"
-#include "db/db.h"
+#include "db/query.h"
+#include "db/rows.h"
+#include "fn/answer.h"
+#include "fn/settings.h"
 #include "fn/spec.h"
+#include "json/tree.h"
+#include "json/write.h"
 
 static struct setting cfg_service_role_key = {
     .env = "SUPABASE_SERVICE_ROLE_KEY",

@@ -3,7 +3,9 @@
  * The last calls are in webhook_debug_calls, bounded in count and size; secrets are masked before
  * they leave this process.
  */
-#include "db/db.h"
+#include "db/query.h"
+#include "db/rows.h"
+#include "fn/answer.h"
 #include "fn/spec.h"
 #include "mask.h"
 

@@ -2,7 +2,8 @@
 
 #include "base/buf.h"
 #include "base/text.h"
-#include "json/json.h"
+#include "json/tree.h"
+#include "json/write.h"
 
 #define KEPT_BODY_MAX 8192
 

@@ -2,7 +2,7 @@
  * health: is the system there, can it do its work, and in figures.  Where an application needs more
  * than the database it has a health of its own, which takes this one's place.
  */
-#include "db/db.h"
+#include "db/query.h"
 #include "health/health.h"
 
 static enum err

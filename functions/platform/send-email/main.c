@@ -3,10 +3,17 @@
  * It is written to the outbox first and tried at once; what does not go out now is left to
  * send-outbox. The service role writes to anybody, a user to the own address.
  */
-#include "db/db.h"
-#include "fn/spec.h"
 #include "base/log.h"
-#include "mail/mail.h"
+#include "base/number.h"
+#include "db/query.h"
+#include "db/rows.h"
+#include "fn/answer.h"
+#include "fn/failure.h"
+#include "fn/spec.h"
+#include "json/tree.h"
+#include "json/write.h"
+#include "mail/message.h"
+#include "mail/send.h"
 
 /* Columns of backend.send_email. */
 enum { COL_OUTCOME, COL_ID, COL_ATTEMPT, COL_MESSAGE_ID, COL_CREATED_S };
@@ -56,7 +63,7 @@ enqueue(struct fn_req *req, struct mail_message *m, struct db_row *ret)
                ret));
     TRY(fn_outcome(req->task, refusals, db_text(ret, COL_OUTCOME)));
     m->message_id = db_text(ret, COL_MESSAGE_ID);
-    MUST(num_i64(db_str(ret, COL_CREATED_S), &m->date_s));
+    MUST(number_i64(db_str(ret, COL_CREATED_S), &m->date_s));
     return ERR_OK;
 }
 

@@ -5,12 +5,18 @@
  */
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/number.h"
 #include "base/setting.h"
 #include "crypto/sealed.h"
-#include "db/db.h"
+#include "db/query.h"
+#include "db/rows.h"
+#include "fn/settings.h"
 #include "fn/spec.h"
-#include "loop/loop.h"
-#include "mail/mail.h"
+#include "json/tree.h"
+#include "loop/wait.h"
+#include "mail/message.h"
+#include "mail/send.h"
+#include "mail/template.h"
 
 #define RUN_MS         8000 /* no further mail is begun after this; one may take 20 s */
 #define RECORD_TRIES   3
@@ -69,7 +75,7 @@ send_claimed(struct task *task, const struct db_row *mail, const char **ret_prov
             return fail_detail(&task->fail, ERR_INTERNAL, "%s", sealed);
         TRY(json_parse(task->arena, &task->fail, words, &variables));
     }
-    MUST(num_i64(db_str(mail, COL_CREATED_S), &created_s));
+    MUST(number_i64(db_str(mail, COL_CREATED_S), &created_s));
     const struct mail_message message = {
         .message_id = db_text(mail, COL_MESSAGE_ID),
         .to = db_text(mail, COL_RECIPIENT),

@@ -1,7 +1,10 @@
-#include "base/clock.h"
-#include "base/log.h"
 #include "check.h"
-#include "json/json.h"
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "json/tree.h"
 
 /* The log's line of fn, which runs in a child process. */
 static char line[3 * LOG_LINE_MAX];

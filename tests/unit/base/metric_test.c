@@ -1,9 +1,9 @@
 #include "check.h"
 
-#include "base/metric.h"
-
 #include <fcntl.h>
 #include <sys/stat.h>
+
+#include "base/metric.h"
 
 static char *dir;
 static struct buf out;
@@ -30,7 +30,7 @@ static const char *
 render(void)
 {
     buf_clear(&out);
-    metrics_render(dir, &out);
+    metric_render(dir, &out);
     return buf_str(&out).len > 0 ? out.ptr : "";
 }
 
@@ -69,7 +69,7 @@ file_is_for_owner_and_group(void **state)
 
     (void)state;
     const mode_t mask = umask(077);
-    assert_true(metrics_open(dir, "shop"));
+    assert_true(metric_open(dir, "shop"));
     (void)umask(mask);
     path_of("shop.metrics", path);
     assert_int_equal(stat(path, &st), 0);
@@ -82,7 +82,7 @@ nothing_is_left_aside(void **state)
     int files = 0;
 
     (void)state;
-    assert_true(metrics_open(dir, "shop"));
+    assert_true(metric_open(dir, "shop"));
     DIR *d = opendir(dir);
     assert_non_null(d);
     for (const struct dirent *e = readdir(d); e != NULL; e = readdir(d))
@@ -95,8 +95,8 @@ static void
 metric_with_a_label_gets_another(void **state)
 {
     (void)state;
-    assert_true(metrics_open(dir, "shop"));
-    metrics_add(METRIC_REQUESTS_4XX, 3);
+    assert_true(metric_open(dir, "shop"));
+    metric_add(METRIC_REQUESTS_4XX, 3);
     rendered("\nffx_requests_total{class=\"4xx\",function=\"shop\"} 3\n");
 }
 
@@ -104,9 +104,9 @@ static void
 metric_without_label_gets_one(void **state)
 {
     (void)state;
-    assert_true(metrics_open(dir, "shop"));
-    metrics_add(METRIC_DB_QUERIES, 2);
-    metrics_add(METRIC_DB_QUERIES, 5);
+    assert_true(metric_open(dir, "shop"));
+    metric_add(METRIC_DB_QUERIES, 2);
+    metric_add(METRIC_DB_QUERIES, 5);
     rendered("\nffx_db_queries_total{function=\"shop\"} 7\n");
 }
 
@@ -114,9 +114,9 @@ static void
 gauge_goes_down_again(void **state)
 {
     (void)state;
-    assert_true(metrics_open(dir, "shop"));
-    metrics_add(METRIC_STACK_HIGH_WATER, 3);
-    metrics_add(METRIC_STACK_HIGH_WATER, -2);
+    assert_true(metric_open(dir, "shop"));
+    metric_add(METRIC_STACK_HIGH_WATER, 3);
+    metric_add(METRIC_STACK_HIGH_WATER, -2);
     rendered("\nffx_coroutine_stack_high_water_bytes{function=\"shop\"} 1\n");
 }
 
@@ -124,9 +124,9 @@ static void
 maximum_is_kept(void **state)
 {
     (void)state;
-    assert_true(metrics_open(dir, "shop"));
-    metrics_set_max(METRIC_STACK_HIGH_WATER, 500);
-    metrics_set_max(METRIC_STACK_HIGH_WATER, 300);
+    assert_true(metric_open(dir, "shop"));
+    metric_set_max(METRIC_STACK_HIGH_WATER, 500);
+    metric_set_max(METRIC_STACK_HIGH_WATER, 300);
     rendered("\nffx_coroutine_stack_high_water_bytes{function=\"shop\"} 500\n");
 }
 
@@ -134,8 +134,8 @@ static void
 help_and_type_stand_once_per_metric(void **state)
 {
     (void)state;
-    assert_true(metrics_open(dir, "shop"));
-    assert_true(metrics_open(dir, "health"));
+    assert_true(metric_open(dir, "shop"));
+    assert_true(metric_open(dir, "health"));
     const char *text = render();
     const char *first = strstr(text, "# TYPE ffx_requests_total counter\n");
     assert_non_null(first);
@@ -149,10 +149,10 @@ static void
 every_function_is_rendered(void **state)
 {
     (void)state;
-    assert_true(metrics_open(dir, "shop"));
-    metrics_add(METRIC_RUNS, 1);
-    assert_true(metrics_open(dir, "payment-webhook"));
-    metrics_add(METRIC_RUNS, 2);
+    assert_true(metric_open(dir, "shop"));
+    metric_add(METRIC_RUNS, 1);
+    assert_true(metric_open(dir, "payment-webhook"));
+    metric_add(METRIC_RUNS, 2);
     rendered("ffx_scheduled_runs_total{function=\"payment-webhook\"} 2\n"
              "ffx_scheduled_runs_total{function=\"shop\"} 1\n");
 }
@@ -161,12 +161,12 @@ static void
 histogram_is_cumulative(void **state)
 {
     (void)state;
-    assert_true(metrics_open(dir, "shop"));
-    metrics_observe_us(0);
-    metrics_observe_us(500); /* le means <= */
-    metrics_observe_us(501);
-    metrics_observe_us(30000000);
-    metrics_observe_us(40000000);
+    assert_true(metric_open(dir, "shop"));
+    metric_observe_us(0);
+    metric_observe_us(500); /* le means <= */
+    metric_observe_us(501);
+    metric_observe_us(30000000);
+    metric_observe_us(40000000);
     rendered("# TYPE ffx_request_duration_seconds histogram\n");
     rendered("ffx_request_duration_seconds_bucket{function=\"shop\",le=\"0.0005\"} 2\n"
              "ffx_request_duration_seconds_bucket{function=\"shop\",le=\"0.001\"} 3\n");
@@ -180,8 +180,8 @@ static void
 negative_duration_counts_as_none(void **state)
 {
     (void)state;
-    assert_true(metrics_open(dir, "shop"));
-    metrics_observe_us(-5);
+    assert_true(metric_open(dir, "shop"));
+    metric_observe_us(-5);
     rendered("ffx_request_duration_seconds_sum{function=\"shop\"} 0.000000\n");
 }
 
@@ -189,11 +189,11 @@ static void
 counts_survive_the_process(void **state)
 {
     (void)state;
-    assert_true(metrics_open(dir, "shop"));
-    metrics_add(METRIC_RUNS, 41);
-    assert_true(metrics_open(dir, "other")); /* unmaps the first */
-    assert_true(metrics_open(dir, "shop"));
-    metrics_add(METRIC_RUNS, 1);
+    assert_true(metric_open(dir, "shop"));
+    metric_add(METRIC_RUNS, 41);
+    assert_true(metric_open(dir, "other")); /* unmaps the first */
+    assert_true(metric_open(dir, "shop"));
+    metric_add(METRIC_RUNS, 1);
     rendered("ffx_scheduled_runs_total{function=\"shop\"} 42\n");
 }
 
@@ -204,8 +204,8 @@ file_of_another_layout_is_replaced(void **state)
 
     (void)state;
     put_file("shop.metrics", wrong, sizeof(wrong));
-    assert_true(metrics_open(dir, "shop"));
-    metrics_add(METRIC_RUNS, 1);
+    assert_true(metric_open(dir, "shop"));
+    metric_add(METRIC_RUNS, 1);
     rendered("ffx_scheduled_runs_total{function=\"shop\"} 1\n");
 }
 
@@ -215,8 +215,8 @@ good_bytes(char *ret, size_t size)
 {
     char path[256];
 
-    assert_true(metrics_open(dir, "shop"));
-    metrics_add(METRIC_RUNS, 5);
+    assert_true(metric_open(dir, "shop"));
+    metric_add(METRIC_RUNS, 5);
     path_of("shop.metrics", path);
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
     assert_true(fd >= 0);
@@ -235,7 +235,7 @@ file_of_another_version_is_replaced(void **state)
     const size_t len = good_bytes(bytes, sizeof(bytes));
     bytes[8]++; /* the version */
     put_file("other.metrics", bytes, len);
-    assert_true(metrics_open(dir, "other"));
+    assert_true(metric_open(dir, "other"));
     rendered("ffx_scheduled_runs_total{function=\"other\"} 0\n");
 }
 
@@ -251,7 +251,7 @@ replacing_does_not_touch_the_old_file(void **state)
     path_of("shop.metrics", path);
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
     assert_true(fd >= 0);
-    assert_true(metrics_open(dir, "shop"));
+    assert_true(metric_open(dir, "shop"));
     assert_int_equal(fstat(fd, &old), 0);
     assert_int_equal(stat(path, &now), 0);
     (void)close(fd);
@@ -292,12 +292,12 @@ every_metric_has_help_and_type(void **state)
 {
     static const char *const lines[] = {
 #define X(id, name, type, help) name "|" type "|" help,
-        METRICS_TABLE(X)
+        METRIC_TABLE(X)
 #undef X
     };
 
     (void)state;
-    assert_true(metrics_open(dir, "shop"));
+    assert_true(metric_open(dir, "shop"));
     for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
         const char *type = strchr(lines[i], '|') + 1;
         const char *help = strchr(type, '|') + 1;
@@ -314,18 +314,18 @@ static void
 missing_folder_renders_nothing(void **state)
 {
     (void)state;
-    metrics_render("/nonexistent", &out);
+    metric_render("/nonexistent", &out);
     assert_int_equal(out.len, 0);
 }
 
 static void
 use_without_file(void)
 {
-    if (metrics_open("/nonexistent", "shop"))
+    if (metric_open("/nonexistent", "shop"))
         _exit(1);
-    metrics_add(METRIC_RUNS, 1);
-    metrics_set_max(METRIC_STACK_HIGH_WATER, 1);
-    metrics_observe_us(1);
+    metric_add(METRIC_RUNS, 1);
+    metric_set_max(METRIC_STACK_HIGH_WATER, 1);
+    metric_observe_us(1);
 }
 
 static void
@@ -345,7 +345,7 @@ long_folder_is_refused(void **state)
     (void)state;
     memset(path, 'x', sizeof(path) - 1);
     path[sizeof(path) - 1] = '\0';
-    assert_false(metrics_open(path, "shop"));
+    assert_false(metric_open(path, "shop"));
 }
 
 #define PROCESSES 8
@@ -364,10 +364,10 @@ processes_count_together(void **state)
         pids[i] = fork();
         assert_true(pids[i] >= 0);
         if (pids[i] == 0) {
-            if (!metrics_open(dir, "shop"))
+            if (!metric_open(dir, "shop"))
                 _exit(1);
             for (int k = 0; k < EACH; k++)
-                metrics_add(METRIC_RUNS, 1);
+                metric_add(METRIC_RUNS, 1);
             _exit(0);
         }
     }

@@ -1,6 +1,7 @@
+#include "check.h"
+
 #include "base/encode.h"
 #include "base/number.h"
-#include "check.h"
 
 static void
 check_decimal(const char *spelling, const char *expected)
@@ -23,7 +24,7 @@ check_i64(const char *text, int64_t expected)
 {
     int64_t n = 0;
 
-    assert_true(num_i64(str_of(text), &n));
+    assert_true(number_i64(str_of(text), &n));
     assert_true(n == expected);
 }
 
@@ -78,7 +79,7 @@ i64_refuses_other_forms(void **state)
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
         int64_t n = 77;
 
-        if (num_i64(str_of(wrong[i]), &n))
+        if (number_i64(str_of(wrong[i]), &n))
             fail_msg("\"%s\" was read", wrong[i]);
         assert_true(n == 77);
     }
@@ -218,7 +219,7 @@ nothing_is_read_behind_the_end(void **state)
         assert_non_null(copy);
         memcpy(copy, texts[i], len);
         const struct str text = {copy, len};
-        const int kinds = num_i64(text, &n) + decimal_read(text, &d) + uuid_read(text, uuid);
+        const int kinds = number_i64(text, &n) + decimal_read(text, &d) + uuid_read(text, uuid);
         assert_in_range(kinds, 0, 2);
         free(copy);
     }

@@ -1,7 +1,8 @@
+#include "check.h"
+
 #include "base/clock.h"
 #include "base/number.h"
 #include "base/text.h"
-#include "check.h"
 
 static void
 check_time(int64_t at_us, const char *expected)

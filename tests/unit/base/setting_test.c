@@ -1,8 +1,8 @@
 #include "check.h"
 
-#include "base/setting.h"
-
 #include <fcntl.h>
+
+#include "base/setting.h"
 
 /* One of every kind. */
 static struct setting api_key = {.env = "API_KEY", .meaning = "a key", .secret = true};

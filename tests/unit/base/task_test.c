@@ -1,5 +1,6 @@
-#include "base/task.h"
 #include "check.h"
+
+#include "base/task.h"
 
 static struct task task;
 

@@ -1,5 +1,6 @@
-#include "base/encode.h"
 #include "check.h"
+
+#include "base/encode.h"
 #include "crypto/digest.h"
 
 static void

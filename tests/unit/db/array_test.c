@@ -1,6 +1,6 @@
-#include "db/array.h"
-
 #include "check.h"
+
+#include "db/array.h"
 
 static struct arena *arena;
 

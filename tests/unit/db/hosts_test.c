@@ -1,34 +1,34 @@
-#include "db/hosts.h"
-
 #include "check.h"
+
+#include "db/hosts.h"
 
 static void
 a_socket_folder_needs_no_lookup(void **state UNUSED)
 {
-    assert_false(db_resolve_needed("host=/run/postgresql dbname=x"));
-    assert_false(db_resolve_needed("postgresql://u:p@%2Frun%2Fpg/x"));
-    assert_false(db_resolve_needed("dbname=x"));
+    assert_false(db_hosts_need_lookup("host=/run/postgresql dbname=x"));
+    assert_false(db_hosts_need_lookup("postgresql://u:p@%2Frun%2Fpg/x"));
+    assert_false(db_hosts_need_lookup("dbname=x"));
 }
 
 static void
 an_address_needs_no_lookup(void **state UNUSED)
 {
-    assert_false(db_resolve_needed("postgresql://u@127.0.0.1:5432/x"));
-    assert_false(db_resolve_needed("postgresql://u@[::1]:5432/x"));
-    assert_false(db_resolve_needed("host=db.example hostaddr=192.0.2.1"));
+    assert_false(db_hosts_need_lookup("postgresql://u@127.0.0.1:5432/x"));
+    assert_false(db_hosts_need_lookup("postgresql://u@[::1]:5432/x"));
+    assert_false(db_hosts_need_lookup("host=db.example hostaddr=192.0.2.1"));
 }
 
 static void
 a_name_needs_a_lookup(void **state UNUSED)
 {
-    assert_true(db_resolve_needed("postgresql://u@db.example/x"));
-    assert_true(db_resolve_needed("host=127.0.0.1,db.example"));
+    assert_true(db_hosts_need_lookup("postgresql://u@db.example/x"));
+    assert_true(db_hosts_need_lookup("host=127.0.0.1,db.example"));
 }
 
 static void
 a_broken_string_is_left_to_libpq(void **state UNUSED)
 {
-    assert_false(db_resolve_needed("postgresql://%zz"));
+    assert_false(db_hosts_need_lookup("postgresql://%zz"));
 }
 
 static void
@@ -36,13 +36,13 @@ every_address_of_every_host_is_listed_with_its_port(void **state UNUSED)
 {
     struct db_addresses a = {.conninfo = "host=/run/pg,localhost port=1,2"};
 
-    db_resolve(&a);
+    db_hosts_find(&a);
     assert_non_null(a.hosts);
     assert_true(strncmp(a.hosts, "/run/pg,localhost", 17) == 0);
     assert_true(strncmp(a.ports, "1,2", 3) == 0);
     assert_int_equal(a.addresses[0], ','); /* nothing for the socket */
     assert_true(strstr(a.addresses, "127.0.0.1") != NULL || strstr(a.addresses, "::1") != NULL);
-    db_resolve_release(&a);
+    db_hosts_release(&a);
 }
 
 static void
@@ -50,9 +50,9 @@ an_unknown_name_gives_nothing(void **state UNUSED)
 {
     struct db_addresses a = {.conninfo = "host=no-such-host.invalid"};
 
-    db_resolve(&a);
+    db_hosts_find(&a);
     assert_null(a.hosts);
-    db_resolve_release(&a);
+    db_hosts_release(&a);
 }
 
 static void
@@ -60,16 +60,16 @@ the_list_begins_where_it_is_told(void **state UNUSED)
 {
     struct db_addresses a = {.conninfo = "host=/run/a,127.0.0.1,/run/c port=1,2,3", .first = 2};
 
-    db_resolve(&a);
+    db_hosts_find(&a);
     assert_int_equal(a.count, 3);
     assert_string_equal(a.hosts, "/run/c,/run/a,127.0.0.1");
     assert_string_equal(a.ports, "3,1,2");
     assert_string_equal(a.addresses, ",,");
-    db_resolve_release(&a);
+    db_hosts_release(&a);
     a.first = 7; /* the list may have become shorter */
-    db_resolve(&a);
+    db_hosts_find(&a);
     assert_string_equal(a.ports, "2,3,1");
-    db_resolve_release(&a);
+    db_hosts_release(&a);
 }
 
 static void
@@ -77,21 +77,21 @@ addresses_of_the_string_are_kept(void **state UNUSED)
 {
     struct db_addresses a = {.conninfo = "hostaddr=192.0.2.1,192.0.2.2 port=5433", .first = 1};
 
-    db_resolve(&a);
+    db_hosts_find(&a);
     assert_string_equal(a.hosts, ",");
     assert_string_equal(a.addresses, "192.0.2.2,192.0.2.1");
     assert_string_equal(a.ports, "5433,5433");
-    db_resolve_release(&a);
+    db_hosts_release(&a);
 }
 
 static void
 several_hosts_are_seen(void **state UNUSED)
 {
-    assert_true(db_resolve_several("postgresql://u@a:1,b:2/x"));
-    assert_true(db_resolve_several("postgresql://u@%2Frun%2Fa,%2Frun%2Fb/x"));
-    assert_true(db_resolve_several("hostaddr=192.0.2.1,192.0.2.2"));
-    assert_false(db_resolve_several("postgresql://u@a:1/x"));
-    assert_false(db_resolve_several("postgresql://%zz"));
+    assert_true(db_hosts_several("postgresql://u@a:1,b:2/x"));
+    assert_true(db_hosts_several("postgresql://u@%2Frun%2Fa,%2Frun%2Fb/x"));
+    assert_true(db_hosts_several("hostaddr=192.0.2.1,192.0.2.2"));
+    assert_false(db_hosts_several("postgresql://u@a:1/x"));
+    assert_false(db_hosts_several("postgresql://%zz"));
 }
 
 static void
@@ -99,12 +99,12 @@ a_connection_is_found_in_the_list(void **state UNUSED)
 {
     struct db_addresses a = {.conninfo = "host=/run/a,127.0.0.1,/run/a port=1,2,3", .first = 1};
 
-    db_resolve(&a);
-    assert_int_equal(db_resolve_which(&a, "/run/a", "", "1"), 0);
-    assert_int_equal(db_resolve_which(&a, "127.0.0.1", "127.0.0.1", "2"), 1);
-    assert_int_equal(db_resolve_which(&a, "/run/a", NULL, "3"), 2);
-    assert_int_equal(db_resolve_which(&a, "elsewhere", "", "9"), 1); /* where it began */
-    db_resolve_release(&a);
+    db_hosts_find(&a);
+    assert_int_equal(db_hosts_which(&a, "/run/a", "", "1"), 0);
+    assert_int_equal(db_hosts_which(&a, "127.0.0.1", "127.0.0.1", "2"), 1);
+    assert_int_equal(db_hosts_which(&a, "/run/a", NULL, "3"), 2);
+    assert_int_equal(db_hosts_which(&a, "elsewhere", "", "9"), 1); /* where it began */
+    db_hosts_release(&a);
 }
 
 int

@@ -1,5 +1,9 @@
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/task.h"
 #include "check.h"
 #include "create-crypto-payment/input.h"
+#include "json/tree.h"
 
 static struct task task;
 

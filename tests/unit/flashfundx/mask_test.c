@@ -1,4 +1,6 @@
+#include "base/arena.h"
 #include "check.h"
+#include "net/request.h"
 #include "webhook-debug/mask.h"
 
 static struct arena *a;

@@ -1,4 +1,5 @@
 #include "check.h"
+
 #include "shared/order.h"
 
 static void

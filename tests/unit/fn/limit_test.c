@@ -1,9 +1,10 @@
-#include "base/clock.h"
 #include "check.h"
-#include "fn/limit.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
+
+#include "base/clock.h"
+#include "fn/limit.h"
 
 static char *dir;
 
@@ -12,7 +13,7 @@ set_up(void **state)
 {
     (void)state;
     dir = check_folder();
-    assert_true(ratelimit_open(dir, "shop"));
+    assert_true(limit_open(dir, "shop"));
     return 0;
 }
 
@@ -32,7 +33,7 @@ accepted(const char *key, int tries, int calls, int window_s)
     int wait_s;
 
     for (int i = 0; i < tries; i++)
-        good += ratelimit_take(str_of(key), calls, window_s, &wait_s);
+        good += limit_take(str_of(key), calls, window_s, &wait_s);
     return good;
 }
 
@@ -65,7 +66,7 @@ empty_key_is_a_key(void **state)
 
     (void)state;
     assert_int_equal(accepted("", 10, 5, 3600), 5);
-    assert_false(ratelimit_take(STR_NONE, 5, 3600, &wait_s));
+    assert_false(limit_take(STR_NONE, 5, 3600, &wait_s));
 }
 
 static void
@@ -75,7 +76,7 @@ refusal_tells_when_to_come_again(void **state)
 
     (void)state;
     assert_int_equal(accepted("a", 6, 6, 3600), 6);
-    assert_false(ratelimit_take(STR("a"), 6, 3600, &wait_s));
+    assert_false(limit_take(STR("a"), 6, 3600, &wait_s));
     assert_in_range(wait_s, 599, 600); /* one call every window / calls */
 }
 
@@ -86,7 +87,7 @@ waiting_time_is_at_least_a_second(void **state)
 
     (void)state;
     assert_int_equal(accepted("a", 100, 100, 3), 100);
-    assert_false(ratelimit_take(STR("a"), 100, 3, &wait_s));
+    assert_false(limit_take(STR("a"), 100, 3, &wait_s));
     assert_int_equal(wait_s, 1);
 }
 
@@ -96,7 +97,7 @@ waiting_time_is_untouched_when_accepted(void **state)
     int wait_s = -7;
 
     (void)state;
-    assert_true(ratelimit_take(STR("a"), 1, 60, &wait_s));
+    assert_true(limit_take(STR("a"), 1, 60, &wait_s));
     assert_int_equal(wait_s, -7);
 }
 
@@ -111,7 +112,7 @@ calls_come_back_one_by_one(void **state)
     const int64_t start_us = clock_us();
     assert_int_equal(accepted("a", 50, 50, 1), 50);
     while (good < 3) {
-        good += ratelimit_take(STR("a"), 50, 1, &wait_s);
+        good += limit_take(STR("a"), 50, 1, &wait_s);
         assert_true(clock_us() - start_us < 30000000);
     }
     assert_true(clock_us() - start_us >= 60000); /* not before their time */
@@ -129,12 +130,12 @@ static void
 more_keys_than_places_still_work(void **state)
 {
     (void)state;
-    for (int i = 0; i < 3 * RATELIMIT_SLOTS; i++) {
+    for (int i = 0; i < 3 * LIMIT_SLOTS; i++) {
         char key[32];
         int wait_s;
 
         (void)snprintf(key, sizeof(key), "key-%d", i);
-        assert_true(ratelimit_take(str_of(key), 5, 3600, &wait_s));
+        assert_true(limit_take(str_of(key), 5, 3600, &wait_s));
     }
 }
 
@@ -150,7 +151,7 @@ few_keys_do_not_disturb_each_other(void **state)
             int wait_s;
 
             (void)snprintf(key, sizeof(key), "user-%d", i);
-            good += ratelimit_take(str_of(key), 2, 3600, &wait_s);
+            good += limit_take(str_of(key), 2, 3600, &wait_s);
         }
         assert_int_equal(good, round < 2 ? 1000 : 0);
     }
@@ -161,9 +162,9 @@ counts_survive_the_process(void **state)
 {
     (void)state;
     assert_int_equal(accepted("a", 4, 5, 3600), 4);
-    assert_true(ratelimit_open(dir, "other"));
+    assert_true(limit_open(dir, "other"));
     assert_int_equal(accepted("a", 9, 5, 3600), 5);
-    assert_true(ratelimit_open(dir, "shop"));
+    assert_true(limit_open(dir, "shop"));
     assert_int_equal(accepted("a", 9, 5, 3600), 1);
 }
 
@@ -190,14 +191,14 @@ file_of_another_layout_is_replaced(void **state)
     assert_true(fd >= 0);
     assert_int_equal(write(fd, "old", 3), 3);
     assert_int_equal(close(fd), 0);
-    assert_true(ratelimit_open(dir, "old"));
+    assert_true(limit_open(dir, "old"));
     assert_int_equal(accepted("a", 10, 5, 3600), 5);
 }
 
 static void
 use_without_file(void)
 {
-    if (ratelimit_open("/nonexistent", "shop"))
+    if (limit_open("/nonexistent", "shop"))
         _exit(1);
 }
 
@@ -215,7 +216,7 @@ no_calls_allowed(void)
 {
     int wait_s;
 
-    if (ratelimit_take(STR("a"), 0, 60, &wait_s))
+    if (limit_take(STR("a"), 0, 60, &wait_s))
         _exit(0);
 }
 
@@ -252,7 +253,7 @@ processes_share_a_limit(void **state)
         int mine = 0;
 
         (void)close(gate[1]);
-        if (!ratelimit_open(dir, "shared") || read(gate[0], &c, 1) != 0) /* all start at once */
+        if (!limit_open(dir, "shared") || read(gate[0], &c, 1) != 0) /* all start at once */
             _exit(1);
         for (int k = 0; k < KEYS; k++) {
             char key[32];
@@ -306,5 +307,5 @@ main(void)
         TEST(processes_share_a_limit),
     };
 
-    return cmocka_run_group_tests_name("ratelimit", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("limit", tests, NULL, NULL);
 }

@@ -1,11 +1,15 @@
-#include "base/shared.h"
 #include "check.h"
-#include "db/db.h"
+
+#include "base/shared.h"
+#include "db/query.h"
 #include "fn/caller.h"
 #include "fn/internal.h"
 #include "fn/limit.h"
-#include "mail/mail.h"
-#include "nowpayments/nowpayments.h"
+#include "fn/settings.h"
+#include "mail/send.h"
+#include "nowpayments/client.h"
+#include "nowpayments/ipn.h"
+#include "nowpayments/list.h"
 
 static struct buf problems;
 

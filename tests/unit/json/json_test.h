@@ -6,7 +6,8 @@
 
 #include "check.h"
 
-#include "json/json.h"
+#include "json/tree.h"
+#include "json/write.h"
 
 static struct arena *a;
 static struct fail f;

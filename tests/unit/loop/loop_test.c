@@ -1,9 +1,13 @@
-#include "base/clock.h"
 #include "check.h"
-#include "loop/loop.h"
 
 #include <stdlib.h>
 #include <unistd.h>
+
+#include "base/clock.h"
+#include "loop/loop.h"
+#include "loop/offload.h"
+#include "loop/timer.h"
+#include "loop/wait.h"
 
 /* What happened, in order; each test starts with an empty trace. */
 static char trace[256];

@@ -1,5 +1,11 @@
 #include "check.h"
-#include "mail/mail.h"
+
+#include "base/buf.h"
+#include "base/task.h"
+#include "json/tree.h"
+#include "mail/message.h"
+#include "mail/mime.h"
+#include "mail/template.h"
 
 static struct arena *a;
 static struct task *req;

@@ -1,7 +1,8 @@
+#include "check.h"
+
 #include "base/buf.h"
 #include "base/encode.h"
 #include "base/text.h"
-#include "check.h"
 #include "net/header.h"
 #include "net/query.h"
 

@@ -1,4 +1,5 @@
 #include "check.h"
+
 #include "net/url.h"
 
 static void

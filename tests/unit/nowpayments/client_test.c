@@ -1,11 +1,10 @@
 /* Reading payments of the provider's answers and callbacks; the currency table. */
-#include "json/json.h"
-#include "nowpayments/nowpayments.h"
+#include "check.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-
-#include <cmocka.h>
+#include "base/task.h"
+#include "json/tree.h"
+#include "nowpayments/client.h"
+#include "nowpayments/payment.h"
 
 static struct task req;
 

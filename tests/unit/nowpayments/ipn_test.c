@@ -1,14 +1,13 @@
 /* Callback signatures: the 13 vectors, refusals, and the JavaScript forms they rest on. */
+#include "check.h"
+
 #include "base/encode.h"
+#include "base/err.h"
 #include "crypto/digest.h"
-#include "json/json.h"
-#include "nowpayments/nowpayments.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-
-#include <cmocka.h>
+#include "json/tree.h"
+#include "nowpayments/canonical.h"
+#include "nowpayments/ipn.h"
+#include "nowpayments/js_number.h"
 
 #define VECTORS      FFX_SOURCE_DIR "/tests/unit/data/nowpayments-ipn-vectors.json"
 #define VECTOR_COUNT 13

@@ -1,9 +1,9 @@
 #include "check.h"
 
-#include "qr/code.h"
-
 #include <qrencode.h>
 #include <zlib.h>
+
+#include "qr/code.h"
 
 #define PREFIX "data:image/png;base64,"
 #define SCALE  4

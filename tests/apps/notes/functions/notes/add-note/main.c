@@ -1,7 +1,8 @@
 /*
  * add-note: a user writes a note. Of the application that shows what one consists of.
  */
-#include "db/db.h"
+#include "db/query.h"
+#include "db/rows.h"
 #include "fn/spec.h"
 
 static struct db_stmt add_note_stmt = {.sql = "SELECT id, created_at FROM notes.add_note($1::uuid, $2)",

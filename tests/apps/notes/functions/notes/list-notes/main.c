@@ -1,7 +1,8 @@
 /*
  * list-notes: a user reads the own notes.
  */
-#include "db/db.h"
+#include "db/query.h"
+#include "db/rows.h"
 #include "fn/spec.h"
 
 static struct db_stmt list_notes_stmt = {.sql = "SELECT notes.list_notes($1::uuid)", .kind = DB_READ};

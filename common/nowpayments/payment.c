@@ -1,9 +1,12 @@
 /*
- * Reading what NOWPayments says about a payment.  Apart from the calls, so that a function that
- * only gets callbacks loads no HTTP client.
+ * Reading what NOWPayments says about a payment: np_payment_read, and a reader for each form of
+ * field.  Apart from the calls, so that a function that only gets callbacks loads no HTTP client.
  */
-#include "json/json.h"
+#include "nowpayments/payment.h"
+
 #include "base/clock.h"
+#include "base/number.h"
+#include "json/tree.h"
 #include "nowpayments/internal.h"
 
 static enum err
@@ -69,7 +72,7 @@ decimal_read_cut(struct arena *a, const char *text, struct decimal *ret)
     }
     if (text[mantissa_len] != '\0') {
         const char *p = text + mantissa_len + 1;
-        if (!num_i64(str_of(p + (*p == '+')), &exponent) || exponent < -400 || exponent > 20)
+        if (!number_i64(str_of(p + (*p == '+')), &exponent) || exponent < -400 || exponent > 20)
             return false;
     }
     const size_t fraction = point < mantissa_len ? mantissa_len - point - 1 : 0;
@@ -131,7 +134,7 @@ read_time(struct task *task, const struct json *object, const char *field)
 
     if (text.len == 0 || text.len > 32)
         return NULL;
-    if (num_i64(text, &ms)) {
+    if (number_i64(text, &ms)) {
         if (ms <= 0 || ms > INT64_C(253402300799999)) /* year 9999 */
             return NULL;
         char *iso = arena_alloc(task->arena, TIMESTAMP_SIZE);

@@ -1,5 +1,6 @@
 /*
- * db: PostgreSQL over libpq's pipeline mode; the only module that includes libpq-fe.h.
+ * query: one SQL statement and its answer, over libpq's pipeline mode; what the answer says is in
+ * rows.h.
  *
  * A statement is a constant: one SQL text, one call, one implicit transaction.  db_query suspends
  * the calling coroutine until its result is there.
@@ -22,11 +23,12 @@
  *
  * Thread rule: inside a coroutine, loop's thread.
  */
-#ifndef FFX_DB_H
-#define FFX_DB_H
+#ifndef FFX_DB_QUERY_H
+#define FFX_DB_QUERY_H
 
-#include "base/task.h"
 #include "base/setting.h"
+#include "base/task.h"
+#include "db/rows.h"
 
 enum db_kind {
     DB_READ,
@@ -49,14 +51,6 @@ struct db_stmt {
 
 #define DB_PARAMS_MAX 32
 
-/* A result; it lives in the request's arena. */
-struct db_result;
-
-struct db_row {
-    const struct db_result *result;
-    int row;
-};
-
 /* Run `stmt`.  Failures: ERR_UNAVAILABLE (no connection, lost, server shutting down, too many),
  * ERR_TIMEOUT (request's deadline or statement_timeout), ERR_CONFLICT (23505, 40001, 40P01),
  * ERR_INTERNAL (anything else); SQLSTATE and message go to the log detail only. */
@@ -72,13 +66,6 @@ NODISCARD enum err db_one(struct task *task, struct db_stmt *stmt, const char *c
 #define DB_PARAMS(...)                                                                             \
     (const char *const[]){__VA_ARGS__}, ARRAY_LEN(((const char *const[]){__VA_ARGS__}))
 #define DB_NO_PARAMS NULL, 0
-
-int db_rows(const struct db_result *r);
-struct db_row db_row(const struct db_result *r, int row);
-/* Column text, NULL for SQL NULL; NUL-terminated, valid until the request ends. */
-const char *db_text(const struct db_row *row, int column);
-struct str db_str(const struct db_row *row, int column);
-bool db_true(const struct db_row *row, int column); /* boolean 't' */
 
 /* Open connections and callers that wait; for metrics. */
 size_t db_connections(void);

@@ -1,0 +1,30 @@
+/*
+ * answer: what a handler answers with.
+ *
+ * A handler writes one answer and returns ERR_OK; what it wrote before a failure is forgotten.
+ * Thread rule: the coroutine of the request.
+ */
+#ifndef FFX_FN_ANSWER_H
+#define FFX_FN_ANSWER_H
+
+#include "base/buf.h"
+#include "fn/request.h"
+#include "json/write.h"
+
+struct fn_res {
+    int status;
+    const char *content_type;
+    struct buf body;
+    struct json_writer json;
+    struct header headers[8];
+    size_t header_count;
+};
+
+/* Start a JSON answer; write with the jw_ calls, the runtime closes nothing for you. */
+struct json_writer *fn_json(struct fn_res *res, int status);
+/* A whole body made elsewhere; content_type must be a literal or live in the arena. */
+void fn_body(struct fn_res *res, int status, const char *content_type, struct str body);
+/* A response header; the value is checked for CR and LF. */
+void fn_header_set(struct fn_req *req, struct fn_res *res, const char *name, const char *value);
+
+#endif
