@@ -109,8 +109,8 @@ export const delivered = (order) =>
 /** What an order's customer logs in with: {server_name, login_id, password, investor_password}, in clear. */
 export const credentials = (order) =>
   row(
-    `select server_name, login_id, backend.unseal(password, container_account_id, 'password') as password,
-       backend.unseal(investor_password, container_account_id, 'investor_password') as investor_password
+    `select server_name, login_id, platform.unseal(password, container_account_id, 'password') as password,
+       platform.unseal(investor_password, container_account_id, 'investor_password') as investor_password
      from public.delivered_accounts where order_id = $1`,
     [order.order_id],
   );
