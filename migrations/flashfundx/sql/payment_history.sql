@@ -141,7 +141,11 @@ as $$
         'pay_currency', p.pay_currency, 'pay_address', p.pay_address, 'raw', p.provider_created))
     from public.payments as p where p.payment_id = any (p_payment_ids)
     union all
-    select e.received_at, 'event', backend.event_evidence(to_jsonb(e)) from events as e
+    select e.received_at, 'event', backend.event_evidence(
+        to_jsonb(e) || jsonb_build_object('next_try_at', j.due_at))
+    from events as e
+    left join platform.jobs as j
+           on j.kind = 'payment_event' and j.key = e.id::text and j.state <> 'dead'
     union all
     select m.received_at, 'transition', jsonb_build_object(
         'payment_id', m.payment_id, 'from', m.came_from, 'to', m.status, 'event', m.id,
@@ -186,9 +190,11 @@ as $$
     from public.reconciliation_differences as d
     where d.order_id = any (p_order_ids) or d.payment_id = any (p_payment_ids)
     union all
-    select c.checked_at, 'asked', jsonb_strip_nulls(to_jsonb(c) - array['checked_at', 'not_before'])
+    select c.checked_at, 'asked', jsonb_strip_nulls(to_jsonb(c) - 'checked_at')
+           || jsonb_build_object('lost', coalesce(j.lost, 0))
     from public.payment_checks as c
-    where c.payment_id = any (p_payment_ids) and c.checked_at is not null
+    left join platform.jobs as j on j.kind = 'payment_check' and j.key = c.payment_id
+    where c.payment_id = any (p_payment_ids)
     union all
     select l.created_at, 'staff', jsonb_strip_nulls(to_jsonb(l) - array['created_at', 'id'])
     from public.admin_audit_log as l

@@ -4,6 +4,7 @@ import { randomInt } from 'node:crypto';
 
 import { row, rows, value } from '../db.mjs';
 import { invoke } from '../http.mjs';
+import { hurry } from '../queue.mjs';
 import { makeUser } from '../users.mjs';
 import { until } from '../wait.mjs';
 
@@ -93,6 +94,8 @@ export const untilState = (order, state, options) =>
 
 export const events = (order) =>
   rows('select * from public.payment_events where order_id = $1 order by id', [order.order_id]);
+/** What of an order was only stored is due now. */
+export const hurryEvents = async (order) => hurry('payment_event', (await events(order)).map((e) => e.id));
 export const transactions = (order) =>
   rows(
     'select * from public.payment_transactions where order_id = $1 order by created_at, transaction_type',
