@@ -199,9 +199,14 @@ as $$
         select split_part(d.password, '.', 2) from public.delivered_accounts as d
         union all
         select split_part(d.investor_password, '.', 2) from public.delivered_accounts as d
-        where d.investor_password is not null) as k (kid)
+        where d.investor_password is not null
+        union all
+        select split_part(s.value, '.', 2)
+        from public.outbox as m
+        cross join lateral jsonb_each_text(m.secrets) as s
+        where m.secrets <> '{}') as k (kid)
     group by k.kid
     order by k.kid
 $$;
 comment on function backend.credentials_by_key() is
-    'How many stored passwords each key holds.';
+    'How many stored passwords, and secrets of mails that are not sent yet, each key holds.';

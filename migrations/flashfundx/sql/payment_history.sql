@@ -20,7 +20,7 @@ begin
       into v_where
       from pg_attribute as a
      where a.attrelid = to_regclass(p_table)
-       and a.attname in ('order_id', 'payment_id')
+       and a.attname in ('order_id', 'reference', 'payment_id')
        and not a.attisdropped;
     if v_where is not null then
         return query execute format('select to_jsonb(t) from %s as t where %s',
@@ -30,7 +30,8 @@ begin
 end
 $$;
 comment on function backend.related_rows(text, text[], text[]) is
-    'Rows of a table, if it exists, whose order_id or payment_id is one of the given.';
+    'Rows of a table, if it exists, whose order (order_id, reference) or payment_id is one of the '
+    'given.';
 
 create or replace function backend.event_evidence(p_event jsonb)
 returns jsonb
@@ -222,8 +223,10 @@ as $$
     union all
     -- Mails without their bodies: these hold credentials.
     select (m ->> 'created_at')::timestamptz, 'mail',
-           platform.pick(m, array['id', 'kind', 'cause', 'template_name', 'recipient', 'subject',
-               'state', 'tries', 'replays', 'message_id', 'last_error', 'order_id'])
+           platform.pick(
+               m || jsonb_build_object('order_id', coalesce(m -> 'order_id', m -> 'reference')),
+               array['id', 'kind', 'cause', 'template_name', 'recipient', 'subject', 'state',
+                     'tries', 'replays', 'message_id', 'last_error', 'order_id'])
     from backend.related_rows('public.outbox', p_order_ids, p_payment_ids) as m
     union all
     select (m ->> 'sent_at')::timestamptz, 'mail_sent',
