@@ -7,7 +7,7 @@ def type_schema:
     else {type: "string"} end;
 
 def security:
-    {user: [{userToken: []}], service: [{serviceKey: []}], signature: [{ipnSignature: []}],
+    {user: [{userToken: []}], service: [{serviceKey: []}], signature: [{(.signature // ""): []}],
      any_token: [{userToken: []}, {serviceKey: []}]}[.auth] // [];
 
 def input_in($where): {name, in: $where, required, description: .text, schema: (.type | type_schema)};
@@ -39,17 +39,17 @@ def operation($method): {
 
 {
     openapi: "3.0.3",
-    info: {title: "FlashFundX", version: $version,
+    info: {title: $app, version: $version,
         description: "Errors are {\"success\": false, \"error\": \"text\"}. Every answer allows any origin; OPTIONS answers 200 with the body ok."},
     servers: [{url: $base_url}],
     paths: (map(select(.route) | . as $spec
         | {(.route): (.methods | map(. as $m | {($m | ascii_downcase): ($spec | operation($m))}) | add)}) | add // {}),
     components: {
-        securitySchemes: {
+        securitySchemes: ({
             userToken: {type: "http", scheme: "bearer", bearerFormat: "JWT", description: "A signed-in user's access token"},
-            serviceKey: {type: "http", scheme: "bearer", bearerFormat: "JWT", description: "The service-role key"},
-            ipnSignature: {type: "apiKey", in: "header", name: "x-nowpayments-sig", description: "HMAC-SHA512 over the sorted body"}
-        },
+            serviceKey: {type: "http", scheme: "bearer", bearerFormat: "JWT", description: "The service-role key"}
+        } + (map(select(.signature) | {(.signature): {type: "apiKey", in: "header", name: .signature,
+                description: "A signature over the body"}}) | add // {})),
         schemas: {Error: {type: "object", required: ["success", "error"],
             properties: {success: {type: "boolean", enum: [false]}, error: {type: "string"}}}}
     }

@@ -1,14 +1,15 @@
-# systemd units.  Input: one spec.
+# systemd units of an application's system.  Input: one spec.
 # The socket unit holds the listening socket, so that no request is lost while a service restarts.
 
-def needs_network: any(.settings[].name; . == "DATABASE_URL" or startswith("NOWPAYMENTS_"));
+# Whoever has an address in its settings goes out: to the database, a provider, a mail server.
+def needs_network: any(.settings[].name; endswith("_URL") or endswith("_HOST"));
 
-def socket_unit: "# Made by nginx/generate from `\(.name) --spec`.
+def socket_unit($app): "# Made by nginx/generate from `\(.name) --spec`.
 [Unit]
-Description=FlashFundX \(.name) (socket)
+Description=\($app) \(.name) (socket)
 
 [Socket]
-ListenStream=/run/flashfundx/\(.name).sock
+ListenStream=/run/\($app)/\(.name).sock
 SocketUser=fn-\(.name)
 SocketGroup=www-data
 SocketMode=0660
@@ -19,9 +20,9 @@ RemoveOnStop=yes
 WantedBy=sockets.target
 ";
 
-def service_unit: "# Made by nginx/generate from `\(.name) --spec`.
+def service_unit($app): "# Made by nginx/generate from `\(.name) --spec`.
 [Unit]
-Description=FlashFundX \(.name): \(.summary)
+Description=\($app) \(.name): \(.summary)
 After=network-online.target" + (if .route then "
 Requires=fn-\(.name).socket
 After=fn-\(.name).socket" else "" end) + "
@@ -31,11 +32,11 @@ StartLimitIntervalSec=0
 [Service]
 Type=notify
 NotifyAccess=main
-ExecStart=/opt/flashfundx/bin/\(.name)
+ExecStart=/opt/\($app)/bin/\(.name)
 # New workers from the binary that lies there now, then the old ones finish: a deploy without loss
 ExecReload=/bin/kill -HUP $MAINPID
-EnvironmentFile=/etc/flashfundx/\(.name).env
-Environment=RUN_DIR=/run/flashfundx
+EnvironmentFile=/etc/\($app)/\(.name).env
+Environment=RUN_DIR=/run/\($app)
 Restart=always
 RestartSec=100ms
 # Longer than the longest request, which may end first
@@ -44,12 +45,12 @@ KillMode=mixed
 LimitNOFILE=65536
 
 User=fn-\(.name)
-Group=flashfundx
+Group=\($app)
 UMask=0027
 NoNewPrivileges=yes
 CapabilityBoundingSet=
 ProtectSystem=strict
-ReadWritePaths=/run/flashfundx
+ReadWritePaths=/run/\($app)
 ProtectHome=yes
 PrivateTmp=yes
 PrivateDevices=yes
@@ -77,7 +78,7 @@ WantedBy=multi-user.target
 ";
 
 # Input of these: all specs.
-def sysusers: "# Made by nginx/generate.\ng flashfundx -\n"
-    + (map("u fn-\(.name) -:flashfundx \"FlashFundX \(.name)\"\n") | join(""));
+def sysusers($app): "# Made by nginx/generate.\ng \($app) -\n"
+    + (map("u fn-\(.name) -:\($app) \"\($app) \(.name)\"\n") | join(""));
 # Sticky: functions share the folder for their numbers but cannot remove each other's files.
-def tmpfiles: "# Made by nginx/generate.\nd /run/flashfundx 1775 root flashfundx -\n";
+def tmpfiles($app): "# Made by nginx/generate.\nd /run/\($app) 1775 root \($app) -\n";

@@ -74,6 +74,13 @@ reserve(struct buf *b, size_t more)
 }
 
 void
+buf_reserve(struct buf *b, size_t len)
+{
+    if (len > b->len)
+        (void)reserve(b, len - b->len);
+}
+
+void
 buf_add(struct buf *b, const void *data, size_t len)
 {
     if (!reserve(b, len))

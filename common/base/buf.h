@@ -27,6 +27,8 @@ void buf_init_heap(struct buf *b, size_t max_bytes);
 void buf_release(struct buf *b); /* frees a heap buffer, forgets an arena one */
 void buf_clear(struct buf *b);   /* empty again, keeps the room, clears overflow */
 
+/* Room for `len` bytes in all at once, for who knows how much will come. */
+void buf_reserve(struct buf *b, size_t len);
 void buf_add(struct buf *b, const void *data, size_t len);
 void buf_add_str(struct buf *b, struct str s);
 void buf_add_text(struct buf *b, const char *text);

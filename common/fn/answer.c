@@ -10,6 +10,9 @@
 #include "net/header.h"
 #include "net/request.h"
 
+#define HEADERS_MAX ((size_t)8 * 1024)
+#define USUAL_HEADERS  ((size_t)512)
+
 struct json_writer *
 fn_json(struct fn_res *res, int status)
 {
@@ -46,7 +49,8 @@ fn_compose(struct fn_req *req, const struct fn_res *res)
 {
     struct buf out;
 
-    buf_init_arena(&out, req->task->arena, FN_ANSWER_MAX + 8192);
+    buf_init_arena(&out, req->task->arena, FN_ANSWER_MAX + HEADERS_MAX);
+    buf_reserve(&out, USUAL_HEADERS + res->body.len);
     buf_add_text(&out, "Status: ");
     buf_add_i64(&out, res->status);
     buf_add_char(&out, ' ');

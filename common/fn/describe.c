@@ -140,6 +140,7 @@ fn_print_spec(const struct fn_spec *spec)
     jw_bool_at(&w, "subpaths", spec->subpaths);
     write_methods(&w, spec->route == NULL ? 0 : spec->methods);
     jw_text_at(&w, "auth", auth_name(spec->auth));
+    jw_text_at(&w, "signature", spec->signature);
     jw_bool_at(&w, "json_body", spec->json_body);
     jw_i64_at(&w, "body_max", (int64_t)spec->body_max);
     jw_i64_at(&w, "timeout_ms", spec->timeout_ms);

@@ -18,6 +18,8 @@
 #define FFX_FN_INTERNAL_H
 
 #include "base/setting.h"
+#include "base/task.h"
+#include "fn/answer.h"
 #include "fn/spec.h"
 
 struct net_request;

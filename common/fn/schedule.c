@@ -22,7 +22,7 @@ static bool stopped;
 static void (*run_ended)(void);
 
 static struct db_stmt claim_schedule = {
-    .sql = "SELECT claimed FROM backend.claim_schedule($1, $2::int)", .kind = DB_WRITE};
+    .sql = "SELECT claimed FROM platform.claim_schedule($1, $2::int)", .kind = DB_WRITE};
 
 static enum err
 run_claimed(struct task *task, void *unused UNUSED)

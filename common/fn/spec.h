@@ -60,6 +60,7 @@ struct fn_spec {
     bool subpaths;       /* also serves route/… */
     unsigned methods;    /* enum fn_method bits */
     enum fn_auth auth;
+    const char *signature; /* the header of FN_AUTH_SIGNATURE, for the OpenAPI document */
     bool json_body;    /* body must be a JSON object, parsed into req->json */
     size_t body_max;   /* bytes; more is 413 */
     size_t memory_max; /* arena cap; 0: 1 MiB */

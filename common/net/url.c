@@ -12,13 +12,13 @@ is_port(struct str s)
     return true;
 }
 
-/* Length of `text` up to the first of `stops`, or of all of it. */
+/* Length of `text` up to the first of three characters, or of all of it. */
 static size_t
-until(struct str text, const char *stops)
+until(struct str text, char a, char b, char c)
 {
     size_t i = 0;
 
-    while (i < text.len && text.ptr[i] != '\0' && strchr(stops, text.ptr[i]) == NULL)
+    while (i < text.len && text.ptr[i] != a && text.ptr[i] != b && text.ptr[i] != c)
         i++;
     return i;
 }
@@ -32,12 +32,12 @@ url_host(struct str url)
     if (mark == NULL)
         return STR_NONE;
     struct str authority = {mark + 3, url.len - (size_t)(mark + 3 - url.ptr)};
-    authority.len = until(authority, "/?#");
+    authority.len = until(authority, '/', '?', '#');
     if (authority.len > 0 && authority.ptr[0] == '[')
-        len = until(authority, "]") + 1;
+        len = until(authority, ']', ']', ']') + 1;
     else
-        len = until(authority, ":");
-    if (len == 0 || len > authority.len || until(authority, "@\\") < authority.len ||
+        len = until(authority, ':', ':', ':');
+    if (len == 0 || len > authority.len || until(authority, '@', '@', '\\') < authority.len ||
         !is_port((struct str){authority.ptr + len, authority.len - len}))
         return STR_NONE;
     return (struct str){authority.ptr, len};

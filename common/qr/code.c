@@ -31,17 +31,23 @@ put_u32(struct image *to, uint32_t n)
     put(to, bytes, sizeof(bytes));
 }
 
-/* A chunk of PNG: length, type, data, CRC of the last two. */
-static void
-put_chunk(struct image *to, const char *type, const uint8_t *data, size_t len)
+/* A chunk of PNG (length, type, data, CRC of the last two) is begun, filled and ended. */
+static size_t
+begin_chunk(struct image *to, const char *type)
 {
-    put_u32(to, (uint32_t)len);
+    put_u32(to, 0);
     const size_t start = to->len;
     put(to, type, 4);
-    if (len > 0)
-        memcpy(to->bytes + to->len, data, len);
-    to->len += len;
-    put_u32(to, (uint32_t)crc32(0, to->bytes + start, (uInt)(len + 4)));
+    return start;
+}
+
+static void
+end_chunk(struct image *to, size_t start)
+{
+    struct image head = {to->bytes + start - 4, 0};
+
+    put_u32(&head, (uint32_t)(to->len - start - 4));
+    put_u32(to, (uint32_t)crc32(0, to->bytes + start, (uInt)(to->len - start)));
 }
 
 /* ---- the picture ---- */
@@ -60,49 +66,53 @@ draw_row(const QRcode *code, size_t v, uint8_t *row, size_t row_size)
             row[1 + (QUIET + x) / 2] ^= x % 2 == 0 ? 0xF0 : 0x0F;
 }
 
+#define CHUNKS 12 /* of a chunk, beside its data */
+#define STORED 11 /* of a stored block, beside its data: zlib's head, the block's, the checksum */
+
 /* The pixels as one stored block (RFC 1950, RFC 1951 3.2.4): a picture of this size is 3 KB, and
  * zlib's compressor costs more than sending them. */
-static struct image
-draw(struct arena *a, const QRcode *code, size_t modules)
+static void
+put_pixels(struct image *to, const QRcode *code, size_t modules, size_t row_size)
 {
-    const size_t row_size = 1 + (modules + 1) / 2;
     const size_t size = modules * SCALE * row_size;
     const uint8_t len[] = {(uint8_t)size, (uint8_t)(size >> 8), (uint8_t)~size,
                            (uint8_t)(~size >> 8)};
-    struct image to = {arena_alloc(a, 2 + 1 + sizeof(len) + size + 4), 0};
 
-    MUST(size <= UINT16_MAX); /* the largest code has 177 modules */
-    put(&to, "\x78\x01", 2);
-    put(&to, "\x01", 1); /* the last block, stored */
-    put(&to, len, sizeof(len));
-    const uint8_t *pixels = to.bytes + to.len;
+    MUST(size <= UINT16_MAX); /* texts of TEXT_MAX bytes have less than 140 modules */
+    put(to, "\x78\x01", 2);
+    put(to, "\x01", 1); /* the last block, stored */
+    put(to, len, sizeof(len));
+    const uint8_t *pixels = to->bytes + to->len;
     for (size_t v = 0; v < modules; v++) {
-        const uint8_t *row = to.bytes + to.len;
+        const uint8_t *row = to->bytes + to->len;
 
-        draw_row(code, v, to.bytes + to.len, row_size);
-        to.len += row_size;
+        draw_row(code, v, to->bytes + to->len, row_size);
+        to->len += row_size;
         for (int again = 1; again < SCALE; again++)
-            put(&to, row, row_size);
+            put(to, row, row_size);
     }
-    put_u32(&to, (uint32_t)adler32(1, pixels, (uInt)size));
-    return to;
+    put_u32(to, (uint32_t)adler32(1, pixels, (uInt)size));
 }
 
 static struct image
 png(struct arena *a, const QRcode *code)
 {
     const size_t modules = (size_t)code->width + 2 * QUIET;
-    const struct image data = draw(a, code, modules);
-    struct image head = {arena_alloc(a, 16), 0};
-    struct image out = {arena_alloc(a, 8 + 3 * 12 + 13 + data.len), 0};
+    const size_t row_size = 1 + (modules + 1) / 2;
+    const size_t pixels = modules * SCALE * row_size;
+    struct image out = {arena_alloc(a, 8 + 3 * CHUNKS + 13 + STORED + pixels), 0};
+    size_t chunk;
 
-    put_u32(&head, (uint32_t)modules * SCALE);
-    put_u32(&head, (uint32_t)modules * SCALE);
-    put(&head, "\1\0\0\0\0", 5); /* 1 bit, grayscale, deflate, no filter, not interlaced */
     put(&out, "\x89PNG\r\n\x1a\n", 8);
-    put_chunk(&out, "IHDR", head.bytes, head.len);
-    put_chunk(&out, "IDAT", data.bytes, data.len);
-    put_chunk(&out, "IEND", NULL, 0);
+    chunk = begin_chunk(&out, "IHDR");
+    put_u32(&out, (uint32_t)modules * SCALE);
+    put_u32(&out, (uint32_t)modules * SCALE);
+    put(&out, "\1\0\0\0\0", 5); /* 1 bit, grayscale, deflate, no filter, not interlaced */
+    end_chunk(&out, chunk);
+    chunk = begin_chunk(&out, "IDAT");
+    put_pixels(&out, code, modules, row_size);
+    end_chunk(&out, chunk);
+    end_chunk(&out, begin_chunk(&out, "IEND"));
     return out;
 }
 

@@ -107,8 +107,8 @@ export function compare(before, after) {
 
 const SHORT = ['nginx', 'fastcgi', 'W1', 'W1 pgbench 16', 'W2', 'W2 pgbench 32', 'W3', 'W4'];
 
-/** A run for README.md: what it ran on, its table and what is one figure each. */
-export function readmePart(result) {
+/** A run for docs/performance.md: what it ran on, its table and what is one figure each. */
+export function pagePart(result) {
   const where = (sizes) => `On ${head(result).replace(/, source (.*)/, ', commit $1')}; ${sizes}:\n`;
   if (result.growth) return [where(`medians of ${result.sizes.rounds} rounds`), ...growthTables(result)].join('\n');
   if (!result.rounds) return [where(`${result.open.per_minute} mixed requests a minute for ${result.open.seconds / 60} minutes`), ...openTable(result)].join('\n');

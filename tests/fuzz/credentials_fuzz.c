@@ -14,14 +14,14 @@ load_keys(void)
     static const char keys[] =
         "k2:abababababababababababababababababababababababababababababababab,"
         "k1:0000000000000000000000000000000000000000000000000000000000000000";
-    const enum config_id id = CFG_CREDENTIAL_KEYS;
+    struct setting *const setting = &cfg_credential_keys;
     static bool loaded;
     struct buf problems;
 
     if (loaded)
         return;
     buf_init_heap(&problems, 1000);
-    MUST(setenv("CREDENTIAL_KEYS", keys, 1) == 0 && config_load(&id, 1, &problems));
+    MUST(setenv("CREDENTIAL_KEYS", keys, 1) == 0 && settings_load(&setting, 1, &problems));
     buf_release(&problems);
     loaded = true;
 }

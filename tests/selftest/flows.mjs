@@ -1,8 +1,8 @@
 // One sale after the other from the checkout to the mail, each under another fault of the provider
-// or with another kind of payment.  The promises of lib/promises.mjs are checked afterwards, over all.
+// or with another kind of payment.  The promises of lib/flashfundx/promises.mjs are checked afterwards, over all.
 import { row, rows } from '../e2e/lib/db.mjs';
-import { clearFaults, control, fault, settled } from '../e2e/lib/sandbox.mjs';
-import { addStock, checkout, makeSale, orderState, untilState } from '../e2e/lib/shop.mjs';
+import { clearFaults, control, fault, settled } from '../e2e/lib/flashfundx/sandbox.mjs';
+import { addStock, checkout, makeSale, orderState, untilState } from '../e2e/lib/flashfundx/shop.mjs';
 import { until } from '../e2e/lib/wait.mjs';
 
 const DELIVERED = 'completed/paid/delivered';

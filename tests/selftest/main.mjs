@@ -1,12 +1,12 @@
 // deploy.sh selftest: puts a scratch system under fire and prints which promises it kept.
 //   main.mjs payments|histories SEED HISTORIES
 import { rows, row, value } from '../e2e/lib/db.mjs';
-import { killNow, postgresCrash, processesOf } from '../e2e/lib/fire-process.mjs';
+import { killNow, postgresCrash, processesOf } from '../e2e/lib/process.mjs';
 import { chance } from '../e2e/lib/fire.mjs';
-import { explain, play, quiesce, stateOf } from '../e2e/lib/histories-run.mjs';
+import { explain, play, quiesce, stateOf } from '../e2e/lib/flashfundx/histories-run.mjs';
 import { smtpServer } from '../e2e/lib/mail.mjs';
-import { checkAgain, checkPromises, checkedSoFar, watch } from '../e2e/lib/promises.mjs';
-import { clearFaults } from '../e2e/lib/sandbox.mjs';
+import { checkAgain, checkPromises, checkedSoFar, watch } from '../e2e/lib/flashfundx/promises.mjs';
+import { clearFaults } from '../e2e/lib/flashfundx/sandbox.mjs';
 import { env, functionNames, log } from '../e2e/lib/system.mjs';
 import { until } from '../e2e/lib/wait.mjs';
 import { FLOWS } from './flows.mjs';

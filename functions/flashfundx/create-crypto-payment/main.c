@@ -5,8 +5,6 @@
  * answer is attached as soon as it is there, so that a crash in between costs at most the step it
  * interrupted.  No transaction is open while we wait for the provider.
  */
-#include "base/encode.h"
-#include "base/number.h"
 #include "base/setting.h"
 #include "db/query.h"
 #include "db/rows.h"
@@ -14,12 +12,9 @@
 #include "fn/failure.h"
 #include "fn/settings.h"
 #include "fn/spec.h"
-#include "json/tree.h"
-#include "json/write.h"
+#include "input.h"
 #include "nowpayments/client.h"
-#include "nowpayments/payment.h"
 #include "qr/code.h"
-#include "shared/order.h"
 
 static struct setting cfg_payment_success_url = {
     .env = "PAYMENT_SUCCESS_URL",
@@ -65,85 +60,6 @@ static struct db_stmt attach_payment = {
     .kind = DB_WRITE};
 static struct db_stmt fail_attempt = {
     .sql = "SELECT outcome FROM backend.fail_payment_attempt($1::uuid, $2, $3)", .kind = DB_WRITE};
-
-struct input {
-    char order_id[ORDER_ID_SIZE];
-    char user_id[UUID_SIZE];
-    const char *account_type;
-    const char *platform_type;
-    const char *crypto_currency;
-    const char *pay_currency; /* NOWPayments' code */
-    struct decimal account_size, amount, final_amount;
-};
-
-static const char *const required[] = {"orderId",     "userId",       "accountType",
-                                       "accountSize", "platformType", "cryptoCurrency",
-                                       "amount",      "finalAmount"};
-
-static enum err
-check_required(struct fn_req *req)
-{
-    struct buf missing;
-
-    buf_init_arena(&missing, req->task->arena, 256);
-    for (size_t i = 0; i < ARRAY_LEN(required); i++)
-        if (json_text(json_get(req->json, required[i])).len == 0)
-            buf_printf(&missing, "%s%s", missing.len == 0 ? "" : ", ", required[i]);
-    if (missing.len == 0)
-        return ERR_OK;
-    return fail_set(&req->task->fail, ERR_INVALID, "Missing required fields: %s", missing.ptr);
-}
-
-/* One of the comma-separated `choices`; `what` is how the error names it. */
-static enum err
-read_choice(struct fn_req *req, const char *field, const char *what, const char *const *choices,
-            const char *list, const char **ret)
-{
-    const struct str text = json_text(json_get(req->json, field));
-
-    for (; *choices != NULL; choices++) {
-        if (str_is(text, *choices)) {
-            *ret = *choices;
-            return ERR_OK;
-        }
-    }
-    return fail_set(&req->task->fail, ERR_INVALID, "Invalid %s. Must be one of: %s", what, list);
-}
-
-static enum err
-read_amount(struct fn_req *req, const char *field, struct decimal *ret)
-{
-    if (!decimal_read(json_text(json_get(req->json, field)), ret) || !decimal_is_positive(ret))
-        return fail_set(&req->task->fail, ERR_INVALID, "Invalid %s. Must be a positive number",
-                        field);
-    return ERR_OK;
-}
-
-static enum err
-parse(struct fn_req *req, struct input *in)
-{
-    static const char *const types[] = {"instant", "hft", "one_step", "two_step", NULL};
-    static const char *const platforms[] = {"mt4", "mt5", NULL};
-    const struct json *body = req->json;
-
-    TRY(check_required(req));
-    if (!order_id_read(json_text(json_get(body, "orderId")), in->order_id))
-        return fail_set(&req->task->fail, ERR_INVALID, "Invalid orderId. Must be FFX and 9 digits");
-    if (!uuid_read(json_text(json_get(body, "userId")), in->user_id))
-        return fail_set(&req->task->fail, ERR_INVALID, "Invalid userId. Must be a UUID");
-    TRY(read_choice(req, "accountType", "account type", types, "instant, hft, one_step, two_step",
-                    &in->account_type));
-    TRY(read_choice(req, "platformType", "platform type", platforms, "mt4, mt5",
-                    &in->platform_type));
-    in->crypto_currency = arena_copy(req->task->arena, json_text(json_get(body, "cryptoCurrency")));
-    in->pay_currency = np_currency(in->crypto_currency);
-    if (in->pay_currency == NULL)
-        return fail_set(&req->task->fail, ERR_INVALID,
-                        "Invalid crypto currency. Must be one of: %s", np_currency_list);
-    TRY(read_amount(req, "accountSize", &in->account_size));
-    TRY(read_amount(req, "amount", &in->amount));
-    return read_amount(req, "finalAmount", &in->final_amount);
-}
 
 static enum err
 claim(struct fn_req *req, const struct input *in, struct db_row *ret)
@@ -272,7 +188,7 @@ create_crypto_payment(struct fn_req *req, struct fn_res *res)
     struct db_row claimed, payment;
     struct np_invoice invoice = {0};
 
-    TRY(parse(req, &in));
+    TRY(input_read(req->task, req->json, &in));
     TRY(claim(req, &in, &claimed));
     const char *outcome = db_text(&claimed, COL_OUTCOME);
     if (strcmp(outcome, "existing") == 0)

@@ -20,6 +20,8 @@
 #include "nowpayments/ipn.h"
 #include "nowpayments/payment.h"
 
+#define SIGNATURE_HEADER "x-nowpayments-sig"
+
 /* Together below the provider's 3 s; the role's limits (lock 100 ms, statement 1.5 s) are
  * inside. */
 #define WAIT_MS  1000 /* for other callbacks of the same order */
@@ -52,7 +54,7 @@ static struct db_stmt store_event = {
 static enum err
 verify(struct fn_req *req, const struct json **ret, const char **ret_source)
 {
-    const struct str signature = fn_header(req, "x-nowpayments-sig");
+    const struct str signature = fn_header(req, SIGNATURE_HEADER);
 
     if (json_parse(req->task->arena, &req->task->fail, req->http->body, ret) != ERR_OK ||
         json_type(*ret) != JSON_OBJECT)
@@ -191,6 +193,7 @@ static const struct fn_spec spec = {
     .route = "/functions/v1/payment-webhook",
     .methods = FN_POST,
     .auth = FN_AUTH_SIGNATURE,
+    .signature = SIGNATURE_HEADER,
     .body_max = 64 * 1024,
     .memory_max = 8 * 1024 * 1024, /* the largest body may be all small values */
     .timeout_ms = 30000,

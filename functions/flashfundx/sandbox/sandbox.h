@@ -10,7 +10,7 @@
  *   control.c     what a payer, a chain or a test does (/_control/…)
  *   checkout.c    the page a customer pays on, page.c its text
  *
- * State is in schema sandbox (migrations/sandbox); amounts are computed there.
+ * State is in schema sandbox (migrations/flashfundx/sandbox); amounts are computed there.
  */
 #ifndef FFX_SANDBOX_H
 #define FFX_SANDBOX_H

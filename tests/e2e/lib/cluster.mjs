@@ -6,7 +6,7 @@ import { join } from 'node:path';
 
 import pg from 'pg';
 
-import { alive, childrenOf, killNow, signalTo } from './fire-process.mjs';
+import { alive, childrenOf, killNow, signalTo } from './process.mjs';
 import { clone } from './system.mjs';
 import { until } from './wait.mjs';
 

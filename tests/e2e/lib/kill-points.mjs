@@ -6,7 +6,7 @@ import { appendFileSync, chmodSync, closeSync, existsSync, openSync, readFileSyn
 import { join } from 'node:path';
 
 import { row, rows } from './db.mjs';
-import { settingsOf } from './fire-process.mjs';
+import { settingsOf } from './process.mjs';
 import { home, spec } from './system.mjs';
 import { until } from './wait.mjs';
 
@@ -61,7 +61,7 @@ export class Victim {
 
 /** The points of a scheduled function's first turn; more come with the next one. */
 function firstTurn(points) {
-  const second = points.findIndex((point) => point.endsWith('backend.claim_schedule before #2'));
+  const second = points.findIndex((point) => point.endsWith('platform.claim_schedule before #2'));
   return second < 0 ? points : points.slice(0, second);
 }
 

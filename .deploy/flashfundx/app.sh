@@ -1,0 +1,43 @@
+# shellcheck shell=bash
+# app: what deploy.sh has to know of the shop.
+
+app_title=FlashFundX
+app_administrator=admin@flashfundx.com
+app_try='Sell an account: ./deploy.sh demo'
+app_migrate=(--with-sandbox)
+
+app_settings() {
+    setting_default NOWPAYMENTS_API_KEY "$(provider_key)"
+    setting_default NOWPAYMENTS_SANDBOX_MODE true
+    setting_default NOWPAYMENTS_SANDBOX_API_KEY "$(provider_key)"
+    setting_default NOWPAYMENTS_SANDBOX_API_URL "$base_url/sandbox/v1"
+    setting_default NOWPAYMENTS_IPN_SECRET "$(random_hex 16)"
+    setting_default CREDENTIAL_KEYS "k1:$(random_hex 32)"
+}
+
+provider_key() { # the shape of the provider's keys: four groups of seven
+    local hex
+    hex=$(random_hex 14)
+    printf '%s-%s-%s-%s' "${hex:0:7}" "${hex:7:7}" "${hex:14:7}" "${hex:21:7}"
+}
+
+# with_credential_keys COMMAND…: its sessions may store and show trading passwords.  What a staff
+# member types may hold one, so that no failed statement is written to the server's log.
+with_credential_keys() {
+    PGOPTIONS="-c ffx.credential_keys=${settings[CREDENTIAL_KEYS]} -c log_min_error_statement=panic -c log_min_duration_statement=-1" "$@"
+}
+
+# Sample stock: a few accounts of every size and platform, plainly not real.
+app_seed() {
+    with_credential_keys owner_psql <<-'SQL'
+		insert into public.account_container
+		       (account_size, platform_type, server_name, login_id, password, investor_password, notes)
+		select s.size, p.platform, 'FlashFundX-Demo',
+		       format('demo-%s-%s-%s', s.size, p.platform, n),
+		       'not-a-real-password-' || n, 'not-a-real-investor-' || n, 'sample stock'
+		  from unnest(array[1000, 3000, 5000, 10000, 25000, 50000, 100000, 200000, 500000]) s(size),
+		       unnest(array['mt4', 'mt5']) p(platform),
+		       generate_series(1, 5) n
+		 where not exists (select from public.account_container);
+	SQL
+}

@@ -1,0 +1,136 @@
+# shellcheck shell=bash
+# Usage: ./deploy.sh demo
+# sell one account, step by step, and show it
+#
+# Sells one account on the running system and prints every step: a customer, an order, the checkout,
+# the payment in the NOWPayments sandbox, the delivered credentials.  May be repeated.
+#   FFX_DEMO_TYPE      instant, hft, one_step, two_step  (default: two_step)
+#   FFX_DEMO_SIZE      1000 … 500000                     (default: 10000)
+#   FFX_DEMO_PLATFORM  mt4, mt5                          (default: mt5)
+
+# shellcheck source=.deploy/flashfundx/customer.sh
+source "$clone/.deploy/flashfundx/customer.sh"
+
+demo_step() { printf '\n%s\n' "$*"; }
+
+demo_customer() {
+    local email name
+    name=$(random_hex 4)
+    email=demo-$name@example.com
+    demo_step "1. A customer signs up (made directly in the database) and confirms the address"
+    demo_user=$(owner_psql -v email="$email" <<-'SQL'
+		insert into auth.users (email, email_confirmed_at, raw_user_meta_data)
+		values (:'email', now(), '{"first_name": "Dana", "last_name": "Demo", "country": "NL"}')
+		returning id;
+	SQL
+    )
+    demo_claims=$(jq -nc --arg sub "$demo_user" --arg email "$email" --argjson now "$(date +%s)" \
+        '{sub: $sub, email: $email, role: "authenticated", aud: "authenticated", iat: $now, exp: ($now + 3600)}')
+    demo_token=$(jwt_make "$demo_claims")
+    printf '  %s  %s\n' "$demo_user" "$email"
+}
+
+demo_order() {
+    local row
+    demo_step "2. The customer orders: $demo_type, $demo_size USD, $demo_platform"
+    row=$(as_customer "insert into public.orders (user_id, account_type, account_size, platform_type, amount, final_amount)
+            select auth.uid(), p.account_type, p.account_size, :'platform', p.price, p.price
+              from public.prices p where p.account_type = :'type' and p.account_size = :'size'::numeric
+            returning json_build_object('order_id', order_id, 'amount', amount, 'final_amount', final_amount,
+                'order_status', order_status, 'payment_status', payment_status, 'delivery_status', delivery_status);" \
+        -v type="$demo_type" -v size="$demo_size" -v platform="$demo_platform")
+    [[ $row ]] || die "there is no price for $demo_type $demo_size" \
+        "See the price list: ./deploy.sh psql -c 'table public.prices'"
+    shown "$row"
+    demo_order_id=$(jq -r .order_id <<<"$row")
+    demo_amount=$(jq -r .final_amount <<<"$row")
+}
+
+demo_checkout() {
+    demo_step "3. The customer asks for a payment in USDT (Tron)"
+    ask POST /functions/v1/create-crypto-payment "$demo_token" "$(jq -nc \
+        --arg order "$demo_order_id" --arg user "$demo_user" --arg type "$demo_type" \
+        --argjson size "$demo_size" --arg platform "$demo_platform" --argjson amount "$demo_amount" \
+        '{orderId: $order, userId: $user, accountType: $type, accountSize: $size,
+          platformType: $platform, cryptoCurrency: "usdt_trc20", amount: $amount, finalAmount: $amount}')"
+    if [[ $answer_status != 200 ]]; then
+        shown "$answer"
+        die "no payment was made"
+    fi
+    # The picture of the QR code is long; its beginning is enough to see it.
+    shown "$(jq '.payment.qr_code |= (.[0:40] + "…")' <<<"$answer")"
+    demo_payment_id=$(jq -r .payment.payment_id <<<"$answer")
+    printf '  Checkout page: %s\n' "$(jq -r .invoice_url <<<"$answer")"
+}
+
+demo_pay() {
+    demo_step "4. The customer pays: the sandbox sees the coins and sends signed callbacks"
+    ask POST "/sandbox/v1/_control/payments/$demo_payment_id/pay" ''
+    [[ $answer_status == 2* ]] || { shown "$answer" && die "the sandbox refused"; }
+}
+
+demo_wait() {
+    local path seen='' state deadline
+    demo_step "5. The shop's page asks for the state until the account is delivered"
+    path="/functions/v1/check-payment-status?orderId=$demo_order_id&userId=$demo_user"
+    deadline=$(($(now_ms) + 60000))
+    while (($(now_ms) < deadline)); do
+        answer=$(curl -sS --noproxy '*' --max-time 20 -H @<(printf 'Authorization: Bearer %s\n' "$demo_token") "$base_url$path")
+        state=$(jq -r '"order \(.order.order_status), payment \(.order.payment_status), delivery \(.order.delivery_status) (provider: \(.payment.payment_status))"' \
+            <<<"$answer" 2>/dev/null) || state=$answer
+        if [[ $state != "$seen" ]]; then
+            [[ $seen ]] || printf '  > GET %s\n' "$base_url$path"
+            printf '  < %s\n' "$state"
+            seen=$state
+        fi
+        case $state in
+        'order completed,'*'delivery delivered'*) return 0 ;;
+        esac
+        sleep 1 # the customer's page asks once a second too: 60 a minute are allowed
+    done
+    die "the account was not delivered within 60 s" \
+        "Logs: ./deploy.sh logs payment-webhook, ./deploy.sh logs sandbox"
+}
+
+demo_stock() {
+    local count
+    count=$(owner_psql -v size="$demo_size" -v platform="$demo_platform" <<-'SQL'
+		select count(*) from public.account_container
+		 where status = 'available' and account_size = :'size'::numeric and platform_type = :'platform';
+	SQL
+    )
+    ((count > 0)) || die "the stock of $demo_platform accounts of $demo_size USD is empty" \
+        "Choose another: FFX_DEMO_SIZE=25000 ./deploy.sh demo (the price list has the sizes)," \
+        "or add stock: ./deploy.sh psql -c \"insert into public.account_container (account_size, platform_type, server_name, login_id, password) values ($demo_size, '$demo_platform', 'FlashFundX-Demo', 'demo-$(random_hex 3)', 'not-a-real-password')\""
+    printf 'Stock of %s accounts of %s USD: %s\n' "$demo_platform" "$demo_size" "$count"
+}
+
+main() {
+    no_arguments "$@"
+    settings_load
+    demo_type=${FFX_DEMO_TYPE:-two_step}
+    demo_size=${FFX_DEMO_SIZE:-10000}
+    demo_platform=${FFX_DEMO_PLATFORM:-mt5}
+    [[ $demo_size =~ ^[0-9]+$ && $demo_type =~ ^(instant|hft|one_step|two_step)$ &&
+        $demo_platform =~ ^mt[45]$ ]] ||
+        refuse "no account is of type $demo_type, size $demo_size and platform $demo_platform"
+    [[ $(service_pid postgres) ]] || die "the system is not up" "Start it: ./deploy.sh up"
+    local began row
+    began=$(now_ms)
+    demo_stock
+    demo_customer
+    demo_order
+    demo_checkout
+    demo_pay
+    demo_wait
+    demo_step "6. The customer's dashboard reads the delivered account (row level security)"
+    row=$(as_customer "select json_build_object('order_id', order_id, 'server_name', server_name, 'login_id', login_id,
+            'password', public.reveal_credential(container_account_id, 'password', password),
+            'investor_password', public.reveal_credential(container_account_id, 'investor_password', investor_password),
+            'account_type', account_type,
+            'account_size', account_size, 'platform_type', platform_type, 'current_phase', current_phase)
+          from public.delivered_accounts where order_id = :'order';" -v order="$demo_order_id")
+    [[ $row ]] || die "the order is delivered, but the customer does not see the account"
+    shown "$row"
+    printf '\nSold and delivered in %s.\n' "$(seconds_since "$began")"
+}

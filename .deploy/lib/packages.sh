@@ -1,0 +1,75 @@
+# shellcheck shell=bash
+# packages: what Debian has to provide, and installing what is missing.
+
+# libcmocka-dev is here too: CMake configures the unit tests together with the functions.
+packages_up=(build-essential cmake ninja-build pkg-config git
+    libfcgi-dev libpq-dev libcjson-dev libcurl4-openssl-dev libssl-dev libqrencode-dev zlib1g-dev libcmocka-dev
+    postgresql-15 nginx-light runit jq curl openssl perl procps ca-certificates)
+packages_node=(nodejs npm)
+packages_test=(postgresql-15-pgtap libtap-parser-sourcehandler-pgtap-perl
+    postgresql-15-plpgsql-check "${packages_node[@]}" clang libclang-rt-14-dev shellcheck cppcheck)
+packages_bench=(nodejs wrk)
+
+package_missing() {
+    local status
+    case $1 in
+    nginx-light) ! command -v nginx >/dev/null && return 0 || return 1 ;; # any nginx will do
+    nodejs) ! command -v node >/dev/null && return 0 || return 1 ;;
+    npm) ! command -v npm >/dev/null && return 0 || return 1 ;;
+    esac
+    # shellcheck disable=SC2016 # dpkg-query's own format language
+    status=$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) || return 0
+    [[ $status != installed ]]
+}
+
+# packages_ensure NAME…: install what is missing as root, else say what to ask for.
+packages_ensure() {
+    command -v dpkg-query >/dev/null ||
+        die "this is not a Debian system" "deploy.sh is made for Debian 12 (bookworm)."
+    local missing=() name
+    for name in "$@"; do
+        if package_missing "$name"; then missing+=("$name"); fi
+    done
+    packages_installed=${#missing[@]}
+    ((${#missing[@]})) || return 0
+    if ((EUID != 0)); then
+        die "${#missing[@]} packages are missing: ${missing[*]}" \
+            "Ask an administrator for:" \
+            "  apt-get install --no-install-recommends ${missing[*]}"
+    fi
+    printf ' installing %s …' "${missing[*]}"
+    packages_install "${missing[@]}"
+}
+
+# While packages install, nothing of theirs may start: no system nginx, no default PostgreSQL
+# cluster, no runit.  Both switches are ours only for these moments.
+packages_install() (
+    local log policy=/usr/sbin/policy-rc.d made_policy=
+    local cluster=/etc/postgresql-common/createcluster.d/ffx-none.conf
+    log=$FFX_HOME/log/packages.log
+    mkdir -p "$FFX_HOME/log"
+    # shellcheck disable=SC2317 # called by the trap
+    undo() {
+        [[ ! $made_policy ]] || rm -f "$policy"
+        rm -f "$cluster"
+        rmdir --ignore-fail-on-non-empty "$(dirname "$cluster")" 2>/dev/null || true
+    }
+    trap undo EXIT
+    trap 'exit 130' INT TERM
+    if [[ ! -e $policy ]]; then
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod 755 "$policy"
+        made_policy=1
+    fi
+    mkdir -p "$(dirname "$cluster")"
+    echo 'create_main_cluster = false' >"$cluster"
+
+    export DEBIAN_FRONTEND=noninteractive
+    local install=(apt-get install -y --no-install-recommends
+        -o DPkg::Lock::Timeout=120 -o Dpkg::Options::=--force-confold "$@")
+    # A fresh machine has no package lists, an old one stale ones: fetch them when it fails.
+    if ! "${install[@]}" >"$log" 2>&1 </dev/null; then
+        quietly "apt-get update" "$log.update" apt-get update
+        quietly "apt-get install" "$log" "${install[@]}"
+    fi
+)

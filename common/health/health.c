@@ -1,0 +1,94 @@
+#include "health/health.h"
+
+#include "base/clock.h"
+#include "base/metric.h"
+#include "base/shared.h"
+#include "db/query.h"
+#include "db/rows.h"
+
+static struct db_stmt database_health = {.sql = "SELECT migration, time FROM platform.health()",
+                                         .kind = DB_READ};
+
+void
+health_write(struct json_writer *w, const char *name, bool ok, int64_t started_us,
+             const char *problem)
+{
+    jw_key(w, name);
+    jw_open(w);
+    jw_text_at(w, "status", ok ? "healthy" : "unhealthy");
+    jw_i64_at(w, "response_time_ms", (clock_us() - started_us) / 1000);
+    if (!ok)
+        jw_text_at(w, "error", problem);
+    jw_close(w);
+}
+
+bool
+health_database(struct fn_req *req, struct json_writer *w, const char *name)
+{
+    const int64_t started_us = clock_us();
+    struct db_row row;
+
+    req->task->deadline_ms = clock_ms() + HEALTH_CHECK_MS;
+    const bool ok = db_one(req->task, &database_health, DB_NO_PARAMS, &row) == ERR_OK;
+    health_write(w, name, ok, started_us, "The database does not answer");
+    return ok;
+}
+
+static enum err
+readiness(struct fn_req *req, struct fn_res *res, const struct health_check *checks)
+{
+    char now[TIMESTAMP_SIZE];
+    struct json_writer *w = fn_json(res, 200);
+    bool ready = true, whole = true;
+
+    timestamp_format(wall_us(), now);
+    jw_open(w);
+    jw_key(w, "checks");
+    jw_open(w);
+    for (; checks->name != NULL; checks++) {
+        const bool ok = checks->check(req, w, checks->name);
+
+        whole = whole && ok;
+        ready = ready && (ok || !checks->needed);
+    }
+    jw_close(w);
+    jw_text_at(w, "status", !ready ? "unhealthy" : whole ? "healthy" : "degraded");
+    jw_text_at(w, "timestamp", now);
+    jw_close(w);
+    res->status = ready ? 200 : 503;
+    return ERR_OK;
+}
+
+static enum err
+liveness(struct fn_res *res)
+{
+    struct json_writer *w = fn_json(res, 200);
+
+    jw_open(w);
+    jw_text_at(w, "status", "alive");
+    jw_close(w);
+    return ERR_OK;
+}
+
+static enum err
+figures(struct fn_req *req, struct fn_res *res)
+{
+    struct buf out;
+
+    buf_init_arena(&out, req->task->arena, 1024 * 1024);
+    metric_render(setting_text(&cfg_run_dir), &out);
+    fn_body(res, 200, "text/plain; version=0.0.4; charset=utf-8", buf_str(&out));
+    return ERR_OK;
+}
+
+enum err
+health_serve(struct fn_req *req, struct fn_res *res, const struct health_check *checks)
+{
+    if (req->http->path.len == 0 || str_is(req->http->path, "/ready"))
+        return readiness(req, res, checks);
+    if (str_is(req->http->path, "/live"))
+        return liveness(res);
+    if (str_is(req->http->path, "/metrics"))
+        return figures(req, res);
+    return ERR_NOT_FOUND;
+}

@@ -1,0 +1,134 @@
+-- New orders: their number, what a customer may say about them, and their price. Triggers of one
+-- kind run in the order of their names.
+
+create or replace function public.generate_order_id()
+returns text
+language plpgsql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    v_order_id text;
+begin
+    -- 10^9 numbers: a free one is found at once; the unique constraint settles a tie.
+    for attempt in 1..100 loop
+        v_order_id := 'FFX' || lpad(floor(random() * 1000000000)::bigint::text, 9, '0');
+        if not exists (select from public.orders as o where o.order_id = v_order_id) then
+            return v_order_id;
+        end if;
+    end loop;
+    raise exception 'no free order id found';
+end
+$$;
+comment on function public.generate_order_id() is 'A free order id: FFX and nine digits.';
+grant execute on function public.generate_order_id() to authenticated, service_role;
+
+create or replace function public.set_order_id()
+returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+begin
+    if new.order_id is null or new.order_id = '' then
+        new.order_id := public.generate_order_id();
+    end if;
+    return new;
+end
+$$;
+comment on function public.set_order_id() is 'Trigger: gives an order its id when it came without.';
+
+create or replace trigger orders_1_set_order_id
+    before insert on public.orders
+    for each row execute function public.set_order_id();
+
+create or replace function public.guard_new_order()
+returns trigger
+language plpgsql
+set search_path = pg_catalog, public, pg_temp
+as $$
+begin
+    if current_user not in ('anon', 'authenticated') or platform.is_admin() then
+        return new;
+    end if;
+    if coalesce(new.discount_amount, 0) <> 0 then
+        raise exception using
+            errcode = '23514',
+            message = 'Discounts are given by the shop, not by the order',
+            hint = 'Send discount_amount 0 and final_amount equal to amount.';
+    end if;
+    -- A customer's order is new, unpaid and undelivered, whatever was sent.
+    new.order_status := 'pending';
+    new.payment_status := 'pending';
+    new.delivery_status := 'pending';
+    new.payment_provider := null;
+    new.payment_provider_id := null;
+    new.crypto_amount := null;
+    new.crypto_address := null;
+    new.created_at := now();
+    new.updated_at := now();
+    new.paid_at := null;
+    new.delivered_at := null;
+    return new;
+end
+$$;
+comment on function public.guard_new_order() is
+    'Trigger: an order inserted by a customer starts at pending/pending/pending without discount.';
+
+create or replace trigger orders_2_guard
+    before insert on public.orders
+    for each row execute function public.guard_new_order();
+
+create or replace function public.check_order_price()
+returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    v_price numeric(10,2);
+begin
+    select p.price
+      into v_price
+      from public.prices as p
+     where p.account_type = new.account_type
+       and p.account_size = new.account_size
+       and p.is_active;
+    if not found then
+        raise exception using
+            errcode = '23514',
+            message = 'This account type and size is not for sale';
+    end if;
+    new.amount := coalesce(new.amount, v_price);
+    new.discount_amount := coalesce(new.discount_amount, 0);
+    new.final_amount := coalesce(new.final_amount, new.amount - new.discount_amount);
+    if new.amount <> v_price then
+        raise exception using
+            errcode = '23514',
+            message = 'The amount of the order does not agree with the price list',
+            detail = format('%s %s costs %s USD.', new.account_type, trim_scale(new.account_size),
+                            v_price);
+    end if;
+    return new;
+end
+$$;
+comment on function public.check_order_price() is
+    'Trigger: an order costs what the price list says at the moment it is made. A discount, which '
+    'only administrators give, is shown as such.';
+
+create or replace trigger orders_3_price
+    before insert on public.orders
+    for each row execute function public.check_order_price();
+create or replace trigger orders_3_price_changed
+    before update of account_type, account_size, amount on public.orders
+    for each row
+    when ((old.account_type, old.account_size, old.amount)
+          is distinct from (new.account_type, new.account_size, new.amount))
+    execute function public.check_order_price();
+
+create or replace function backend.order_states(p_order_id text)
+returns text
+language sql stable
+as $$
+    select o.order_status || '/' || o.payment_status || '/' || o.delivery_status
+    from public.orders as o
+    where o.order_id = p_order_id
+$$;
+comment on function backend.order_states(text) is 'order/payment/delivery of an order, for people.';

@@ -1,0 +1,197 @@
+-- The books: what record_payment_event and the reviews write about money, as payments that count
+-- and as transactions. What is booked when, and how much of it, stands at the head of
+-- payment_credit.
+
+create or replace function backend.book_payment(
+    p_order          public.orders,
+    p_payment        public.payments,
+    p_status         text,
+    p_review         text,
+    p_actually_paid  numeric,
+    p_pay_amount     numeric,
+    p_price_amount   numeric,
+    p_price_currency text)
+returns void
+language plpgsql
+as $$
+declare
+    v_response jsonb := jsonb_strip_nulls(jsonb_build_object(
+        'payment_id', p_payment.payment_id,
+        'payment_status', p_status,
+        'actually_paid', p_actually_paid,
+        'pay_amount', p_pay_amount,
+        'pay_currency', p_payment.pay_currency,
+        'price_amount', p_price_amount,
+        'price_currency', p_price_currency));
+    -- "completed" is money counted for the order; money under review stays "processing".
+    v_state text := case
+        when p_status = 'waiting' then 'pending'
+        when p_status = 'finished' and p_review is null and p_payment.counted then 'completed'
+        when p_status in ('failed', 'expired') then 'failed'
+        else 'processing'
+    end;
+    v_processed_at timestamptz := case when v_state in ('completed', 'failed') then now() end;
+begin
+    -- The order's row lock keeps others from inserting the same; mostly the row is there.
+    update public.payment_transactions as t
+       set provider_status = p_status,
+           provider_response = v_response,
+           status = case t.status when 'completed' then 'completed' else v_state end,
+           processed_at = coalesce(t.processed_at, v_processed_at)
+     where t.provider = 'nowpayments'
+       and t.provider_transaction_id = p_payment.payment_id
+       and t.transaction_type = 'payment';
+    if not found then
+        insert into public.payment_transactions
+            (order_id, user_id, transaction_type, amount, currency, provider,
+             provider_transaction_id, provider_status, provider_response, status, processed_at)
+        values
+            (p_order.order_id, p_order.user_id, 'payment', p_order.final_amount, p_order.currency,
+             'nowpayments', p_payment.payment_id, p_status, v_response, v_state, v_processed_at);
+    end if;
+end
+$$;
+comment on function backend.book_payment(public.orders, public.payments, text, text, numeric,
+        numeric, numeric, text) is
+    'Writes the transaction row of a payment.';
+
+create or replace function backend.count_payment(p_order public.orders, p_payment_id text)
+returns void
+language plpgsql
+as $$
+begin
+    if exists (
+        select
+        from public.payments as p
+        where p.order_id = p_order.order_id and p.counted and p.payment_id <> p_payment_id)
+    then
+        return;
+    end if;
+    update public.payments as p
+       set counted = true
+     where p.payment_id = p_payment_id and not p.counted;
+    insert into public.payment_transactions as t
+        (order_id, user_id, transaction_type, amount, currency, provider,
+         provider_transaction_id, provider_status, status, processed_at)
+    select p_order.order_id, p_order.user_id, 'payment', p_order.final_amount, p_order.currency,
+           'nowpayments', p.payment_id, p.status, 'completed', now()
+    from public.payments as p
+    where p.payment_id = p_payment_id
+    on conflict (provider, provider_transaction_id, transaction_type) do update
+       set status = 'completed',
+           processed_at = case t.status when 'completed' then t.processed_at else now() end
+     where t.status <> 'completed';
+end
+$$;
+comment on function backend.count_payment(public.orders, text) is
+    'Lets a payment count for its order, unless another one does, and books it; the caller holds '
+    'the order''s row lock.';
+
+create or replace function backend.count_instead(
+    p_order      public.orders,
+    p_payment_id text,
+    p_former_id  text,
+    p_status     text)
+returns void
+language plpgsql
+as $$
+begin
+    perform backend.count_payment(p_order, p_payment_id);
+    update public.reviews as r
+       set state = 'resolved',
+           resolution = format('counted for the order, because payment %s is %s', p_former_id,
+                               p_status),
+           resolved_by = 'events',
+           resolved_at = now()
+     where r.order_id = p_order.order_id
+       and r.payment_id = p_payment_id
+       and r.kind = 'paid_twice'
+       and r.state = 'open';
+end
+$$;
+comment on function backend.count_instead(public.orders, text, text, text) is
+    'Counts and books a payment that had looked like a second one, after the first one failed or '
+    'went back.';
+
+create or replace function backend.uncount_others(p_order_id text, p_payment_id text)
+returns void
+language plpgsql
+as $$
+begin
+    update public.payments as p
+       set counted = false
+     where p.order_id = p_order_id and p.counted and p.payment_id is distinct from p_payment_id;
+end
+$$;
+comment on function backend.uncount_others(text, text) is
+    'One payment counts: an order that staff opened again may still have its former one.';
+
+create or replace function backend.booked_amount(p_order_id text)
+returns numeric
+language sql stable
+as $$
+    select coalesce(sum(case t.transaction_type when 'payment' then t.amount
+                                                else -t.amount end), 0)
+    from public.payment_transactions as t
+    where t.order_id = p_order_id and t.status = 'completed'
+$$;
+comment on function backend.booked_amount(text) is
+    'What the books keep of an order''s price: completed payments less refunds and chargebacks.';
+
+create or replace function backend.book_refund(
+    p_order   public.orders,
+    p_payment public.payments,
+    p_effect  text,
+    p_part    numeric)
+returns void
+language plpgsql
+as $$
+declare
+    v_payment public.payments;      -- as written by now
+    v_booked constant numeric := greatest(backend.booked_amount(p_order.order_id), 0);
+    v_price numeric := case
+        when p_effect = 'part' then least(greatest(round(p_part, 2), 0), v_booked)
+        when p_effect in ('whole', 'moved') then v_booked
+        when p_effect is null and p_payment.counted then v_booked
+    end;
+begin
+    select * into v_payment
+      from public.payments as p
+     where p.payment_id = p_payment.payment_id;
+    if coalesce(v_price, 0) = 0
+       and (v_payment.parent_payment_id is not null
+            or exists (
+                select
+                from public.payment_transactions as t
+                where t.provider = 'nowpayments'
+                  and t.provider_transaction_id = v_payment.payment_id
+                  and t.transaction_type = 'payment'
+                  and t.status = 'completed'))
+    then
+        return;                     -- never booked, or back in the books already
+    end if;
+    -- Of money that was never booked only what had arrived was there to go back; when nobody knows
+    -- how much, the row says 0 and waits for a human.
+    insert into public.payment_transactions
+        (order_id, user_id, transaction_type, amount, currency, provider,
+         provider_transaction_id, provider_status, provider_response, status, processed_at)
+    values
+        (p_order.order_id, p_order.user_id, 'refund',
+         case
+             when v_price > 0 then v_price
+             else least(coalesce(v_payment.price_amount * v_payment.actually_paid
+                                 / nullif(v_payment.pay_amount, 0), 0), 99999999.99)
+         end,
+         p_order.currency, 'nowpayments', v_payment.payment_id, v_payment.status,
+         jsonb_strip_nulls(jsonb_build_object(
+            'payment_id', v_payment.payment_id, 'payment_status', v_payment.status,
+            'actually_paid', v_payment.actually_paid, 'pay_amount', v_payment.pay_amount,
+            'pay_currency', v_payment.pay_currency, 'price_amount', v_payment.price_amount,
+            'price_currency', v_payment.price_currency)),
+         case when v_price > 0 then 'completed' else 'processing' end, now())
+    on conflict (provider, provider_transaction_id, transaction_type) do nothing;
+end
+$$;
+comment on function backend.book_refund(public.orders, public.payments, text, numeric) is
+    'Writes the transaction row of a payment that went back: the part of the price it was credited '
+    'for, or what had arrived in it without being booked.';

@@ -1,0 +1,221 @@
+-- Asking the provider on our own account: which payments are due, what came of it, and the end of
+-- attempts whose caller died or never learned the outcome.
+
+create or replace function backend.check_due_at(
+    p_payment public.payments,
+    p_settled boolean,
+    p_after   interval)
+returns timestamptz
+language sql stable
+as $$
+    select case
+        when (p_payment).status = 'refunded' then null
+        when (p_payment).status = 'finished' then
+            case when not coalesce(p_settled, false)
+                 then (p_payment).updated_at + interval '24 hours' end
+        when (p_payment).status in ('failed', 'expired') then
+            case when (p_payment).created_at > now() - interval '14 days'
+                 then (p_payment).last_seen_at + greatest(p_after, interval '1 day') end
+        when (p_payment).created_at > now() - interval '1 hour' then
+            (p_payment).last_seen_at + p_after
+        when (p_payment).created_at > now() - interval '1 day' then
+            (p_payment).last_seen_at + greatest(p_after, interval '5 minutes')
+        else (p_payment).last_seen_at + greatest(p_after, interval '30 minutes')
+    end
+$$;
+comment on function backend.check_due_at(public.payments, boolean, interval) is
+    'When the provider has to be asked about a payment that stays silent; null: not any more. Open '
+    'ones after p_after, 5 or 30 minutes by age, failed and expired ones daily for two weeks (they '
+    'may be paid late), finished ones once after a day (they may be refunded).';
+
+create or replace function backend.expect_check()
+returns trigger
+language plpgsql
+as $$
+begin
+    if tg_op = 'INSERT' then
+        insert into public.payment_checks (payment_id, not_before)
+        values (new.payment_id, new.last_seen_at);
+    -- Whatever else happens to a payment puts its next check off, which the next look finds.
+    -- (Asked here: the trigger's WHEN is read again for every statement, three times as dear.)
+    elsif (old.status in ('failed', 'expired') and new.status <> old.status)
+          or new.last_seen_at < old.last_seen_at
+          or new.created_at <> old.created_at then
+        -- Not a lease, nor a back-off.
+        update public.payment_checks as c
+           set not_before = new.last_seen_at
+         where c.payment_id = new.payment_id and c.lost = 0 and c.failures = 0;
+    end if;
+    return null;
+end
+$$;
+comment on function backend.expect_check() is
+    'Trigger: a payment that is new, or may be due earlier than it was thought, is looked at.';
+
+create or replace trigger payments_check
+    after insert or update on public.payments
+    for each row execute function backend.expect_check();
+
+create or replace function backend.payments_to_check(p_limit integer, p_after_s integer default 60)
+returns table (payment_id text)
+language plpgsql security definer
+set search_path = pg_catalog, public, backend, pg_temp
+set enable_seqscan = off                -- see record_payment_event
+as $$
+#variable_conflict use_column
+declare
+    v_now constant timestamptz := clock_timestamp();
+    v_found integer := 0;
+    v_check public.payment_checks;
+    v_due_at timestamptz;
+begin
+    -- Along payment_checks_next_idx. What was heard of since its last look is put off: once for
+    -- each time it may be silent. A call looks at a thousand at most.
+    for v_turn in 1..1000 loop
+        exit when v_found >= p_limit;
+        select c.*
+          into v_check
+          from public.payment_checks as c
+         where coalesce(c.not_before, '-infinity') <= v_now
+         order by coalesce(c.not_before, '-infinity'), c.lost
+         limit 1
+           for update skip locked;
+        exit when not found;
+        select backend.check_due_at(p, v_check.settled, p_after_s * interval '1 second')
+          into v_due_at
+          from public.payments as p
+         where p.payment_id = v_check.payment_id and p.created_at > now() - interval '30 days';
+        if v_due_at <= v_now then
+            -- The lease counts as lost until the answer is recorded: a payment that kills whoever
+            -- asks about it waits longer each time, and keeps no other one waiting.
+            update public.payment_checks as c
+               set not_before = v_now + least(interval '1 day', interval '2 minutes'
+                                              * 2 ^ least(c.lost, 10)),
+                   lost = c.lost + 1
+             where c.payment_id = v_check.payment_id;
+            v_found := v_found + 1;
+            payment_id := v_check.payment_id;
+            return next;
+        else
+            update public.payment_checks as c
+               set not_before = coalesce(v_due_at, 'infinity')
+             where c.payment_id = v_check.payment_id;
+        end if;
+    end loop;
+end
+$$;
+comment on function backend.payments_to_check(integer, integer) is
+    'Claims payments the provider has to be asked about, longest silent first, for two minutes '
+    'or more.';
+grant execute on function backend.payments_to_check(integer, integer) to fn_reconcile;
+
+create or replace function backend.record_payment_check(
+    p_payment_id text,
+    p_result     text,
+    p_detail     text)
+returns table (failures integer)
+language sql volatile security definer
+set search_path = pg_catalog, public, backend, pg_temp
+set enable_seqscan = off                -- see record_payment_event
+as $$
+    update public.payment_checks as c
+       set failures = case when p_result = 'seen' then 0 else c.failures + 1 end,
+           lost = 0,
+           not_before = case p_result
+               when 'seen' then null
+               when 'not_found' then clock_timestamp()
+                   + least(interval '1 day', interval '5 minutes' * 2 ^ least(c.failures, 10))
+               -- Not the payment's fault: soon again.
+               else clock_timestamp()
+                   + least(interval '10 minutes', interval '15 seconds' * 2 ^ least(c.failures, 10))
+           end,
+           settled = c.settled or (
+               p_result = 'seen' and exists (
+                   select
+                   from public.payments as p
+                   where p.payment_id = c.payment_id
+                     and p.status = 'finished'
+                     and p.updated_at <= now() - interval '24 hours')),
+           last_result = p_result,
+           last_detail = left(p_detail, 500),
+           checked_at = clock_timestamp()
+     where c.payment_id = p_payment_id
+    returning c.failures
+$$;
+comment on function backend.record_payment_check(text, text, text) is
+    'What came of asking about a payment: seen (its state is applied already), not_found, '
+    'unreachable, refused. The lease ends; after a failure the next try waits longer each time.';
+grant execute on function backend.record_payment_check(text, text, text) to fn_reconcile;
+
+create or replace function backend.settle_attempts(p_limit integer)
+returns table (attempt_id text, order_id text, state text)
+language plpgsql security definer
+set search_path = pg_catalog, public, backend, pg_temp
+set enable_seqscan = off                -- see record_payment_event
+as $$
+#variable_conflict use_column
+declare
+    v_attempt public.payment_attempts;
+    v_state text;
+    v_reason text;
+    v_payment_id text;
+begin
+    -- Orders are locked before anything of theirs is decided; a busy one has its next turn.
+    for v_attempt in
+        select a.*
+          from public.payment_attempts as a
+          join public.orders as o on o.order_id = a.order_id
+         where (a.state = 'unknown'
+                or (a.state = 'claimed'
+                    and a.claim_until < clock_timestamp() - interval '1 minute'))
+           and (a.updated_at < now() - interval '24 hours'
+                or exists (
+                    select
+                    from public.payments as p
+                    where p.attempt_id = a.id
+                       or (p.attempt_id is null and p.invoice_id = a.invoice_id
+                           and p.order_id = a.order_id))
+                or (a.invoice_id is not null and a.updated_at < now() - interval '1 hour'))
+         order by a.updated_at
+         limit p_limit
+           for update of o skip locked
+    loop
+        select p.payment_id
+          into v_payment_id
+          from public.payments as p
+         where p.attempt_id = v_attempt.id
+            or (p.attempt_id is null and p.invoice_id = v_attempt.invoice_id
+                and p.order_id = v_attempt.order_id)
+         order by p.created_at
+         limit 1;
+        if v_payment_id is not null then
+            v_state := 'open';
+            v_reason := format('found: the provider told of payment %s', v_payment_id);
+        elsif v_attempt.invoice_id is not null then
+            v_state := 'abandoned';
+            v_reason := format('closed: no payment behind invoice %s was ever heard of; its page '
+                               'was not shown by this attempt', v_attempt.invoice_id);
+        else
+            v_state := 'abandoned';
+            v_reason := 'closed after 24 hours: whether an invoice was made is not known; its page '
+                        'was never shown';
+        end if;
+        update public.payment_attempts as a
+           set state = v_state,
+               detail = concat_ws('; ', nullif(a.detail, ''), v_reason),
+               updated_at = now()
+         where a.id = v_attempt.id and a.state = v_attempt.state;
+        if found then
+            attempt_id := v_attempt.id::text;
+            order_id := v_attempt.order_id;
+            state := v_state;
+            return next;
+        end if;
+    end loop;
+end
+$$;
+comment on function backend.settle_attempts(integer) is
+    'Ends attempts to open a payment whose claim ran out or whose outcome is unknown: open when a '
+    'payment of theirs came to light, else abandoned: with an invoice after an hour, without after '
+    'a day.';
+grant execute on function backend.settle_attempts(integer) to fn_reconcile;

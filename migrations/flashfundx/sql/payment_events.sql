@@ -1,0 +1,489 @@
+-- What the provider says about a payment, and what follows from it. Callback, poll and
+-- administrator come here; there is no other way for a payment to move an order.
+--
+--   payment status      order       payment   further
+--   waiting, confirming processing  pending
+--   confirmed, sending  processing  paid      paid_at; only when what arrived is enough
+--   finished            completed   paid      delivery; without stock processing/paid and queued
+--   partially_paid      processing  pending   review
+--   failed, expired     failed      failed    not after finished, not while another payment lives;
+--                                             when another one has paid, that one is counted
+--   refunded            refunded    refunded  transaction "refund"; only when nothing that remains
+--                                             is credited to the order, see payment_credit
+--
+-- Reviews (the order is not delivered by such an event): underpaid, amount_unknown,
+-- price_currency, price_amount, partially_paid, child_payment, wrong_asset (another coin than
+-- agreed, or a child in one), unknown_status, paid_twice, order_closed, payment_of_other_order,
+-- refund_of_other_payment, refunded_in_part, failed_after_delivery, counted_payment_failed,
+-- order_not_found; from the delivery itself: delivery_error, delivered_by_hand. Those that only
+-- inform stand at the head of payment_credit.
+
+create or replace function backend.record_payment_event(
+    p_source              text,
+    p_raw                 text,
+    p_payment_id          text,
+    p_parent_payment_id   text,
+    p_invoice_id          text,
+    p_purchase_id         text,
+    p_order_id            text,
+    p_status              text,
+    p_pay_address         text,
+    p_pay_currency        text,
+    p_pay_amount          numeric,
+    p_actually_paid       numeric,
+    p_price_amount        numeric,
+    p_price_currency      text,
+    p_outcome_amount      numeric,
+    p_outcome_currency    text,
+    p_provider_updated_at text)
+returns table (
+    outcome text, order_id text, order_status text, payment_status text, delivery_status text)
+language plpgsql security definer
+set search_path = pg_catalog, public, backend, pg_temp
+-- Every row is found by an index. Plans are kept per connection, and one made while the tables
+-- were still empty would read them from end to end.
+set enable_seqscan = off
+as $$
+#variable_conflict use_column
+declare
+    v_status text := backend.event_status(p_status);
+    v_order_id text := nullif(p_order_id, '');
+    v_parent_id text := nullif(p_parent_payment_id, '');
+    v_paid numeric := platform.plain_amount(p_actually_paid);
+    v_pay_amount numeric;
+    v_price_amount numeric;
+    v_price_currency text;
+    v_seen_at timestamptz := platform.read_time(p_provider_updated_at);
+    v_rank integer;
+    v_old_rank integer;
+    v_order public.orders;          -- the row as locked, then as it shall become
+    v_payment public.payments;
+    v_main public.payments;         -- the payment that counts, when it is another one
+    v_again boolean;                -- known, under review, and the order may be payable by now
+    v_other public.payments;        -- takes the place of a counted payment that failed
+    v_old_order_status text;
+    v_old_payment_status text;
+    v_moves boolean := false;       -- the payment takes the status of the event
+    v_deliver boolean := false;
+    v_review text;                  -- why a human has to decide; the event does not deliver
+    v_note text;                    -- what a human should know; it changes nothing
+    v_child boolean;
+    v_after public.payments;        -- the payment as this event leaves it
+    v_credit numeric;               -- what arrived for the order in all its payments, in USD
+    v_back text;                    -- what money that went back is to a paid order
+    v_rest numeric;                 -- what remains credited then
+    v_settles boolean := false;     -- and that it pays the order
+    v_stored boolean;               -- the event was stored before, without effect
+    v_counted_id text;
+    v_event_id bigint;
+    v_event_order_id text;
+    v_delivered boolean := false;
+begin
+    v_rank := backend.payment_status_rank(v_status);
+
+    -- A repeat takes no lock and changes nothing, except that a poll has seen the payment. What
+    -- was only stored is no repeat: it takes effect now. Money that went to review is looked at
+    -- again as long as nobody decided on it: the order may have changed since.
+    select e.order_id, e.outcome = 'review' and v_status = 'finished'
+      into v_event_order_id, v_again
+      from public.payment_events as e
+     where e.payment_id = p_payment_id
+       and e.status = v_status
+       and e.actually_paid is not distinct from v_paid
+       and e.state = 'done'
+       and e.outcome <> 'order_not_found';
+    if found then
+        outcome := 'duplicate';
+        select o.order_id, o.order_status, o.payment_status, o.delivery_status
+          into order_id, order_status, payment_status, delivery_status
+          from public.orders as o
+         where o.order_id = v_event_order_id;
+        v_again := v_again and payment_status <> 'paid'
+                   and order_status in ('pending', 'processing', 'failed')
+                   and not backend.was_decided(v_event_order_id, p_payment_id);
+        if v_again is not true then
+            if p_source = 'poll' then
+                update public.payments as p
+                   set last_seen_at = now()
+                 where p.payment_id = p_payment_id;
+            else
+                perform platform.await_standby();
+            end if;
+            return next;
+            return;
+        end if;
+    end if;
+
+    -- Lock the order: everything below is decided on it and on the payment. Who writes a payment
+    -- has locked its order, so that the payment needs no lock of its own.
+    if v_order_id is null then
+        v_order_id := backend.order_of_payment(p_payment_id, v_parent_id, p_invoice_id);
+    end if;
+    select * into v_order from public.orders as o where o.order_id = v_order_id for update;
+    if not found then
+        return query
+            select * from backend.record_event_without_order(
+                p_source, p_raw, p_payment_id, v_parent_id, p_order_id, v_status, v_paid,
+                p_provider_updated_at);
+        return;
+    end if;
+    v_old_order_status := v_order.order_status;
+    v_old_payment_status := v_order.payment_status;
+
+    select * into v_payment from public.payments as p where p.payment_id = p_payment_id;
+    if not found then
+        -- Chosen on the provider's page (another coin), a repeated deposit, or faster than us.
+        insert into public.payments as p
+            (payment_id, order_id, parent_payment_id, invoice_id, purchase_id, status,
+             pay_address, pay_currency, crypto_currency, pay_amount, actually_paid, price_amount,
+             price_currency, outcome_amount, outcome_currency)
+        values
+            (p_payment_id, v_order.order_id, v_parent_id, nullif(p_invoice_id, ''),
+             nullif(p_purchase_id, ''), case when v_rank is null then v_status else 'waiting' end,
+             nullif(p_pay_address, ''), lower(p_pay_currency),
+             backend.shop_currency(p_pay_currency),
+             nullif(platform.plain_amount(p_pay_amount), 0), v_paid,
+             platform.plain_amount(p_price_amount), lower(nullif(p_price_currency, '')),
+             platform.plain_amount(p_outcome_amount), lower(nullif(p_outcome_currency, '')))
+        on conflict (payment_id) do nothing
+        returning p.* into v_payment;
+        if not found then
+            select * into v_payment from public.payments as p where p.payment_id = p_payment_id;
+        end if;
+    end if;
+
+    v_pay_amount := coalesce(nullif(platform.plain_amount(p_pay_amount), 0), v_payment.pay_amount);
+    v_price_amount := coalesce(platform.plain_amount(p_price_amount), v_payment.price_amount);
+    v_price_currency := coalesce(lower(nullif(p_price_currency, '')), v_payment.price_currency);
+    v_old_rank := coalesce(backend.payment_status_rank(v_payment.status), 0);
+    v_child := v_parent_id is not null or v_payment.parent_payment_id is not null;
+
+    -- Decide ------------------------------------------------------------------------------------
+    if v_payment.order_id is distinct from v_order.order_id then
+        v_review := 'payment_of_other_order';
+    elsif v_rank is null then
+        v_review := 'unknown_status';
+    elsif v_child then
+        -- A second transfer to the same address, or another coin than agreed. It may say
+        -- "finished" while it is worth a fraction of the order: see the credit below.
+        v_review := case
+            when exists (
+                select
+                from public.payments as p
+                where p.payment_id = coalesce(v_payment.parent_payment_id, v_parent_id)
+                  and p.pay_currency <> lower(p_pay_currency)) then 'wrong_asset'
+            else 'child_payment'
+        end;
+        v_moves := v_rank >= v_old_rank;
+    elsif v_rank < v_old_rank
+          and not (v_payment.status = 'failed'
+                   and v_status in ('confirming', 'confirmed', 'sending')
+                   and coalesce(v_seen_at > v_payment.provider_updated_at, false)) then
+        -- Late: stored, no more. A failed payment is believed to live again when the provider's
+        -- own clock says so; "finished" always is.
+        null;
+    else
+        v_moves := true;
+        case
+        when v_status in ('waiting', 'confirming') then
+            if v_order.order_status = 'pending' then
+                v_order.order_status := 'processing';
+            end if;
+
+        when v_status in ('confirmed', 'sending', 'finished') then
+            v_review := backend.payment_problem(v_status, v_order, v_payment, v_paid,
+                                                v_pay_amount, v_price_amount, v_price_currency);
+            if v_review is null and v_payment.pay_currency <> lower(p_pay_currency) then
+                v_review := 'wrong_asset';
+            end if;
+            if v_review is not null then
+                if v_order.order_status = 'pending' then
+                    v_order.order_status := 'processing';
+                end if;
+            else
+                if v_order.payment_status <> 'paid' then
+                    v_payment.counted := true;
+                    v_order := backend.as_paid(v_order, p_payment_id,
+                        coalesce(v_payment.crypto_currency, backend.shop_currency(p_pay_currency)),
+                        v_pay_amount,
+                        coalesce(v_payment.pay_address, nullif(p_pay_address, '')));
+                end if;
+                if v_status = 'finished' and v_paid > 1.01 * v_pay_amount then
+                    v_note := 'overpaid';
+                end if;
+            end if;
+            v_deliver := v_status = 'finished' and v_review is null and v_payment.counted;
+
+        when v_status = 'partially_paid' then
+            v_review := 'partially_paid';
+            if v_order.order_status = 'pending' then
+                v_order.order_status := 'processing';
+            end if;
+
+        when v_status in ('failed', 'expired') then
+            if v_order.delivery_status = 'delivered' and v_payment.counted then
+                v_review := 'failed_after_delivery';                -- delivered by hand, too early
+            elsif v_order.order_status in ('pending', 'processing')
+                  and (v_payment.counted
+                       or (v_order.payment_status = 'pending'
+                           and not backend.has_live_payment(v_order.order_id, p_payment_id))) then
+                v_order.order_status := 'processing';
+                v_order.payment_status := 'pending';
+                v_order.paid_at := null;
+                if v_payment.counted then
+                    v_payment.counted := false;
+                    v_other := backend.payment_that_pays(v_order, p_payment_id);
+                end if;
+                if v_other.payment_id is not null then
+                    v_order := backend.as_paid(v_order, v_other.payment_id,
+                        v_other.crypto_currency, v_other.pay_amount, v_other.pay_address);
+                    v_deliver := true;
+                elsif backend.has_live_payment(v_order.order_id, p_payment_id) then
+                    v_review := 'counted_payment_failed';
+                else
+                    v_order.order_status := 'failed';
+                    v_order.payment_status := 'failed';
+                end if;
+            end if;
+
+        when v_status = 'refunded' then
+            -- A paid order: see what went back below.
+            if v_order.payment_status not in ('paid', 'refunded')
+               and (v_payment.counted
+                    or not backend.has_live_payment(v_order.order_id, p_payment_id)) then
+                v_order.order_status := 'refunded';
+                v_order.payment_status := 'refunded';
+            end if;
+        end case;
+    end if;
+
+    -- Too little in this payment, or a child: what arrived for the order in all of them counts.
+    if v_moves and v_status in ('finished', 'partially_paid')
+       and (v_review in ('underpaid', 'partially_paid', 'child_payment')
+            or v_child and v_review = 'wrong_asset') then
+        v_after := v_payment;
+        v_after.status := v_status;
+        v_after.parent_payment_id := coalesce(v_payment.parent_payment_id, v_parent_id);
+        v_after.pay_currency := coalesce(v_payment.pay_currency, lower(p_pay_currency));
+        v_after.pay_amount := v_pay_amount;
+        v_after.actually_paid := greatest(v_payment.actually_paid, v_paid);
+        v_after.price_amount := v_price_amount;
+        v_after.price_currency := v_price_currency;
+        v_after.outcome_amount := coalesce(platform.plain_amount(p_outcome_amount),
+                                           v_payment.outcome_amount);
+        v_after.outcome_currency := coalesce(lower(nullif(p_outcome_currency, '')),
+                                             v_payment.outcome_currency);
+        select c.amount, c.settles, c.main_payment_id
+          into v_credit, v_settles, v_counted_id
+          from backend.order_credit(v_order, v_after) as c;
+        v_settles := v_settles and not backend.is_held(v_order.order_id);
+        if v_settles then
+            if v_order.payment_status <> 'paid' then
+                v_review := null;
+                v_note := case when v_credit > 1.01 * v_order.final_amount then 'overpaid' end;
+                select * into v_main
+                  from public.payments as p
+                 where p.payment_id = v_counted_id;
+                v_payment.counted := v_counted_id = p_payment_id;
+                v_order := backend.as_paid(v_order, v_counted_id, v_main.crypto_currency,
+                    coalesce(v_main.pay_amount, v_pay_amount), v_main.pay_address);
+            elsif v_credit <= 1.01 * v_order.final_amount or v_payment.counted then
+                v_review := null;
+            end if;
+            v_deliver := v_review is null;
+        end if;
+    end if;
+    -- Money of a paid order went back, in whichever payment: what remains decides.
+    if v_moves and v_status = 'refunded' and v_order.payment_status = 'paid' then
+        select r.effect, r.credit, r.rest, r.main_payment_id
+          into v_back, v_credit, v_rest, v_counted_id
+          from backend.refund_effect(v_order, v_payment) as r;
+        case v_back
+        when 'whole' then
+            v_review := null;
+            v_order.order_status := 'refunded';
+            v_order.payment_status := 'refunded';
+        when 'part' then
+            v_review := 'refunded_in_part';
+        else
+            v_review := coalesce(v_review, 'refund_of_other_payment');
+            if v_payment.counted and v_counted_id is not null then
+                v_back := 'moved';              -- another payment takes its place
+                v_payment.counted := false;
+                select * into v_other
+                  from public.payments as p
+                 where p.payment_id = v_counted_id;
+                v_order.payment_provider_id := v_counted_id;
+                v_order.crypto_currency := v_other.crypto_currency;
+                v_order.crypto_amount := v_other.pay_amount;
+                v_order.crypto_address := v_other.pay_address;
+            end if;
+        end case;
+    end if;
+    v_deliver := v_deliver and v_order.delivery_status = 'pending'
+                 and v_order.payment_status = 'paid' and v_order.order_status = 'processing'
+                 and not backend.is_held(v_order.order_id);
+
+    outcome := case
+        when v_review is not null then 'review'
+        when v_moves then 'applied'
+        else 'stale'
+    end;
+    if v_again and outcome <> 'applied' then
+        outcome := 'duplicate';             -- under review as before
+        order_id := v_order.order_id;
+        order_status := v_old_order_status;
+        payment_status := v_old_payment_status;
+        delivery_status := v_order.delivery_status;
+        return next;
+        return;
+    end if;
+
+    -- Store -------------------------------------------------------------------------------------
+    insert into public.payment_events as e
+        (payment_id, status, actually_paid, order_id, parent_payment_id, outcome, source, raw,
+         provider_updated_at)
+    values
+        (p_payment_id, v_status, v_paid, v_order.order_id, v_parent_id, outcome, p_source, p_raw,
+         p_provider_updated_at)
+    on conflict on constraint payment_events_effect_key do update
+       set order_id = excluded.order_id, outcome = excluded.outcome, state = 'done',
+           next_try_at = null, done_at = now()
+     where e.state <> 'done'
+        or e.outcome = 'order_not_found'
+        or (e.outcome = 'review' and excluded.outcome = 'applied')
+    returning e.id, e.last_error is not null into v_event_id, v_stored;
+    if v_event_id is null then
+        -- Another session stored the same event while this one waited for the lock.
+        outcome := 'duplicate';
+        order_id := v_order.order_id;
+        order_status := v_old_order_status;
+        payment_status := v_old_payment_status;
+        delivery_status := v_order.delivery_status;
+        return next;
+        return;
+    end if;
+
+    -- Act ---------------------------------------------------------------------------------------
+    if v_order.payment_status = 'paid' and v_old_payment_status <> 'paid' then
+        perform backend.uncount_others(v_order.order_id, coalesce(v_counted_id, p_payment_id));
+    end if;
+    if v_moves then
+        update public.payments as p
+           set status = v_status,
+               counted = v_payment.counted,
+               parent_payment_id = coalesce(p.parent_payment_id, v_parent_id),
+               invoice_id = coalesce(p.invoice_id, nullif(p_invoice_id, '')),
+               purchase_id = coalesce(p.purchase_id, nullif(p_purchase_id, '')),
+               pay_address = coalesce(p.pay_address, nullif(p_pay_address, '')),
+               pay_currency = coalesce(p.pay_currency, lower(p_pay_currency)),
+               pay_amount = v_pay_amount,
+               actually_paid = greatest(p.actually_paid, v_paid),
+               price_amount = v_price_amount,
+               price_currency = v_price_currency,
+               outcome_amount = coalesce(platform.plain_amount(p_outcome_amount), p.outcome_amount),
+               outcome_currency = coalesce(lower(nullif(p_outcome_currency, '')),
+                                           p.outcome_currency),
+               provider_updated_at = greatest(p.provider_updated_at, v_seen_at),
+               last_seen_at = now(),
+               updated_at = now()
+         where p.payment_id = p_payment_id;
+    elsif p_source = 'poll' then
+        update public.payments as p set last_seen_at = now() where p.payment_id = p_payment_id;
+    end if;
+
+    if v_moves and v_status = 'refunded' then
+        perform backend.book_refund(v_order, v_payment, v_back,
+                                    least(v_credit, v_order.final_amount) - v_rest);
+    elsif v_moves and not v_child then
+        perform backend.book_payment(v_order, v_payment, v_status, v_review, v_paid, v_pay_amount,
+                                     v_price_amount, v_price_currency);
+    end if;
+    if v_settles then
+        perform backend.count_payment(v_order, v_counted_id);
+    end if;
+    if v_other.payment_id is not null then
+        perform backend.count_instead(v_order, v_other.payment_id, p_payment_id, v_status);
+        if v_back is null and v_other.actually_paid > 1.01 * v_other.pay_amount then
+            perform backend.open_review('overpaid', v_order.order_id, v_other.payment_id,
+                jsonb_build_object('event', v_event_id, 'actually_paid', v_other.actually_paid,
+                    'pay_amount', v_other.pay_amount, 'final_amount', v_order.final_amount));
+        end if;
+    end if;
+
+    if v_review is not null then
+        perform backend.open_review(v_review, v_order.order_id, p_payment_id, jsonb_build_object(
+            'event', v_event_id, 'status', v_status, 'actually_paid', v_paid,
+            'pay_amount', v_pay_amount, 'pay_currency', lower(p_pay_currency),
+            'price_amount', v_price_amount, 'price_currency', v_price_currency,
+            'parent_payment_id', v_parent_id)
+            || case when v_back is null then '{}'
+                    else jsonb_build_object('remaining', round(v_rest, 2)) end);
+    end if;
+    if v_status = 'refunded' and v_order.payment_status = 'refunded' and v_moves
+       and backend.has_account(v_order) then
+        perform backend.suspend_account(v_order.order_id);
+        v_note := 'refunded_after_delivery';
+    end if;
+    if v_review = 'refunded_in_part' then
+        perform backend.suspend_account(v_order.order_id);
+        delete from public.waiting_deliveries as w where w.order_id = v_order.order_id;
+    end if;
+    if v_order.payment_status = 'paid' and v_old_payment_status <> 'paid' then
+        perform backend.resolve_reviews(v_order.order_id,
+            array['underpaid', 'partially_paid', 'counted_payment_failed']
+                || case when v_settles then array['child_payment', 'wrong_asset'] else '{}' end,
+            'answered by event ' || v_event_id || ': the order is paid');
+        if v_old_order_status = 'failed' then
+            perform backend.open_review('paid_late', v_order.order_id, p_payment_id,
+                jsonb_build_object('event', v_event_id, 'status', v_status));
+        end if;
+    end if;
+    if v_note is not null then
+        perform backend.open_review(v_note, v_order.order_id, p_payment_id, jsonb_build_object(
+            'event', v_event_id, 'status', v_status, 'actually_paid', v_paid,
+            'pay_amount', v_pay_amount, 'pay_currency', lower(p_pay_currency),
+            'credit', v_credit, 'final_amount', v_order.final_amount));
+    end if;
+    if v_stored then
+        perform backend.event_revived(p_payment_id, v_event_id);
+    end if;
+
+    if v_deliver then
+        v_delivered := backend.deliver_or_queue(v_order) is null;
+        if v_delivered then
+            v_order.order_status := 'completed';
+            v_order.delivery_status := 'delivered';
+        end if;
+    end if;
+    if not v_delivered                      -- delivery writes it itself
+       and ((v_order.order_status, v_order.payment_status)
+                <> (v_old_order_status, v_old_payment_status)
+            or v_other.payment_id is not null) then
+        update public.orders as o
+           set order_status = v_order.order_status,
+               payment_status = v_order.payment_status,
+               paid_at = v_order.paid_at,
+               payment_provider = v_order.payment_provider,
+               payment_provider_id = v_order.payment_provider_id,
+               crypto_currency = v_order.crypto_currency,
+               crypto_amount = v_order.crypto_amount,
+               crypto_address = v_order.crypto_address
+         where o.id = v_order.id;
+    end if;
+
+    order_id := v_order.order_id;
+    order_status := v_order.order_status;
+    payment_status := v_order.payment_status;
+    delivery_status := v_order.delivery_status;
+    return next;
+end
+$$;
+comment on function backend.record_payment_event(text, text, text, text, text, text, text, text,
+        text, text, numeric, numeric, numeric, text, numeric, text, text) is
+    'Stores what the provider says about a payment exactly once and moves order, payment and '
+    'transaction forward; a sufficient "finished" delivers. Outcome applied, duplicate, stale, '
+    'review or order_not_found. Raises for no reason of business.';
+grant execute on function backend.record_payment_event(text, text, text, text, text, text, text,
+        text, text, text, numeric, numeric, numeric, text, numeric, text, text)
+    to fn_payment_webhook, fn_check_payment_status, fn_reconcile;

@@ -1,0 +1,79 @@
+-- What a waiting customer reads, and how far a payment is.
+
+create or replace function backend.payment_status_rank(p_status text)
+returns integer
+language sql immutable
+as $$
+    -- A payment moves to a higher rank only. Expired stands low, because a late deposit revives a
+    -- payment; failed stands above sending, because settling may still fail.
+    select case p_status
+        when 'waiting' then 10
+        when 'expired' then 20
+        when 'confirming' then 30
+        when 'confirmed' then 40
+        when 'sending' then 50
+        when 'failed' then 60
+        when 'partially_paid' then 70
+        when 'finished' then 80
+        when 'refunded' then 90
+    end
+$$;
+comment on function backend.payment_status_rank(text) is
+    'The place of a provider''s payment status in its life; null for a status nobody documented.';
+
+create or replace function backend.payment_status(p_user_id uuid, p_order_id text)
+returns text[]
+language plpgsql stable security definer
+set search_path = pg_catalog, public, backend, pg_temp
+set enable_seqscan = off                -- see record_payment_event
+as $$
+declare
+    v_fields text[];
+begin
+    -- One statement for the usual case: this is what every waiting browser asks. An array, because
+    -- a row of so many columns costs more to describe than to find.
+    select array[
+            case when p.payment_id is null then 'no_payment' else 'ok' end,
+            o.order_id, o.order_status, o.payment_status, o.delivery_status, o.account_type,
+            trim_scale(o.account_size)::text, o.platform_type, trim_scale(o.amount)::text,
+            trim_scale(o.final_amount)::text, o.crypto_currency, o.crypto_amount::text,
+            o.crypto_address, platform.iso_utc(o.created_at), platform.iso_utc(o.updated_at),
+            p.payment_id, p.status, p.pay_address, p.pay_amount::text,
+            case when p.payment_id is not null then coalesce(p.actually_paid, 0)::text end,
+            p.pay_currency, platform.iso_utc(p.created_at), platform.iso_utc(p.updated_at),
+            greatest(0, floor(extract(epoch from clock_timestamp() - p.last_seen_at) * 1000))
+                ::bigint::text,
+            -- A failed or expired payment may still be paid late; after two weeks it is left alone.
+            (p.status in ('finished', 'refunded')
+             or (p.status in ('failed', 'expired')
+                 and p.created_at < now() - interval '14 days'))::text]
+      into v_fields
+      from public.orders as o
+      left join lateral (
+            select c.payment_id, c.status, c.pay_address, c.pay_amount, c.actually_paid,
+                   c.pay_currency, c.created_at, c.updated_at, c.last_seen_at
+            from public.payments as c
+            where c.order_id = o.order_id and c.parent_payment_id is null
+              -- Unpaid: the one that was shown, or one with money on its way; not one that was
+              -- made for nobody and that only a callback told of.
+              and (o.payment_status <> 'pending' or o.payment_provider_id is null
+                   or c.payment_id = o.payment_provider_id
+                   or c.status not in ('waiting', 'expired', 'failed'))
+            order by c.counted desc, c.created_at desc
+            limit 1) as p on true
+     where o.order_id = p_order_id and o.user_id = p_user_id;
+    if v_fields is null then
+        return array[case
+            when exists (select from public.orders as o where o.order_id = p_order_id)
+                then 'unauthorized'
+            else 'order_not_found'
+        end];
+    end if;
+    return v_fields;
+end
+$$;
+comment on function backend.payment_status(uuid, text) is
+    'An order and the payment that paid it (or its newest one) as last known, for its owner: '
+    'outcome (ok, no_payment, unauthorized, order_not_found; of the last two nothing follows) and '
+    'the fields.';
+grant execute on function backend.payment_status(uuid, text) to fn_check_payment_status;

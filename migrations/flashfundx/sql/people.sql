@@ -1,0 +1,107 @@
+-- Customers: a profile per user of schema auth, and what its owner may change in it.
+
+create or replace function public.drop_clear_password()
+returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    new.raw_user_meta_data := new.raw_user_meta_data
+        - array['password', 'confirmPassword', 'confirm_password'];
+    return new;
+end
+$$;
+comment on function public.drop_clear_password() is
+    'Trigger: front ends send the password again in the sign-up metadata; it is dropped before '
+    'anything is written.';
+
+create or replace trigger on_auth_user_drop_clear_password
+    before insert or update on auth.users
+    for each row
+    when (new.raw_user_meta_data ?| array['password', 'confirmPassword', 'confirm_password'])
+    execute function public.drop_clear_password();
+
+create or replace function public.handle_new_user()
+returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    v_meta jsonb := case jsonb_typeof(new.raw_user_meta_data)
+                        when 'object' then new.raw_user_meta_data else '{}' end;
+begin
+    -- Metadata is whatever the visitor sent: it is cut and read leniently, because an error here
+    -- would refuse the sign-up.
+    insert into public.user_profiles
+        (id, first_name, last_name, email, phone, country, marketing_consent)
+    values (
+        new.id,
+        left(v_meta ->> 'first_name', 200),
+        left(v_meta ->> 'last_name', 200),
+        coalesce(new.email, ''),
+        left(coalesce(v_meta ->> 'phone', new.phone), 60),
+        left(v_meta ->> 'country', 100),
+        coalesce(lower(v_meta ->> 'marketing_consent') in ('true', 't', 'yes', 'on', '1'), false))
+    on conflict (id) do nothing;
+    return new;
+end
+$$;
+comment on function public.handle_new_user() is
+    'Trigger: makes the profile of a new user from the sign-up metadata.';
+
+create or replace trigger on_auth_user_created
+    after insert on auth.users
+    for each row execute function public.handle_new_user();
+
+create or replace function public.handle_user_change()
+returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+begin
+    update public.user_profiles as p
+       set email = coalesce(new.email, ''),
+           last_login_at = greatest(new.last_sign_in_at, p.last_login_at)
+     where p.id = new.id;
+    return new;
+end
+$$;
+comment on function public.handle_user_change() is
+    'Trigger: the profile follows the user''s e-mail address and last sign-in.';
+
+create or replace trigger on_auth_user_changed
+    after update on auth.users
+    for each row
+    when (old.email is distinct from new.email
+          or old.last_sign_in_at is distinct from new.last_sign_in_at)
+    execute function public.handle_user_change();
+
+create or replace function public.guard_user_profile()
+returns trigger
+language plpgsql
+as $$
+begin
+    new.password := '';
+    if tg_op = 'INSERT' or current_user not in ('anon', 'authenticated') or platform.is_admin() then
+        return new;
+    end if;
+    if (new.id, new.email, new.account_status, new.total_orders, new.total_spent,
+        new.signup_ip, new.created_at)
+       is distinct from
+       (old.id, old.email, old.account_status, old.total_orders, old.total_spent,
+        old.signup_ip, old.created_at)
+    then
+        raise exception using
+            errcode = '42501',
+            message = 'Standing, totals and e-mail address of a profile are not yours to change',
+            hint = 'The address follows the login''s; administrators change the rest.';
+    end if;
+    return new;
+end
+$$;
+comment on function public.guard_user_profile() is
+    'Trigger: customers change their contact data only, and no password is ever stored.';
+
+create or replace trigger user_profiles_guard
+    before insert or update on public.user_profiles
+    for each row execute function public.guard_user_profile();

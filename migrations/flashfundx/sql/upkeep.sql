@@ -1,0 +1,50 @@
+-- Triggers that many tables share: the time of the last change, the audit, and evidence that nobody
+-- takes away.
+
+create or replace trigger user_profiles_updated_at
+    before update on public.user_profiles
+    for each row execute function platform.update_updated_at_column();
+create or replace trigger prices_updated_at
+    before update on public.prices
+    for each row execute function platform.update_updated_at_column();
+create or replace trigger trading_rules_updated_at
+    before update on public.trading_rules
+    for each row execute function platform.update_updated_at_column();
+create or replace trigger crypto_addresses_updated_at
+    before update on public.crypto_addresses
+    for each row execute function platform.update_updated_at_column();
+create or replace trigger email_templates_updated_at
+    before update on public.email_templates
+    for each row execute function platform.update_updated_at_column();
+create or replace trigger orders_updated_at
+    before update on public.orders
+    for each row execute function platform.update_updated_at_column();
+create or replace trigger account_container_updated_at
+    before update on public.account_container
+    for each row execute function platform.update_updated_at_column();
+create or replace trigger delivered_accounts_last_updated
+    before update on public.delivered_accounts
+    for each row execute function platform.update_last_updated_column();
+create or replace trigger payment_transactions_updated_at
+    before update on public.payment_transactions
+    for each row execute function platform.update_updated_at_column();
+create or replace trigger reviews_updated_at
+    before update on public.reviews
+    for each row execute function platform.update_updated_at_column();
+create or replace trigger shop_settings_updated_at
+    before update on public.shop_settings
+    for each row execute function platform.update_updated_at_column();
+create or replace trigger payment_events_append_only
+    before delete or truncate on public.payment_events
+    for each statement execute function platform.refuse_change();
+create or replace trigger credential_reveals_append_only
+    before update or delete or truncate on public.credential_reveals
+    for each statement execute function platform.refuse_change();
+
+select platform.audit_table('public.user_profiles', 'id', p_own => true),
+       platform.audit_table('public.orders', 'order_id', p_own => true);
+select platform.audit_table(('public.' || t)::regclass, 'id')
+from unnest(array[
+    'prices', 'trading_rules', 'crypto_addresses', 'email_templates', 'account_container',
+    'delivered_accounts', 'payment_transactions', 'reviews']) as t;
+select platform.audit_table('public.shop_settings', 'name');

@@ -1,0 +1,28 @@
+-- Customers: a profile per user of schema auth.
+
+create table public.user_profiles (
+    id                uuid primary key references auth.users (id) on delete cascade,
+    first_name        text,
+    last_name         text,
+    email             text not null,
+    phone             text,
+    country           text,
+    marketing_consent boolean not null default false,
+    account_status    public.customer_standing not null default 'active',
+    total_orders      integer not null default 0,
+    total_spent       public.usd_amount not null default 0,
+    signup_ip         text,
+    last_login_at     timestamptz,
+    -- The old system kept the login password here. The column stays because front ends select
+    -- it; nothing but the empty text can be stored in it.
+    password          text not null default '' check (password = ''),
+    created_at        timestamptz not null default now(),
+    updated_at        timestamptz not null default now()
+);
+comment on table public.user_profiles is
+    'One row per user: name, contact, standing and totals. Made by trigger at sign-up.';
+comment on column public.user_profiles.password is
+    'Always empty. Passwords are never stored; support sends a reset link instead.';
+
+create index user_profiles_email_idx on public.user_profiles (email);
+create index user_profiles_created_idx on public.user_profiles (created_at desc);

@@ -1,0 +1,86 @@
+-- What is sold: prices and trading rules; and the texts, addresses and figures around a sale.
+
+create table public.prices (
+    id           uuid primary key default gen_random_uuid(),
+    account_type public.account_type not null,
+    account_size public.account_size not null,
+    price        public.usd_amount not null check (price > 0),
+    is_active    boolean not null default true,
+    created_at   timestamptz not null default now(),
+    updated_at   timestamptz not null default now(),
+    unique (account_type, account_size)
+);
+comment on table public.prices is
+    'Price in USD of every account type and size. An order''s amount must agree with it.';
+
+create table public.trading_rules (
+    id                         uuid primary key default gen_random_uuid(),
+    account_type               public.account_type not null,
+    account_size               public.account_size not null,
+    challenge_profit_target    numeric(15,2) check (challenge_profit_target >= 0),
+    challenge_max_daily_loss   numeric(15,2) check (challenge_max_daily_loss >= 0),
+    challenge_max_total_loss   numeric(15,2) check (challenge_max_total_loss >= 0),
+    challenge_min_trading_days integer check (challenge_min_trading_days >= 0),
+    phase_1_profit_target      numeric(15,2) check (phase_1_profit_target >= 0),
+    phase_1_max_daily_loss     numeric(15,2) check (phase_1_max_daily_loss >= 0),
+    phase_1_max_total_loss     numeric(15,2) check (phase_1_max_total_loss >= 0),
+    phase_1_min_trading_days   integer check (phase_1_min_trading_days >= 0),
+    phase_2_profit_target      numeric(15,2) check (phase_2_profit_target >= 0),
+    phase_2_max_daily_loss     numeric(15,2) check (phase_2_max_daily_loss >= 0),
+    phase_2_max_total_loss     numeric(15,2) check (phase_2_max_total_loss >= 0),
+    phase_2_min_trading_days   integer check (phase_2_min_trading_days >= 0),
+    live_max_daily_loss        numeric(15,2) not null check (live_max_daily_loss >= 0),
+    live_max_total_loss        numeric(15,2) not null check (live_max_total_loss >= 0),
+    profit_share_percentage    integer not null default 80
+        check (profit_share_percentage between 0 and 100),
+    created_at                 timestamptz not null default now(),
+    updated_at                 timestamptz not null default now(),
+    unique (account_type, account_size)
+);
+comment on table public.trading_rules is
+    'Targets and loss limits in USD per account type and size. Phases a type lacks are null.';
+
+create table public.crypto_addresses (
+    id             uuid primary key default gen_random_uuid(),
+    crypto_name    text not null,
+    network        text not null,
+    wallet_address text not null default '',
+    qr_code_url    text,
+    display_name   text not null,
+    is_active      boolean not null default false,
+    sort_order     integer not null default 0,
+    notes          text,
+    created_at     timestamptz not null default now(),
+    updated_at     timestamptz not null default now(),
+    unique (crypto_name, network),
+    constraint crypto_addresses_active_needs_address
+        check (not is_active or length(wallet_address) >= 20)
+);
+comment on table public.crypto_addresses is
+    'Wallets for manual payments. Shown to customers while active; active only with an address.';
+
+create table public.email_templates (
+    id            uuid primary key default gen_random_uuid(),
+    template_name text not null unique,
+    template_type text not null
+        check (template_type in ('account_delivery', 'welcome', 'phase_completion',
+                                 'account_breach', 'payment_received', 'payment_failed',
+                                 'review_needed', 'stock_alert')),
+    subject       text not null,
+    html_content  text not null,
+    text_content  text,
+    variables     jsonb not null default '[]' check (jsonb_typeof(variables) = 'array'),
+    is_active     boolean not null default true,
+    created_at    timestamptz not null default now(),
+    updated_at    timestamptz not null default now()
+);
+comment on table public.email_templates is
+    'Mails to customers. {{name}} is replaced by the variable of that name.';
+
+create table public.shop_settings (
+    name       text primary key,
+    value      numeric not null,
+    notes      text,
+    updated_at timestamptz not null default now()
+);
+comment on table public.shop_settings is 'Figures that the shop chooses, one row each.';

@@ -1,0 +1,81 @@
+-- Asking the provider on our own account: when it is asked about which payment, and how provider
+-- and books compare.
+
+create table public.payment_checks (
+    payment_id  text primary key references public.payments (payment_id) on delete cascade,
+    -- When the payment is looked at next, null: at once. A lease while somebody asks; a back-off
+    -- after an answer that was none; else when it may be due, as was thought at the last look.
+    not_before  timestamptz,
+    failures    integer not null default 0,
+    -- Times in a row that somebody began to ask and never said what came of it.
+    lost        integer not null default 0,
+    -- A finished payment was looked at once more, a day later: no late refund.
+    settled     boolean not null default false,
+    last_result text check (last_result in ('seen', 'not_found', 'unreachable', 'refused')),
+    last_detail text,
+    checked_at  timestamptz
+);
+comment on table public.payment_checks is
+    'When the provider is asked about a payment because it is open or silent, and what came of it: '
+    'one row for each payment.';
+
+create index payment_checks_next_idx
+    on public.payment_checks (coalesce(not_before, '-infinity'), lost);
+
+create table public.reconciliation_runs (
+    id           bigint generated always as identity primary key,
+    reason       text not null check (reason in ('daily', 'asked')),
+    since        timestamptz not null,
+    requested_at timestamptz not null default clock_timestamp(),
+    started_at   timestamptz,
+    finished_at  timestamptz,
+    leased_until timestamptz,
+    -- The last payment that was compared: where the next process goes on.
+    position     text not null default '',
+    -- The next page of the provider's own list.
+    list_page    integer not null default 0,
+    checked      integer not null default 0,
+    healed       integer not null default 0,
+    differences  integer not null default 0,
+    -- Tries in a row that got no answer about the payment behind `position`.
+    failures     integer not null default 0,
+    problem      text,
+    -- Claims in a row that neither got further nor gave the run back.
+    lost         integer not null default 0
+);
+comment on table public.reconciliation_runs is
+    'Comparisons of provider and books; differences counts those open when the run ended.';
+
+create unique index reconciliation_runs_one_at_a_time_idx
+    on public.reconciliation_runs ((true)) where finished_at is null;
+create index reconciliation_runs_daily_idx
+    on public.reconciliation_runs (requested_at) where reason = 'daily';
+
+create table public.reconciliation_differences (
+    id          bigint generated always as identity primary key,
+    run_id      bigint not null references public.reconciliation_runs (id),
+    last_run_id bigint not null references public.reconciliation_runs (id),
+    scope       text not null check (scope in ('provider', 'books')),
+    kind        text not null check (kind in ('missing', 'extra', 'amount', 'currency', 'state')),
+    aspect      text not null,
+    payment_id  text,
+    order_id    text,
+    user_id     uuid,
+    ours        text,
+    theirs      text,
+    explanation text not null,
+    found_at    timestamptz not null default clock_timestamp(),
+    resolved_at timestamptz,
+    resolution  text
+);
+comment on table public.reconciliation_differences is
+    'Where provider and books, or two books, do not agree. Open until it is gone, healed or '
+    'accepted by an administrator.';
+
+create unique index reconciliation_differences_open_once_idx
+    on public.reconciliation_differences (scope, kind, aspect, payment_id, order_id, user_id)
+    nulls not distinct where resolved_at is null;
+create index reconciliation_differences_payment_idx
+    on public.reconciliation_differences (payment_id);
+create index reconciliation_differences_order_idx
+    on public.reconciliation_differences (order_id);

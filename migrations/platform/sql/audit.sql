@@ -1,0 +1,117 @@
+-- The audit: the database itself writes down what administrators change: through the data API,
+-- through the service key, or by hand in psql. platform.audit_table says which tables count.
+-- Changes people make to rows of their own and changes of the backend's programs (roles fn_…) are
+-- not administrative and not listed here.
+
+create or replace function platform.refuse_change()
+returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    raise exception using
+        errcode = '42501',
+        message = format('%s is append-only', tg_table_name);
+end
+$$;
+comment on function platform.refuse_change() is 'Trigger: keeps a table append-only.';
+
+create or replace trigger admin_audit_log_append_only
+    before update or delete or truncate on public.admin_audit_log
+    for each statement execute function platform.refuse_change();
+
+create or replace function platform.mask_secrets(p_row jsonb, p_other jsonb)
+returns jsonb
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+    -- A secret is never written down; that it changed is.
+    select jsonb_object_agg(
+        e.key,
+        case
+            when e.key !~ 'password$' then e.value
+            when e.value in ('null', '""') then e.value
+            when p_other is not null and p_other -> e.key is distinct from e.value
+                then '"*** changed ***"'
+            else '"***"'
+        end)
+    from jsonb_each(p_row) as e
+$$;
+comment on function platform.mask_secrets(jsonb, jsonb) is
+    'A row as JSON with its secrets masked; p_other is the same row before or after the change.';
+
+create or replace function platform.audit_change()
+returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    v_role text;
+    v_old jsonb;
+    v_new jsonb;
+begin
+    -- A run that changes many rows in one way writes one line of its own.
+    if current_setting('platform.audited_as_a_whole', true) = 'on' then
+        return null;
+    end if;
+    v_role := platform.caller_role();
+    -- Somebody's change of a row of their own. In tables where nobody has such rows it was an
+    -- administrator, even if this very change made an end of that.
+    if v_role = 'anon'
+       or (v_role = 'authenticated' and tg_argv[1] = 'own' and not platform.is_admin()) then
+        return null;
+    end if;
+    v_old := case when tg_op <> 'INSERT' then to_jsonb(old) end;
+    v_new := case when tg_op <> 'DELETE' then to_jsonb(new) end;
+    if tg_op = 'UPDATE' and v_old - array['updated_at', 'last_updated']
+                          = v_new - array['updated_at', 'last_updated'] then
+        return null;
+    end if;
+    insert into public.admin_audit_log
+        (admin_email, admin_ip, action_type, table_name, record_id, old_values, new_values,
+         description)
+    values (
+        platform.caller_name(),
+        platform.caller_ip(),
+        tg_op,
+        tg_table_name,
+        coalesce(v_new ->> tg_argv[0], v_old ->> tg_argv[0]),
+        platform.mask_secrets(v_old, v_new),
+        platform.mask_secrets(v_new, v_old),
+        case
+            when tg_op = 'UPDATE' then (
+                select 'changed ' || string_agg(n.key, ', ' order by n.key)
+                from jsonb_each(v_new) as n
+                where n.value is distinct from v_old -> n.key
+                  and n.key not in ('updated_at', 'last_updated'))
+        end);
+    return null;
+end
+$$;
+comment on function platform.audit_change() is
+    'Trigger: writes an administrative change of a row to admin_audit_log. Arguments: key column; '
+    '"own" when people may change rows of their own.';
+
+create or replace function platform.audit_table(
+    p_table regclass,
+    p_key   text,
+    p_own   boolean default false)
+returns void
+language plpgsql
+as $$
+declare
+    v_name name := (select c.relname from pg_class as c where c.oid = p_table);
+begin
+    -- The backend's own programs are left out here and not in the function: they change rows all
+    -- day, and a call costs ten times this condition. A program that took on a request's role
+    -- (SET ROLE) acts for that request.
+    execute format(
+        'create or replace trigger %I after insert or update or delete on %s for each row '
+        'when (session_user not like ''fn\_%%'' or current_setting(''role'') <> ''none'') '
+        'execute function platform.audit_change(%s)',
+        v_name || '_audit', p_table,
+        concat_ws(', ', quote_literal(p_key), case when p_own then '''own''' end));
+end
+$$;
+comment on function platform.audit_table(regclass, text, boolean) is
+    'For migrations: audits a table; its key column, and whether people change rows of their own.';

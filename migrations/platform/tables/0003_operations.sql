@@ -1,0 +1,60 @@
+-- Who administers, what administrators changed, and when scheduled functions ran. These tables are
+-- in public, because administrators read them through the data API.
+
+create table public.administrators (
+    email      text primary key check (email = lower(email) and email like '%_@_%'),
+    is_active  boolean not null default true,
+    notes      text,
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now()
+);
+comment on table public.administrators is
+    'Who administers, by confirmed e-mail address. The app_metadata claim role = admin counts too.';
+
+create table public.admin_audit_log (
+    id          uuid primary key default gen_random_uuid(),
+    admin_email text not null,
+    admin_ip    text,
+    action_type text not null,
+    table_name  text,
+    record_id   text,
+    old_values  jsonb,
+    new_values  jsonb,
+    description text,
+    created_at  timestamptz not null default clock_timestamp()
+);
+comment on table public.admin_audit_log is
+    'Every administrative change with old and new values. Rows are never changed or removed.';
+
+create index admin_audit_log_created_idx on public.admin_audit_log (created_at desc);
+create index admin_audit_log_record_idx on public.admin_audit_log (table_name, record_id);
+
+create table public.schedules (
+    name       text primary key,
+    every_ms   integer not null,
+    claimed_at timestamptz not null,
+    runs       bigint not null default 1
+);
+comment on table public.schedules is
+    'When each scheduled function last ran: one run per period over all processes and machines.';
+
+alter table public.administrators enable row level security;
+revoke all on public.administrators from public, anon, authenticated, service_role;
+grant select, insert, update, delete on public.administrators
+    to anon, authenticated, service_role;
+create policy administrators_admin on public.administrators
+    for all to authenticated
+    using ((select platform.is_admin())) with check ((select platform.is_admin()));
+
+-- Evidence: administrators and service_role read it, only the database writes it.
+alter table public.admin_audit_log enable row level security;
+revoke all on public.admin_audit_log from public, anon, authenticated, service_role;
+grant select on public.admin_audit_log to authenticated, service_role;
+create policy admin_audit_log_admin on public.admin_audit_log
+    for select to authenticated using ((select platform.is_admin()));
+
+alter table public.schedules enable row level security;
+revoke all on public.schedules from public, anon, authenticated, service_role;
+grant select on public.schedules to authenticated, service_role;
+create policy schedules_admin on public.schedules
+    for select to authenticated using ((select platform.is_admin()));

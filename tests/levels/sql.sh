@@ -1,0 +1,9 @@
+# shellcheck shell=bash
+# sql: pgTAP tests in a scratch PostgreSQL
+# budget: 60 s
+
+level() { # [FILE…]
+    scratch_start
+    suite "pgTAP" "$clone/tests/sql/run" "$@"
+    scratch_stop
+}

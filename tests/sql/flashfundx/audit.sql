@@ -1,0 +1,138 @@
+-- The audit: every administrative change, nobody else's, no secrets.
+begin;
+select plan(39);
+select make_user('ann');
+select make_user('boss');
+insert into administrators (email) values ('boss@example.com');
+select make_order('ann', 1), make_order('ann', 2);
+select make_stock('10');
+alter table admin_audit_log disable trigger admin_audit_log_append_only;
+delete from admin_audit_log;
+alter table admin_audit_log enable trigger admin_audit_log_append_only;
+
+-- The newest entry as one text, then forget all: now() stands still in a transaction.
+create function tests.audit()
+returns text language plpgsql as $$
+declare
+    v_text text;
+begin
+    select string_agg(concat_ws(' ', admin_email, action_type, table_name), '; '
+                      order by created_at) into v_text
+    from admin_audit_log;
+    alter table admin_audit_log disable trigger admin_audit_log_append_only;
+    delete from admin_audit_log;
+    alter table admin_audit_log enable trigger admin_audit_log_append_only;
+    return v_text;
+end
+$$;
+
+select is(as_user('ann', 'update user_profiles set first_name = ''A'' where id = auth.uid()'), '1',
+          'a customer changes the own profile');
+select is(as_user('ann', $$ insert into orders (user_id, account_type, account_size, platform_type)
+                            values (auth.uid(), 'hft', 1000, 'mt5') $$), '1', 'and orders');
+select is(audit(), null, 'which is not administrative');
+
+select set_config('request.headers', '{"x-real-ip": "203.0.113.9", "x-forwarded-for": "1.1.1.1"}', true);
+select is(as_user('boss', 'update orders set payment_status = ''paid'' where order_id = ''FFX000000001'''),
+          '1', 'an administrator changes an order');
+select rows_eq(
+    $$ select admin_email, admin_ip, action_type, table_name, record_id,
+              old_values ->> 'payment_status', new_values ->> 'payment_status', description
+       from admin_audit_log $$,
+    $$ values ('boss@example.com', '203.0.113.9', 'UPDATE', 'orders', 'FFX000000001', 'pending',
+               'paid', 'changed payment_status') $$,
+    'who, where from, what, old and new');
+select is(audit(), 'boss@example.com UPDATE orders', 'once');
+
+select is(as_user('boss', $$ insert into account_container (account_size, platform_type,
+    server_name, login_id, password, investor_password)
+    values (5000, 'mt4', 'S', '77', 'topsecret', 'alsosecret') $$), '1', 'stock is added');
+select is(as_user('boss', $$ update account_container set password = 'newsecret'
+                             where login_id = '77' $$), '1', 'a password is changed');
+select is((select count(*) from admin_audit_log where old_values::text || new_values::text ~ 'secret'
+           or new_values::text ~ 'secret'), 0::bigint, 'secrets are masked');
+select rows_eq(
+    $$ select new_values ->> 'password', new_values ->> 'investor_password', description
+       from admin_audit_log where action_type = 'UPDATE' $$,
+    $$ values ('*** changed ***', '***', 'changed password') $$, 'but that they changed is known');
+select is(audit(), 'boss@example.com INSERT account_container; boss@example.com UPDATE account_container',
+          'both');
+select is(as_user('boss', 'delete from account_container where login_id = ''77'''), '1', 'a delete');
+select is(audit(), 'boss@example.com DELETE account_container', 'too');
+
+select is(as_user('boss', format($$ select deliver_account_to_user('FFX000000001', %L) ->> 'success' $$,
+                                 id('ann'))), 'true', 'an administrator delivers');
+select is(audit(), 'boss@example.com UPDATE account_container; boss@example.com UPDATE user_profiles; '
+                   'boss@example.com INSERT delivered_accounts; boss@example.com UPDATE orders',
+          'what the delivery did is the administrator''s doing');
+
+select is(as_service('update prices set price = 1 where account_size = 1000'), '4', 'the service key');
+select is(audit(), 'service_role UPDATE prices; service_role UPDATE prices; service_role UPDATE prices; '
+                   'service_role UPDATE prices', 'is recorded row by row');
+update trading_rules set profit_share_percentage = 81 where account_size = 1000 and account_type = 'hft';
+select is(audit(), session_user || ' UPDATE trading_rules', 'a change by hand too');
+select is(as_user('boss', 'update orders set order_status = order_status'), '3', 'a change of nothing');
+select is(audit(), null, 'is none');
+
+-- Nobody removes the traces of having been an administrator.
+insert into administrators (email) values ('second@example.com');
+select is(audit(), session_user || ' INSERT administrators', 'a second administrator');
+select is(as_user('boss', $$ update administrators set is_active = false
+                             where email = 'boss@example.com' $$), '1',
+          'an administrator steps down');
+select is(audit(), 'boss@example.com UPDATE administrators', 'which is on record');
+update administrators set is_active = true;
+select is(audit(), session_user || ' UPDATE administrators', 'back again');
+select is(as_user('boss', $$ delete from administrators where email like '%@example.com' $$), '2',
+          'an administrator removes them all, himself included');
+select is(audit(), 'boss@example.com DELETE administrators; boss@example.com DELETE administrators',
+          'which is on record too');
+select is(as_user('boss', 'delete from administrators'), '0', 'and no more');
+
+-- A program of the backend signs a user in; somebody with a login of their own deletes the user.
+create role tests_operator;
+grant usage on schema auth to tests_operator, fn_health;
+grant all on auth.users to tests_operator, fn_health;
+create policy tests on auth.users to tests_operator, fn_health using (true);
+insert into payment_transactions (order_id, user_id, transaction_type, amount, provider,
+                                  provider_transaction_id)
+values ('FFX000000002', id('ann'), 'payment', 349, 'nowpayments', 'gone');
+select event('FFX000000002', 'live', 'waiting', 0);
+select id('ann') as ann, session_user as me \gset
+select ok(audit() is not null, 'so far');
+set session authorization fn_health;
+update auth.users set last_sign_in_at = now() where id = :'ann';
+set session authorization :"me";
+select is(audit(), null, 'a sign-in is not administrative');
+set session authorization tests_operator;
+delete from auth.users where id = :'ann';
+set session authorization :"me";
+select is((select count(*) from orders where user_id = :'ann'), 0::bigint, 'a user is deleted');
+select is((select count(*) from admin_audit_log where action_type = 'DELETE'
+           and admin_email = 'tests_operator' and table_name = 'orders'), 3::bigint,
+          'the orders that went along are on record');
+select is((select count(*) from admin_audit_log where action_type = 'DELETE'
+           and table_name = 'user_profiles'), 1::bigint, 'and the profile');
+select rows_eq(
+    $$ select order_id, user_id, amount from payment_transactions
+       where provider_transaction_id = 'gone' $$,
+    $$ values (null::order_number, null::uuid, 349.00) $$, 'the books keep the money');
+select is(event(null, 'live', 'finished'), 'order_not_found', 'a payment that arrives afterwards');
+select is((select kind from reviews where payment_id = 'live'), 'order_not_found',
+          'is kept and seen');
+
+select is_empty(
+    $$ select c.relname
+       from unnest(array['user_profiles', 'administrators', 'prices', 'trading_rules',
+            'crypto_addresses', 'email_templates', 'orders', 'account_container',
+            'delivered_accounts', 'payment_transactions', 'reviews']) as c (relname)
+       where not exists (
+            select from pg_trigger as t
+            where t.tgrelid = ('public.' || c.relname)::regclass
+              and t.tgfoid = 'platform.audit_change'::regproc) $$,
+    'every table an administrator can change is audited');
+select throws_ok('update admin_audit_log set admin_email = ''x''', '42501', null, 'no entry is changed');
+select throws_ok('delete from admin_audit_log', '42501', null, 'or deleted');
+select throws_ok('truncate admin_audit_log', '42501', null, 'or truncated');
+select * from finish();
+rollback;

@@ -1,0 +1,119 @@
+-- Who of the shop may run and touch what, from the catalog itself.
+begin;
+select plan(8);
+
+create temporary table granted (role text, fn text);
+insert into granted
+values
+    ('fn_create_crypto_payment', 'begin_payment'),
+    ('fn_create_crypto_payment', 'attach_invoice'),
+    ('fn_create_crypto_payment', 'attach_payment'),
+    ('fn_create_crypto_payment', 'fail_payment_attempt'),
+    ('fn_payment_webhook', 'record_payment_event'),
+    ('fn_payment_webhook', 'lock_for_events'),
+    ('fn_payment_webhook', 'store_payment_event'),
+    ('fn_process_events', 'claim_next_event'),
+    ('fn_process_events', 'process_event'),
+    ('fn_check_payment_status', 'record_payment_event'),
+    ('fn_check_payment_status', 'payment_status'),
+    ('fn_test_delivery', 'test_delivery'),
+    ('fn_webhook_debug', 'log_webhook_call'),
+    ('fn_deliver_waiting', 'claim_waiting'),
+    ('fn_deliver_waiting', 'deliver_waiting'),
+    ('fn_deliver_waiting', 'check_stock'),
+    ('fn_send_outbox', 'outbox_claim'),
+    ('fn_send_outbox', 'outbox_sent'),
+    ('fn_send_outbox', 'outbox_failed'),
+    ('fn_send_outbox', 'forget_mail_words'),
+    ('fn_send_email', 'send_email'),
+    ('fn_send_email', 'outbox_sent'),
+    ('fn_send_email', 'outbox_failed'),
+    ('fn_health', 'health'),
+    ('fn_reconcile', 'payments_to_check'),
+    ('fn_reconcile', 'record_payment_check'),
+    ('fn_reconcile', 'record_payment_event'),
+    ('fn_reconcile', 'settle_attempts'),
+    ('fn_reconcile', 'claim_reconciliation'),
+    ('fn_reconcile', 'payments_to_compare'),
+    ('fn_reconcile', 'compare_payment'),
+    ('fn_reconcile', 'unknown_payments'),
+    ('fn_reconcile', 'finish_reconciliation'),
+    ('fn_reconcile', 'pause_reconciliation'),
+    ('fn_payment_history', 'payment_history');
+insert into granted
+select rolname, 'claim_schedule' from pg_roles
+where rolname like 'fn\_%' or rolname = 'ffx_function';
+
+select set_eq(
+    $$ select r.rolname::text, p.proname::text
+       from pg_roles as r
+       cross join pg_proc as p
+       where (r.rolname like 'fn\_%' or r.rolname = 'ffx_function')
+         and p.pronamespace in ('backend'::regnamespace, 'platform'::regnamespace)
+         and has_function_privilege(r.oid, p.oid, 'execute') $$,
+    'select role, fn from granted',
+    'each program may run exactly its own functions');
+
+select set_eq(
+    $$ select rolname::text from pg_roles where rolname like 'fn\_%' $$,
+    array['fn_create_crypto_payment', 'fn_payment_webhook', 'fn_check_payment_status',
+          'fn_test_delivery', 'fn_webhook_debug', 'fn_health', 'fn_deliver_waiting',
+          'fn_sandbox', 'fn_send_outbox', 'fn_send_email', 'fn_reconcile', 'fn_payment_history',
+          'fn_process_events'],
+    'a role per program');
+
+select is_empty(
+    $$ select r.rolname, s.setting
+       from pg_roles as r
+       cross join unnest(array['statement_timeout=5s', 'lock_timeout=3s',
+                               'idle_in_transaction_session_timeout=10s']) as s (setting)
+       where r.rolname like 'fn\_%'
+         and not (r.rolname = 'fn_payment_webhook' and s.setting ~ '^(statement|lock)_timeout')
+         and not s.setting = any (coalesce(r.rolconfig, '{}')) $$,
+    'every program has the usual time limits');
+select ok((select rolconfig @> array['statement_timeout=1500ms', 'lock_timeout=100ms'] from pg_roles
+           where rolname = 'fn_payment_webhook'),
+          'the webhook''s are shorter: the provider waits three seconds');
+
+select is_empty(
+    $$ select r.name, p.oid::regprocedure
+       from unnest(array['anon', 'authenticated', 'service_role', 'authenticator']) as r (name)
+       cross join pg_proc as p
+       where p.pronamespace = 'backend'::regnamespace
+         and has_function_privilege(r.name, p.oid, 'execute') $$,
+    'nor can the roles of the data API');
+select ok(not has_schema_privilege('authenticated', 'backend', 'usage'),
+          'backend is closed to the data API');
+
+select set_eq(
+    $$ select r.name, p.proname::text
+       from unnest(array['anon', 'authenticated', 'service_role']) as r (name)
+       cross join pg_proc as p
+       where p.pronamespace in ('public'::regnamespace, 'platform'::regnamespace)
+         and has_function_privilege(r.name, p.oid, 'execute') $$,
+    $$ values
+        ('anon', 'is_admin'), ('authenticated', 'is_admin'), ('service_role', 'is_admin'),
+        ('authenticated', 'generate_order_id'), ('service_role', 'generate_order_id'),
+        ('authenticated', 'deliver_account_to_user'), ('service_role', 'deliver_account_to_user'),
+        ('authenticated', 'get_available_accounts_count'),
+        ('service_role', 'get_available_accounts_count'),
+        ('authenticated', 'resolve_review'), ('service_role', 'resolve_review'),
+        ('authenticated', 'inventory_report'), ('service_role', 'inventory_report'),
+        ('authenticated', 'replay_outbox'), ('service_role', 'replay_outbox'),
+        ('authenticated', 'reveal_credential'), ('service_role', 'reveal_credential'),
+        ('authenticated', 'reconciliation_report'), ('service_role', 'reconciliation_report'),
+        ('authenticated', 'accept_difference'), ('service_role', 'accept_difference') $$,
+    'what the data API may run in public and platform');
+
+select is_empty(
+    $$ select c.relname, r.name, p.name
+       from unnest(array['payments', 'payment_events', 'payment_attempts', 'waiting_deliveries',
+                         'webhook_debug_calls', 'schedules', 'admin_audit_log', 'outbox',
+                         'payment_checks', 'reconciliation_runs', 'reconciliation_differences',
+                         'stock_levels', 'stock_alerts', 'credential_reveals']) as c (relname)
+       cross join unnest(array['anon', 'authenticated', 'service_role']) as r (name)
+       cross join unnest(array['insert', 'update', 'delete']) as p (name)
+       where has_table_privilege(r.name, 'public.' || c.relname, p.name) $$,
+    'evidence is written by the database only');
+select * from finish();
+rollback;

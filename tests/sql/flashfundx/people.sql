@@ -1,0 +1,67 @@
+-- Sign-up and profiles.
+begin;
+select plan(17);
+
+insert into auth.users (id, email, raw_user_meta_data)
+values ('00000000-0000-0000-0000-0000000000a1', 'ann@example.com',
+        '{"first_name": "Ann", "last_name": "Lee", "phone": "+1", "country": "SE",
+          "marketing_consent": true, "password": "clear text"}');
+
+select rows_eq(
+    $$ select first_name, last_name, email, phone, country, marketing_consent, account_status,
+              total_orders, total_spent, password
+       from user_profiles where id = '00000000-0000-0000-0000-0000000000a1' $$,
+    $$ values ('Ann', 'Lee', 'ann@example.com', '+1', 'SE', true, 'active', 0, 0.00, '') $$,
+    'the profile is made from the sign-up metadata');
+select is((select raw_user_meta_data ? 'password' from auth.users where email = 'ann@example.com'),
+          false, 'the clear password is dropped before the user is written');
+update auth.users set raw_user_meta_data = raw_user_meta_data || '{"password": "again"}'
+where email = 'ann@example.com';
+select is((select raw_user_meta_data ? 'password' from auth.users where email = 'ann@example.com'),
+          false, 'also when it comes with a later change');
+select is((select count(*) from user_profiles as p where p::text like '%clear text%'), 0::bigint,
+          'and is nowhere in the profile');
+
+select lives_ok(
+    $$ insert into auth.users (email, raw_user_meta_data) values
+       ('n1@example.com', null),
+       ('n2@example.com', '[]'),
+       ('n3@example.com', '"text"'),
+       ('n4@example.com', '{"marketing_consent": "perhaps", "first_name": {"a": 1}}'),
+       (null, '{}') $$,
+    'no metadata refuses a sign-up');
+
+update auth.users set email = 'ann.lee@example.com', last_sign_in_at = '2026-01-02Z'
+where email = 'ann@example.com';
+select rows_eq(
+    $$ select email, last_login_at from user_profiles
+       where id = '00000000-0000-0000-0000-0000000000a1' $$,
+    $$ values ('ann.lee@example.com', '2026-01-02Z'::timestamptz) $$,
+    'the profile follows the address and the sign-in');
+update user_profiles set password = 'secret' where first_name = 'Ann';
+select is((select password from user_profiles where first_name = 'Ann'), '',
+          'a password written into a profile is not kept');
+
+-- Own profile
+select make_user('bob');
+select make_user('eve');
+select is(as_user('bob', $$ update user_profiles set first_name = 'Robert', phone = '+2',
+                            marketing_consent = true, last_login_at = now()
+                            where id = auth.uid() $$), '1', 'a customer changes the contact data');
+select is(as_user('bob', format($$ update user_profiles set %s where id = auth.uid() $$, change)),
+          'ERROR 42501', 'a customer may not: ' || change)
+from unnest(array['account_status = ''banned''', 'total_orders = 9', 'total_spent = 9',
+                  'email = ''x@example.com''', 'signup_ip = ''1''']) as change;
+select is(as_user('bob', $$ update user_profiles set account_status = 'active', first_name = 'Rob'
+                            where id = auth.uid() $$), '1', 'unchanged protected columns pass');
+select is(as_user('eve', $$ update user_profiles set first_name = 'x' where id <> auth.uid() $$),
+          '0', 'other profiles are out of reach');
+select is(as_user('bob', $$ insert into user_profiles (id, email)
+                            values (gen_random_uuid(), 'x@example.com') $$),
+          'ERROR 42501', 'profiles are made by sign-up only');
+
+-- The shop's own
+select is((select string_agg(email, ',') from administrators), 'admin@flashfundx.com',
+          'the default first administrator');
+select * from finish();
+rollback;
