@@ -1,3 +1,4 @@
+/* Four pairs that do not know each other: hex, base64, percent, uuid. */
 #include "base/encode.h"
 
 /* ---- hex ---- */

@@ -1,3 +1,8 @@
+/*
+ * A line is composed in place, piece by piece (put_…), so that it is valid JSON however little room
+ * is left; then it is written at once, or held until the turn of the loop ends (log_hold).  Read
+ * compose first.
+ */
 #include "base/log.h"
 
 #include <errno.h>
@@ -209,6 +214,7 @@ static struct {
 void
 log_hold(void (*ask)(void))
 {
+    MUST(ask != NULL);
     held.ask = ask;
     holds = true;
 }

@@ -1,3 +1,7 @@
+/*
+ * Two halves that share the layout of a file (struct file): counting in the own one, which is
+ * mapped, and rendering of everybody's, which are read.
+ */
 #include "base/metric.h"
 
 #include <dirent.h>

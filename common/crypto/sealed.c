@@ -1,3 +1,7 @@
+/*
+ * The text is searched for sealed strings (credentials_open), each is taken apart (read_sealed) and
+ * opened: the key of its id, the tag over value, account and column, then the cipher (open_one).
+ */
 #include "crypto/sealed.h"
 
 #include "base/buf.h"

@@ -1,10 +1,11 @@
 /*
- * credentials: trading passwords, which the database stores sealed, on their way out.
+ * sealed: trading passwords, which the database stores sealed, on their way out.
  *
  * Where SQL gives a password to somebody who may see it, it writes the JSON string
- * "sealed:<account id>:<column>:<value>" (backend.reveal in migrations/flashfundx/sql/credentials.sql,
- * which also describes the value) and the audit entry.  A program that has CREDENTIAL_KEYS puts
- * the password in its place here; the keys never go to the database.
+ * "sealed:<account id>:<column>:<value>" (backend.reveal in
+ * migrations/flashfundx/sql/credentials.sql, which also describes the value) and the audit entry.
+ * A program that has CREDENTIAL_KEYS puts the password in its place here; the keys never go to the
+ * database.
  *
  * Needs the setting CREDENTIAL_KEYS.  Any thread may call.
  */

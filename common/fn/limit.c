@@ -1,3 +1,8 @@
+/*
+ * A table of LIMIT_SLOTS places in sets of WAYS; a key's hash names its set.  Read limit_take
+ * first: it moves a key's theoretical arrival time, and find_slot finds or makes the place it is
+ * kept in.
+ */
 #include "fn/limit.h"
 
 #include "base/shared.h"

@@ -71,8 +71,10 @@ set_options(struct answering *t, const struct http_request *call, long timeout_m
     CURL *e = t->transfer.easy;
     struct curl_slist *headers = NULL;
 
-    for (int i = 0; call->headers != NULL && call->headers[i] != NULL && i < HEADERS_MAX; i++)
+    for (int i = 0; call->headers != NULL && call->headers[i] != NULL; i++) {
+        MUST(i < HEADERS_MAX);
         headers = curl_slist_append(headers, call->headers[i]);
+    }
     headers = curl_slist_append(headers, "Expect:"); /* no 100-continue round trip */
     (void)curl_easy_setopt(e, CURLOPT_URL, call->url);
     (void)curl_easy_setopt(e, CURLOPT_HTTPHEADER, headers);
@@ -185,6 +187,7 @@ http_call(struct task *task, const struct http_request *call, struct http_answer
 {
     const int64_t budget_end_ms = MIN(clock_ms() + call->timeout_ms, task->deadline_ms);
 
+    MUST(call->method != NULL && call->url != NULL && call->answer_max > 0);
     if (!url_allowed(call->url))
         return fail_detail(&task->fail, ERR_INTERNAL, "refused URL %s", call->url);
     for (int attempt = 0;; attempt++) {

@@ -136,6 +136,7 @@ smtp_send(struct task *task, const struct smtp_request *mail, struct smtp_answer
     const int64_t left_ms = task->deadline_ms - clock_ms();
     struct mail_transfer t = {.left = mail->message};
 
+    MUST(mail->url != NULL && mail->from != NULL && mail->to != NULL);
     transfer_init();
     if (left_ms <= 0)
         return fail_detail(&task->fail, ERR_UPSTREAM, "no time left for a mail");

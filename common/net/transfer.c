@@ -1,3 +1,8 @@
+/*
+ * libcurl tells which sockets and which time it waits for (watch_socket, set_timer), the loop tells
+ * it when they are there (socket_ready, multi_due), and what is finished wakes its coroutine
+ * (collect_finished).  transfer_begin, _run and _end are one transfer's way through.
+ */
 #include "net/transfer.h"
 
 #include <stdlib.h>
