@@ -5,11 +5,18 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/task.h"
+#include "fn/schema.h"
+#include "loop/loop.h"
+#include "loop/wait.h"
 
 #ifndef FFX_VERSION
 #define FFX_VERSION "unknown"
 #endif
+
+#define SCHEMA_CHECK_MS 3000
 
 static bool
 load_settings(const struct fn_spec *spec)
@@ -48,6 +55,49 @@ check_spec(const struct fn_spec *spec)
     MUST(!spec->json_body || spec->body_max > 0);
 }
 
+/* ---- --check: is the database the one this program was built for? ---- */
+
+struct schema_check {
+    const struct fn_spec *spec;
+    const char *problem; /* NULL: none */
+};
+
+static enum err
+ask_schema(struct task *task, void *check)
+{
+    return fn_schema_check(task, &((struct schema_check *)check)->problem);
+}
+
+static void
+check_schema(void *arg)
+{
+    struct schema_check *check = arg;
+    struct task task = {.arena = arena_new((size_t)64 * 1024),
+                        .deadline_ms = clock_ms() + SCHEMA_CHECK_MS};
+
+    if (task_run(&task, ask_schema, check) != ERR_OK)
+        check->problem = "the database does not answer; its schema was not compared";
+    if (check->problem != NULL)
+        (void)fprintf(stderr, "%s: warning: %s\n", check->spec->name, check->problem);
+    arena_free(task.arena);
+    loop_exit();
+}
+
+/* The settings are good; a database that is not there, or is older or newer, is only told of: it
+ * may come, or be migrated next. */
+static void
+check(const struct fn_spec *spec)
+{
+    struct schema_check check = {.spec = spec};
+
+    (void)printf("%s: configuration is complete\n", spec->name);
+    if (!fn_uses_db(spec))
+        return;
+    loop_init();
+    co_start(check_schema, &check);
+    loop_run();
+}
+
 int
 fn_main(const struct fn_spec *spec, int argc, char **argv)
 {
@@ -73,7 +123,7 @@ fn_main(const struct fn_spec *spec, int argc, char **argv)
     if (!load_settings(spec))
         return 1;
     if (argc > 1) {
-        (void)printf("%s: configuration is complete\n", spec->name);
+        check(spec);
         return 0;
     }
     if (getenv("FFX_WORKER") != NULL)

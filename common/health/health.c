@@ -5,6 +5,7 @@
 #include "base/shared.h"
 #include "db/query.h"
 #include "db/rows.h"
+#include "fn/schema.h"
 
 static struct db_stmt database_health = {.sql = "SELECT migration, time FROM platform.health()",
                                          .kind = DB_READ};
@@ -22,6 +23,21 @@ health_write(struct json_writer *w, const char *name, bool ok, int64_t started_u
     jw_close(w);
 }
 
+/* A schema that is not the program's is told of beside the check, and only then. */
+static void
+write_schema(struct fn_req *req, struct json_writer *w)
+{
+    const char *problem = NULL;
+
+    if (fn_schema_check(req->task, &problem) != ERR_OK || problem == NULL)
+        return;
+    jw_key(w, "schema");
+    jw_open(w);
+    jw_text_at(w, "status", "mismatch");
+    jw_text_at(w, "error", problem);
+    jw_close(w);
+}
+
 bool
 health_database(struct fn_req *req, struct json_writer *w, const char *name)
 {
@@ -31,6 +47,8 @@ health_database(struct fn_req *req, struct json_writer *w, const char *name)
     req->task->deadline_ms = clock_ms() + HEALTH_CHECK_MS;
     const bool ok = db_one(req->task, &database_health, DB_NO_PARAMS, &row) == ERR_OK;
     health_write(w, name, ok, started_us, "The database does not answer");
+    if (ok)
+        write_schema(req, w);
     return ok;
 }
 

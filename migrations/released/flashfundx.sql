@@ -36,6 +36,29 @@ CREATE EXTENSION IF NOT EXISTS pgcrypto WITH SCHEMA extensions;
 
 COMMENT ON EXTENSION pgcrypto IS 'cryptographic functions';
 
+CREATE TYPE backend.payment_event AS (
+	source text,
+	raw text,
+	payment_id text,
+	parent_payment_id text,
+	invoice_id text,
+	purchase_id text,
+	order_id text,
+	status text,
+	pay_address text,
+	pay_currency text,
+	pay_amount numeric,
+	actually_paid numeric,
+	price_amount numeric,
+	price_currency text,
+	outcome_amount numeric,
+	outcome_currency text,
+	provider_updated_at text
+);
+
+CREATE DOMAIN platform.job_state AS text
+	CONSTRAINT job_state_check CHECK ((VALUE = ANY (ARRAY['waiting'::text, 'running'::text, 'dead'::text])));
+
 CREATE DOMAIN public.account_size AS numeric(15,2)
 	CONSTRAINT account_size_check CHECK ((VALUE > (0)::numeric));
 
@@ -62,9 +85,6 @@ CREATE DOMAIN public.order_payment_state AS text
 
 CREATE DOMAIN public.order_state AS text
 	CONSTRAINT order_state_check CHECK ((VALUE = ANY (ARRAY['pending'::text, 'processing'::text, 'completed'::text, 'failed'::text, 'cancelled'::text, 'refunded'::text])));
-
-CREATE DOMAIN public.outbox_kind AS text
-	CONSTRAINT outbox_kind_check CHECK ((VALUE = ANY (ARRAY['account_delivery'::text, 'payment_received'::text, 'payment_failed'::text, 'review_needed'::text, 'stock_alert'::text, 'direct'::text])));
 
 CREATE DOMAIN public.outbox_state AS text
 	CONSTRAINT outbox_state_check CHECK ((VALUE = ANY (ARRAY['pending'::text, 'sending'::text, 'sent'::text, 'dead'::text])));
@@ -293,7 +313,6 @@ CREATE TABLE public.payment_events (
     received_at timestamp with time zone DEFAULT now() NOT NULL,
     state text DEFAULT 'done'::text NOT NULL,
     tries integer DEFAULT 1 NOT NULL,
-    next_try_at timestamp with time zone,
     last_error text,
     done_at timestamp with time zone DEFAULT now(),
     arguments jsonb,
@@ -311,19 +330,15 @@ CREATE FUNCTION backend.apply_stored_event(p_event public.payment_events) RETURN
     LANGUAGE sql
     AS $$
     select r.outcome
-    from backend.record_payment_event(
-        p_event.source, p_event.raw, p_event.payment_id, p_event.parent_payment_id,
-        p_event.arguments ->> 'invoice_id', p_event.arguments ->> 'purchase_id',
-        coalesce(nullif(p_event.arguments ->> 'order_id', ''), p_event.order_id), p_event.status,
-        p_event.arguments ->> 'pay_address', p_event.arguments ->> 'pay_currency',
-        (p_event.arguments ->> 'pay_amount')::numeric,
-        (p_event.arguments ->> 'actually_paid')::numeric,
-        (p_event.arguments ->> 'price_amount')::numeric, p_event.arguments ->> 'price_currency',
-        (p_event.arguments ->> 'outcome_amount')::numeric,
-        p_event.arguments ->> 'outcome_currency', p_event.provider_updated_at) as r
+    from backend.record_payment_event(jsonb_populate_record(
+        row(p_event.source, p_event.raw, p_event.payment_id, p_event.parent_payment_id, null, null,
+            p_event.order_id, p_event.status, null, null, null, null, null, null, null, null,
+            p_event.provider_updated_at)::backend.payment_event,
+        case when p_event.arguments ->> 'order_id' = '' then p_event.arguments - 'order_id'
+             else p_event.arguments end)) as r
 $$;
 
-COMMENT ON FUNCTION backend.apply_stored_event(p_event public.payment_events) IS 'record_payment_event with the arguments that were kept.';
+COMMENT ON FUNCTION backend.apply_stored_event(p_event public.payment_events) IS 'record_payment_event with what was kept: the event''s columns, and the arguments over them.';
 
 CREATE FUNCTION backend.as_paid(p_order public.orders, p_payment_id text, p_crypto_currency text, p_crypto_amount numeric, p_crypto_address text) RETURNS public.orders
     LANGUAGE plpgsql
@@ -897,7 +912,6 @@ CREATE TABLE public.reconciliation_runs (
     requested_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     started_at timestamp with time zone,
     finished_at timestamp with time zone,
-    leased_until timestamp with time zone,
     "position" text DEFAULT ''::text NOT NULL,
     list_page integer DEFAULT 0 NOT NULL,
     checked integer DEFAULT 0 NOT NULL,
@@ -1022,21 +1036,17 @@ CREATE FUNCTION backend.claim_next_event() RETURNS TABLE(event_id text, attempt 
 declare
     v_event public.payment_events;
 begin
-    loop
+    while platform.job_may_begin('payment_event') loop
         v_event := backend.next_received_event();
         exit when v_event.id is null;
-        continue when v_event.state <> 'received';      -- done by somebody meanwhile
-        if v_event.tries >= backend.event_tries_max() then
-            -- A last try that had come back would have ended it.
-            perform backend.event_failed(v_event, 'processing did not return');
+        event_id := v_event.id;
+        if v_event.state <> 'received' then
+            perform platform.job_done('payment_event', event_id);   -- by somebody meanwhile
             continue;
         end if;
-        update public.payment_events as e
-           set tries = e.tries + 1,
-               next_try_at = clock_timestamp() + interval '30 seconds'
-                             + backend.retry_delay(e.tries)
-         where e.id = v_event.id
-        returning e.id::text, e.tries::text into event_id, attempt;
+        attempt := platform.job_begin('payment_event', event_id);
+        continue when attempt is null;
+        update public.payment_events as e set tries = attempt::integer where e.id = v_event.id;
         return next;
         exit;
     end loop;
@@ -1052,6 +1062,7 @@ CREATE FUNCTION backend.claim_reconciliation() RETURNS TABLE(run_id text, since 
     AS $$
 declare
     v_run public.reconciliation_runs;
+    v_key text;
 begin
     -- The first process after midnight (UTC) makes the day's run.
     insert into public.reconciliation_runs (reason, since)
@@ -1064,17 +1075,32 @@ begin
             where r.reason = 'daily'
               and r.requested_at >= date_trunc('day', now() at time zone 'UTC')
                                     at time zone 'UTC')
-    on conflict do nothing;
-    update public.reconciliation_runs as r
-       set started_at = coalesce(r.started_at, clock_timestamp()),
-           leased_until = clock_timestamp() + interval '1 minute',
-           lost = r.lost + 1
-     where r.finished_at is null
-       and (r.leased_until is null or r.leased_until < clock_timestamp())
+    on conflict do nothing
     returning * into v_run;
+    if found then
+        perform platform.job_put('reconciliation', v_run.id::text);
+    end if;
+    -- The run is locked before its job, as everywhere.
+    select *
+      into v_run
+      from public.reconciliation_runs as r
+     where r.finished_at is null
+       for update skip locked;
     if not found then
         return;
     end if;
+    loop
+        select c.key into v_key from platform.job_claim('reconciliation') as c;
+        if not found then
+            return;
+        end if;
+        exit when v_key = v_run.id::text;
+        perform platform.job_done('reconciliation', v_key);     -- a run that was ended by hand
+    end loop;
+    update public.reconciliation_runs as r
+       set started_at = coalesce(r.started_at, clock_timestamp()), lost = r.lost + 1
+     where r.id = v_run.id
+    returning * into v_run;
     if v_run.lost > 5 then
         perform backend.pass_over(v_run);
     end if;
@@ -1357,27 +1383,6 @@ $$;
 
 COMMENT ON FUNCTION backend.count_payment(p_order public.orders, p_payment_id text) IS 'Lets a payment count for its order, unless another one does, and books it; the caller holds the order''s row lock.';
 
-CREATE FUNCTION backend.credential_keys() RETURNS TABLE(kid text, secret bytea, is_current boolean)
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $_$
-declare
-    v_keys text := nullif(current_setting('ffx.credential_keys', true), '');
-begin
-    -- The text of the setting never gets into a message.
-    if v_keys !~ '^[a-z0-9]{1,16}:[0-9a-f]{64}(,[a-z0-9]{1,16}:[0-9a-f]{64})*$' then
-        raise exception using
-            errcode = 'FFX10',
-            message = 'ffx.credential_keys is malformed: it must be id:64 hex digits[,id:…]';
-    end if;
-    return query
-        select split_part(k.pair, ':', 1), decode(split_part(k.pair, ':', 2), 'hex'), k.n = 1
-        from string_to_table(v_keys, ',') with ordinality as k (pair, n);
-end
-$_$;
-
-COMMENT ON FUNCTION backend.credential_keys() IS 'The keys of this session, the current one first; none in a session without.';
-
 CREATE FUNCTION backend.credentials_by_key() RETURNS TABLE(kid text, rows bigint)
     LANGUAGE sql STABLE
     AS $$
@@ -1391,12 +1396,17 @@ CREATE FUNCTION backend.credentials_by_key() RETURNS TABLE(kid text, rows bigint
         select split_part(d.password, '.', 2) from public.delivered_accounts as d
         union all
         select split_part(d.investor_password, '.', 2) from public.delivered_accounts as d
-        where d.investor_password is not null) as k (kid)
+        where d.investor_password is not null
+        union all
+        select split_part(s.value, '.', 2)
+        from public.outbox as m
+        cross join lateral jsonb_each_text(m.secrets) as s
+        where m.secrets <> '{}') as k (kid)
     group by k.kid
     order by k.kid
 $$;
 
-COMMENT ON FUNCTION backend.credentials_by_key() IS 'How many stored passwords each key holds.';
+COMMENT ON FUNCTION backend.credentials_by_key() IS 'How many stored passwords, and secrets of mails that are not sent yet, each key holds.';
 
 CREATE FUNCTION backend.decide_review(p_review public.reviews, p_action text) RETURNS jsonb
     LANGUAGE plpgsql
@@ -1429,6 +1439,23 @@ end
 $$;
 
 COMMENT ON FUNCTION backend.decide_review(p_review public.reviews, p_action text) IS 'Does what a decision means; {success} or {success, error}, and then nothing has changed.';
+
+CREATE FUNCTION backend.delete_mails() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'backend', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $$
+begin
+    if tg_table_name = 'user_profiles' then
+        delete from public.outbox as m where m.person = old.id;
+    else
+        delete from public.outbox as m where m.cause = 'account_delivery ' || old.id;
+    end if;
+    return null;
+end
+$$;
+
+COMMENT ON FUNCTION backend.delete_mails() IS 'Trigger: the mails of a customer or an account that is deleted go too.';
 
 CREATE FUNCTION backend.deliver_or_queue(p_order public.orders) RETURNS text
     LANGUAGE plpgsql
@@ -1622,6 +1649,27 @@ $$;
 
 COMMENT ON FUNCTION backend.delivery_evidence(p_delivery public.delivered_accounts) IS 'A delivered account with its credentials masked.';
 
+CREATE FUNCTION backend.event_dead(p_id text, p_error text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+    v_event public.payment_events;
+begin
+    update public.payment_events as e
+       set state = 'dead',
+           last_error = coalesce(left(p_error, 500), 'processing did not return')
+     where e.id = p_id::bigint and e.state = 'received'
+    returning * into v_event;
+    if found then
+        perform backend.open_review('event_dead', v_event.order_id, v_event.payment_id,
+            jsonb_build_object('event', v_event.id, 'status', v_event.status,
+                               'tries', v_event.tries, 'error', v_event.last_error));
+    end if;
+end
+$$;
+
+COMMENT ON FUNCTION backend.event_dead(p_id text, p_error text) IS 'An event is given up: a human is asked. For the queue.';
+
 CREATE FUNCTION backend.event_evidence(p_event jsonb) RETURNS jsonb
     LANGUAGE sql IMMUTABLE
     AS $_$
@@ -1649,20 +1697,14 @@ CREATE FUNCTION backend.event_failed(p_event public.payment_events, p_error text
     LANGUAGE plpgsql
     AS $$
 declare
-    v_dead boolean := p_event.tries >= backend.event_tries_max();
+    v_state text := platform.job_failed('payment_event', p_event.id::text, p_event.tries, p_error);
 begin
-    update public.payment_events as e
-       set last_error = left(p_error, 500),
-           state = case when v_dead then 'dead' else 'received' end,
-           next_try_at = case when not v_dead
-                              then clock_timestamp() + backend.retry_delay(e.tries) end
-     where e.id = p_event.id and e.state = 'received';
-    if found and v_dead then
-        perform backend.open_review('event_dead', p_event.order_id, p_event.payment_id,
-            jsonb_build_object('event', p_event.id, 'status', p_event.status,
-                               'tries', p_event.tries, 'error', left(p_error, 500)));
+    if v_state = 'waiting' then
+        update public.payment_events as e
+           set last_error = left(p_error, 500)
+         where e.id = p_event.id;
     end if;
-    return case when v_dead then 'dead' else 'failed' end;
+    return case v_state when 'dead' then 'dead' else 'failed' end;
 end
 $$;
 
@@ -1672,6 +1714,7 @@ CREATE FUNCTION backend.event_revived(p_payment_id text, p_event_id bigint) RETU
     LANGUAGE plpgsql
     AS $$
 begin
+    perform platform.job_done('payment_event', p_event_id::text);
     update public.reviews as r
        set state = 'resolved', resolution = 'the event took effect', resolved_by = 'events',
            resolved_at = now()
@@ -1682,7 +1725,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION backend.event_revived(p_payment_id text, p_event_id bigint) IS 'Closes the review of a dead event that took effect after all.';
+COMMENT ON FUNCTION backend.event_revived(p_payment_id text, p_event_id bigint) IS 'A stored event took effect: it waits no longer, and a review of its death is closed.';
 
 CREATE FUNCTION backend.event_status(p_status text) RETURNS text
     LANGUAGE sql IMMUTABLE
@@ -1692,28 +1735,17 @@ $$;
 
 COMMENT ON FUNCTION backend.event_status(p_status text) IS 'A provider''s payment status as it is stored: lower case, and one word for sending.';
 
-CREATE FUNCTION backend.event_tries_max() RETURNS integer
-    LANGUAGE sql IMMUTABLE
-    AS $$ select 12 $$;
-
-COMMENT ON FUNCTION backend.event_tries_max() IS 'Tries before an event is dead.';
-
 CREATE FUNCTION backend.expect_check() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 begin
-    if tg_op = 'INSERT' then
-        insert into public.payment_checks (payment_id, not_before)
-        values (new.payment_id, new.last_seen_at);
     -- Whatever else happens to a payment puts its next check off, which the next look finds.
     -- (Asked here: the trigger's WHEN is read again for every statement, three times as dear.)
-    elsif (old.status in ('failed', 'expired') and new.status <> old.status)
-          or new.last_seen_at < old.last_seen_at
-          or new.created_at <> old.created_at then
-        -- Not a lease, nor a back-off.
-        update public.payment_checks as c
-           set not_before = new.last_seen_at
-         where c.payment_id = new.payment_id and c.lost = 0 and c.failures = 0;
+    if tg_op = 'INSERT'
+       or (old.status in ('failed', 'expired') and new.status <> old.status)
+       or new.last_seen_at < old.last_seen_at
+       or new.created_at <> old.created_at then
+        perform platform.job_put('payment_check', new.payment_id, new.last_seen_at);
     end if;
     return null;
 end
@@ -1782,7 +1814,6 @@ begin
     return query
         update public.reconciliation_runs as r
            set finished_at = clock_timestamp(),
-               leased_until = null,
                problem = null,
                differences = (select count(*)
                               from public.reconciliation_differences as d
@@ -1794,30 +1825,24 @@ $$;
 
 COMMENT ON FUNCTION backend.finish_reconciliation(p_run_id bigint) IS 'The end of a run: compares the books with each other, marks what is gone, counts what is open.';
 
-CREATE FUNCTION backend.forget_mail_words(p_limit integer) RETURNS TABLE(forgotten integer)
+CREATE FUNCTION backend.follow_standing() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'backend', 'pg_temp'
     AS $$
 declare
-    v_before timestamptz := now() - interval '1 day' * coalesce(
-        (select s.value from public.shop_settings as s where s.name = 'mail_words_days'), 90)::int;
+    v_user_id constant uuid := case tg_op when 'DELETE' then old.user_id else new.user_id end;
 begin
-    update public.outbox as m
-       set subject = '', html = '', plain = null
-     where m.id = any (array(
-            select o.id
-            from public.outbox as o
-            where o.kind = 'direct' and o.html <> '' and o.created_at < v_before
-              and o.state in ('sent', 'dead')
-            order by o.created_at
-            limit p_limit
-              for update skip locked));
-    get diagnostics forgotten = row_count;
-    return next;
+    -- Not when the row goes along with its user: then the profile goes too.
+    update public.user_profiles as p
+       set account_status = platform.standing_of(v_user_id)
+     where p.id = v_user_id
+       and p.account_status <> platform.standing_of(v_user_id)
+       and exists (select from auth.users as u where u.id = v_user_id);
+    return null;
 end
 $$;
 
-COMMENT ON FUNCTION backend.forget_mail_words(p_limit integer) IS 'Empties the words of at most so many old mails by send-email that were sent or given up.';
+COMMENT ON FUNCTION backend.follow_standing() IS 'Trigger: the profile shows how its customer stands.';
 
 CREATE FUNCTION backend.hand_out(p_order public.orders) RETURNS text
     LANGUAGE plpgsql
@@ -1905,12 +1930,6 @@ $$;
 
 COMMENT ON FUNCTION backend.has_account(p_order public.orders) IS 'Whether the customer has the account, by a program or half done by hand.';
 
-CREATE FUNCTION backend.has_credential_keys() RETURNS boolean
-    LANGUAGE sql STABLE
-    AS $$ select coalesce(current_setting('ffx.credential_keys', true), '') <> '' $$;
-
-COMMENT ON FUNCTION backend.has_credential_keys() IS 'Whether this session may seal and open.';
-
 CREATE FUNCTION backend.has_live_payment(p_order_id text, p_except_payment_id text) RETURNS boolean
     LANGUAGE plpgsql STABLE
     AS $$
@@ -1997,7 +2016,11 @@ CREATE FUNCTION backend.history_entries(p_order_ids text[], p_payment_ids text[]
         'pay_currency', p.pay_currency, 'pay_address', p.pay_address, 'raw', p.provider_created))
     from public.payments as p where p.payment_id = any (p_payment_ids)
     union all
-    select e.received_at, 'event', backend.event_evidence(to_jsonb(e)) from events as e
+    select e.received_at, 'event', backend.event_evidence(
+        to_jsonb(e) || jsonb_build_object('next_try_at', j.due_at))
+    from events as e
+    left join platform.jobs as j
+           on j.kind = 'payment_event' and j.key = e.id::text and j.state <> 'dead'
     union all
     select m.received_at, 'transition', jsonb_build_object(
         'payment_id', m.payment_id, 'from', m.came_from, 'to', m.status, 'event', m.id,
@@ -2042,9 +2065,11 @@ CREATE FUNCTION backend.history_entries(p_order_ids text[], p_payment_ids text[]
     from public.reconciliation_differences as d
     where d.order_id = any (p_order_ids) or d.payment_id = any (p_payment_ids)
     union all
-    select c.checked_at, 'asked', jsonb_strip_nulls(to_jsonb(c) - array['checked_at', 'not_before'])
+    select c.checked_at, 'asked', jsonb_strip_nulls(to_jsonb(c) - 'checked_at')
+           || jsonb_build_object('lost', coalesce(j.lost, 0))
     from public.payment_checks as c
-    where c.payment_id = any (p_payment_ids) and c.checked_at is not null
+    left join platform.jobs as j on j.kind = 'payment_check' and j.key = c.payment_id
+    where c.payment_id = any (p_payment_ids)
     union all
     select l.created_at, 'staff', jsonb_strip_nulls(to_jsonb(l) - array['created_at', 'id'])
     from public.admin_audit_log as l
@@ -2072,8 +2097,10 @@ CREATE FUNCTION backend.history_entries(p_order_ids text[], p_payment_ids text[]
     union all
     -- Mails without their bodies: these hold credentials.
     select (m ->> 'created_at')::timestamptz, 'mail',
-           platform.pick(m, array['id', 'kind', 'cause', 'template_name', 'recipient', 'subject',
-               'state', 'tries', 'replays', 'message_id', 'last_error', 'order_id'])
+           platform.pick(
+               m || jsonb_build_object('order_id', coalesce(m -> 'order_id', m -> 'reference')),
+               array['id', 'kind', 'cause', 'template_name', 'recipient', 'subject', 'state',
+                     'tries', 'replays', 'message_id', 'last_error', 'order_id'])
     from backend.related_rows('public.outbox', p_order_ids, p_payment_ids) as m
     union all
     select (m ->> 'sent_at')::timestamptz, 'mail_sent',
@@ -2125,16 +2152,17 @@ $$;
 
 COMMENT ON FUNCTION backend.is_held(p_order_id text) IS 'Whether a paid order waits for a human, because part of its money went back.';
 
-CREATE FUNCTION backend.is_sealed(p_value text) RETURNS boolean
-    LANGUAGE sql IMMUTABLE
-    AS $_$
-    -- An iv, at least one block and a tag are 64 bytes, 86 characters.
-    -- (Counted apart: as {86,} the pattern costs ten times as much.)
-    select p_value ~ '^ffx1\.[a-z0-9]{1,16}\.[A-Za-z0-9_-]+$'
-           and length(split_part(p_value, '.', 3)) >= 86
-$_$;
+CREATE FUNCTION backend.keep_mail_words() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'platform', 'pg_temp'
+    AS $$
+begin
+    update platform.mail_kinds as k set keep_days = new.value where k.kind = 'direct';
+    return null;
+end
+$$;
 
-COMMENT ON FUNCTION backend.is_sealed(p_value text) IS 'Whether a value has the form of a sealed one.';
+COMMENT ON FUNCTION backend.keep_mail_words() IS 'Trigger: the shop''s figure of how long the words of mails are kept.';
 
 CREATE FUNCTION backend.leave_queue() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2226,17 +2254,15 @@ CREATE FUNCTION backend.mail_administrators(p_kind text, p_cause text, p_order_i
     LANGUAGE plpgsql
     AS $$
 begin
-    insert into public.outbox (kind, cause, order_id, recipient, template_name, variables)
-    select p_kind, p_cause || ' ' || a.email, p_order_id, a.email, p_kind, p_variables
-    from public.administrators as a
-    where a.is_active
-    on conflict (cause) do nothing;
+    perform platform.write_mail(p_kind, p_cause || ' ' || a.email, a.email, p_variables, p_order_id)
+       from platform.administrators as a
+      where a.is_active;
 end
 $$;
 
 COMMENT ON FUNCTION backend.mail_administrators(p_kind text, p_cause text, p_order_id text, p_variables jsonb) IS 'Writes a mail to every active row of administrators, the first one (admin@…) among them, once per cause and address. Who administers by the role claim alone is not in that table and gets none.';
 
-CREATE FUNCTION backend.mail_customer(p_kind text, p_cause text, p_order public.orders, p_delivered_account_id uuid) RETURNS void
+CREATE FUNCTION backend.mail_customer(p_kind text, p_cause text, p_order public.orders) RETURNS void
     LANGUAGE plpgsql
     AS $$
 declare
@@ -2247,19 +2273,14 @@ begin
       into v_email, v_first_name
       from public.user_profiles as u
      where u.id = p_order.user_id;
-    if coalesce(v_email, '') = '' then
-        return;
+    if coalesce(v_email, '') <> '' then
+        perform platform.write_mail(p_kind, p_cause, v_email,
+            backend.order_words(p_order, v_first_name), p_order.order_id, p_order.user_id);
     end if;
-    insert into public.outbox
-        (kind, cause, order_id, user_id, delivered_account_id, recipient, template_name, variables)
-    values
-        (p_kind, p_cause, p_order.order_id, p_order.user_id, p_delivered_account_id, v_email,
-         p_kind, backend.order_words(p_order, v_first_name))
-    on conflict (cause) do nothing;
 end
 $$;
 
-COMMENT ON FUNCTION backend.mail_customer(p_kind text, p_cause text, p_order public.orders, p_delivered_account_id uuid) IS 'Writes a mail to the customer of an order, once per cause.';
+COMMENT ON FUNCTION backend.mail_customer(p_kind text, p_cause text, p_order public.orders) IS 'Writes a mail to the customer of an order, once per cause.';
 
 CREATE FUNCTION backend.mail_delivery() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2269,8 +2290,7 @@ declare
     v_order public.orders;
 begin
     select * into v_order from public.orders as o where o.order_id = new.order_id;
-    perform backend.mail_customer('account_delivery', 'account_delivery ' || new.id, v_order,
-                                  new.id);
+    perform backend.mail_customer('account_delivery', 'account_delivery ' || new.id, v_order);
     return null;
 end
 $$;
@@ -2286,7 +2306,7 @@ declare
                                            else 'payment_failed' end;
 begin
     if new.payment_status in ('paid', 'failed') then
-        perform backend.mail_customer(v_kind, v_kind || ' ' || new.order_id, new, null);
+        perform backend.mail_customer(v_kind, v_kind || ' ' || new.order_id, new);
     end if;
     return null;
 end
@@ -2348,41 +2368,61 @@ begin
     -- that has failed more often. An order that somebody else has locked is left for the next turn.
     select e.*
       into v_event
-      from public.payment_events as e
+      from platform.jobs as j
+      join public.payment_events as e on e.id = j.key::bigint
       join public.orders as o on o.order_id = e.order_id
-     where e.state = 'received'
-       and e.next_try_at <= v_now
+     where j.kind = 'payment_event'
+       and j.due_at <= v_now
        and not exists (
             select
             from public.payment_events as older
             where older.payment_id = e.payment_id
-              -- By the payment: the index of all that are received would serve a plain condition.
-              and coalesce(older.state, '') = 'received'
+              and older.state = 'received'
               and older.id < e.id
               and older.tries <= e.tries)
-     order by e.next_try_at, e.id
+     order by j.due_at
      limit 1
        for update of o skip locked;
     if found then
         -- As it stands now that the order is ours.
         select * into v_event
           from public.payment_events as e
-         where e.id = v_event.id;
+         where e.id = v_event.id
+           for update;
         return v_event;
     end if;
     select e.*
       into v_event
-      from public.payment_events as e
-     where e.state = 'received'
-       and e.next_try_at <= v_now
+      from platform.jobs as j
+      join public.payment_events as e on e.id = j.key::bigint
+     where j.kind = 'payment_event'
+       and j.due_at <= v_now
        and not exists (select from public.orders as o where o.order_id = e.order_id)
-     order by e.next_try_at, e.id
-     limit 1;
+     order by j.due_at
+     limit 1
+       for update of e skip locked;
     return v_event;
 end
 $$;
 
-COMMENT ON FUNCTION backend.next_received_event() IS 'The next event to finish, with its order''s row locked; null when nothing is due.';
+COMMENT ON FUNCTION backend.next_received_event() IS 'The next event to finish, locked, and its order''s row as well; null when nothing is due.';
+
+CREATE FUNCTION backend.note_delivery_mail() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'backend', 'pg_temp'
+    AS $$
+begin
+    -- A mail that only went to the log was not sent to the customer.
+    if new.kind = 'account_delivery' and new.provider_id not like 'dev-%' then
+        update public.delivered_accounts as d
+           set email_sent = true, email_sent_at = clock_timestamp()
+         where d.id = split_part(new.cause, ' ', 2)::uuid and not d.email_sent;
+    end if;
+    return null;
+end
+$$;
+
+COMMENT ON FUNCTION backend.note_delivery_mail() IS 'Trigger: a delivery mail that was sent is noted with the account.';
 
 CREATE FUNCTION backend.note_difference(p_run_id bigint, p_scope text, p_kind text, p_aspect text, p_payment_id text, p_order_id text, p_user_id uuid, p_ours text, p_theirs text, p_explanation text, p_healed text DEFAULT NULL::text) RETURNS void
     LANGUAGE plpgsql
@@ -2628,268 +2668,6 @@ $$;
 
 COMMENT ON FUNCTION backend.order_words(p_order public.orders, p_first_name text) IS 'The variables of an order in mails: how they name what was bought, and by whom.';
 
-CREATE FUNCTION backend.outbox_bury(p_id uuid, p_reason text) RETURNS void
-    LANGUAGE plpgsql
-    AS $$
-begin
-    update public.outbox as m
-       set state = 'dead', lease_until = null, last_error = left(p_reason, 500)
-     where m.id = p_id;
-end
-$$;
-
-COMMENT ON FUNCTION backend.outbox_bury(p_id uuid, p_reason text) IS 'Gives a mail up; a replay revives it.';
-
-CREATE FUNCTION backend.outbox_claim(p_count integer, p_domain text, p_dashboard_url text) RETURNS TABLE(id text, attempt text, kind text, message_id text, created_s text, recipient text, subject text, html text, plain text, variables text)
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'backend', 'pg_temp'
-    SET enable_seqscan TO 'off'
-    AS $$
-#variable_conflict use_column
-declare
-    -- Not asked of the clock again for every row: so outbox_due_idx ends where nothing is due.
-    v_now constant timestamptz := clock_timestamp();
-    v_count integer := least(greatest(p_count, 0), 100);
-    v_mail public.outbox;
-    v_template public.email_templates;
-    v_words jsonb;
-begin
-    -- Who is given up takes nobody's place; a call buries a hundred at most.
-    for v_turn in 1 .. v_count + 100 loop
-        exit when v_count = 0;
-        select m.*
-          into v_mail
-          from public.outbox as m
-         where m.state in ('pending', 'sending')
-           and coalesce(m.lease_until, m.next_try_at) <= v_now
-         order by coalesce(m.lease_until, m.next_try_at)
-         limit 1
-           for update skip locked;
-        exit when not found;
-        if v_mail.tries >= backend.outbox_tries_max() then
-            perform backend.outbox_bury(v_mail.id,
-                coalesce(v_mail.last_error, 'the sender ended while it sent'));
-            continue;
-        end if;
-        subject := v_mail.subject;
-        html := v_mail.html;
-        plain := v_mail.plain;
-        v_words := null;
-        if v_mail.kind <> 'direct' then
-            select * into v_template
-              from public.email_templates as t
-             where t.template_name = v_mail.template_name and t.is_active;
-            if not found then
-                perform backend.outbox_bury(v_mail.id, 'no active template of this name');
-                continue;
-            end if;
-            subject := v_template.subject;
-            html := v_template.html_content;
-            plain := v_template.text_content;
-            v_words := v_mail.variables
-                       || jsonb_build_object('dashboard_url', coalesce(p_dashboard_url, ''));
-        end if;
-        if v_mail.kind = 'account_delivery' then
-            v_words := v_words || backend.outbox_credentials(v_mail);
-            if v_words is null then
-                perform backend.outbox_bury(v_mail.id, 'the account is not active');
-                continue;
-            end if;
-        end if;
-        update public.outbox as m
-           set state = 'sending',
-               tries = m.tries + 1,
-               lease_until = clock_timestamp() + interval '60 seconds',
-               message_id = backend.outbox_message_id(m, p_domain)
-         where m.id = v_mail.id
-        returning m.id::text, m.tries::text, m.kind::text, m.message_id,
-                  floor(extract(epoch from m.created_at))::bigint::text, m.recipient
-             into id, attempt, kind, message_id, created_s, recipient;
-        variables := v_words::text;
-        v_count := v_count - 1;
-        return next;
-    end loop;
-end
-$$;
-
-COMMENT ON FUNCTION backend.outbox_claim(p_count integer, p_domain text, p_dashboard_url text) IS 'Leases due mails for 60 seconds and returns what is needed to write them. variables is null when the words are final (kind direct). What cannot be sent at all is given up here.';
-
-CREATE TABLE public.outbox (
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    kind public.outbox_kind NOT NULL,
-    cause text NOT NULL,
-    order_id text,
-    user_id uuid,
-    delivered_account_id uuid,
-    recipient text NOT NULL,
-    template_name text,
-    variables jsonb DEFAULT '{}'::jsonb NOT NULL,
-    subject text,
-    html text,
-    plain text,
-    message_id text,
-    replays integer DEFAULT 0 NOT NULL,
-    state public.outbox_state DEFAULT 'pending'::text NOT NULL,
-    tries integer DEFAULT 0 NOT NULL,
-    next_try_at timestamp with time zone DEFAULT now() NOT NULL,
-    lease_until timestamp with time zone,
-    last_error text,
-    provider_id text,
-    sent_at timestamp with time zone,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT outbox_lease CHECK ((((state)::text = 'sending'::text) = (lease_until IS NOT NULL))),
-    CONSTRAINT outbox_recipient_check CHECK ((recipient <> ''::text)),
-    CONSTRAINT outbox_variables_check CHECK ((jsonb_typeof(variables) = 'object'::text)),
-    CONSTRAINT outbox_words CHECK (
-CASE
-    WHEN ((kind)::text = 'direct'::text) THEN ((subject IS NOT NULL) AND (html IS NOT NULL))
-    ELSE (template_name IS NOT NULL)
-END)
-)
-WITH (fillfactor='80');
-
-COMMENT ON TABLE public.outbox IS 'Mails to send, being sent, sent and given up, one row per cause. No credentials.';
-
-COMMENT ON COLUMN public.outbox.tries IS 'Tries begun since it was written or replayed.';
-
-COMMENT ON COLUMN public.outbox.provider_id IS 'What the mail service calls it; dev-… when it was only put into the log.';
-
-CREATE FUNCTION backend.outbox_credentials(p_mail public.outbox) RETURNS jsonb
-    LANGUAGE plpgsql
-    AS $$
-begin
-    -- Read at this moment, for this mail only; null when the account may not be used any more.
-    return (
-        select jsonb_build_object(
-            'server_name', d.server_name,
-            'login_id', d.login_id,
-            'password', backend.reveal(
-                d.container_account_id, 'password', d.password, 'mail ' || p_mail.id),
-            'investor_password', coalesce(backend.reveal(
-                d.container_account_id, 'investor_password', d.investor_password,
-                'mail ' || p_mail.id), ''))
-        from public.delivered_accounts as d
-        where d.id = p_mail.delivered_account_id and d.account_status = 'active');
-end
-$$;
-
-COMMENT ON FUNCTION backend.outbox_credentials(p_mail public.outbox) IS 'The credentials a delivery mail shows, from delivered_accounts; the sender opens them.';
-
-CREATE FUNCTION backend.outbox_failed(p_id uuid, p_attempt integer, p_error text, p_final boolean) RETURNS TABLE(outcome text)
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'backend', 'pg_temp'
-    AS $$
-begin
-    -- Only the try that holds the lease may fail it: a late one must not stop its successor.
-    update public.outbox as m
-       set state = case when p_final or m.tries >= backend.outbox_tries_max() then 'dead'
-                        else 'pending' end,
-           lease_until = null,
-           last_error = left(p_error, 500),
-           next_try_at = clock_timestamp() + backend.outbox_pause(m.tries)
-     where m.id = p_id and m.state = 'sending' and m.tries = p_attempt
-    returning m.state into outcome;
-    outcome := coalesce(outcome, 'unchanged');
-    return next;
-end
-$$;
-
-COMMENT ON FUNCTION backend.outbox_failed(p_id uuid, p_attempt integer, p_error text, p_final boolean) IS 'Records a failed try: pending again later, or dead after the tenth, or at once when the mail was refused for good.';
-
-CREATE FUNCTION backend.outbox_message_id(p_mail public.outbox, p_domain text) RETURNS text
-    LANGUAGE sql IMMUTABLE
-    AS $$
-    select coalesce(
-        p_mail.message_id,
-        p_mail.id || case when p_mail.replays > 0 then '.' || p_mail.replays else '' end
-        || '@' || coalesce(nullif(p_domain, ''), 'localhost'))
-$$;
-
-COMMENT ON FUNCTION backend.outbox_message_id(p_mail public.outbox, p_domain text) IS 'The Message-ID without brackets: given once, then kept.';
-
-CREATE FUNCTION backend.outbox_pause(p_tries integer) RETURNS interval
-    LANGUAGE sql
-    AS $$
-    -- 10 s, 30 s, 90 s … at most 4 hours, each times a random half to whole: ten tries are spread
-    -- over some eight hours, and many mails that failed together do not come back together.
-    select make_interval(secs => least(14400, 10 * 3 ^ (p_tries - 1)) * (0.5 + random() / 2))
-$$;
-
-COMMENT ON FUNCTION backend.outbox_pause(p_tries integer) IS 'How long to wait after so many failed tries.';
-
-CREATE FUNCTION backend.outbox_replay(p_ids uuid[], p_all_dead boolean) RETURNS TABLE(id text)
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'backend', 'pg_temp'
-    AS $$
-#variable_conflict use_column
-begin
-    return query
-        with chosen as (
-            select m.id, m.state
-            from public.outbox as m
-            where ((m.id = any (p_ids) and m.state in ('sent', 'dead'))
-                   or (p_all_dead and m.state = 'dead'))
-              and m.html is distinct from ''           -- its words were forgotten
-              for update),
-        revived as (
-            update public.outbox as m
-               set state = 'pending',
-                   tries = 0,
-                   next_try_at = clock_timestamp(),
-                   -- A mail that was sent is wanted once more: a new message. One that was given
-                   -- up may have arrived after all: the same message.
-                   replays = m.replays + (c.state = 'sent')::int,
-                   message_id = case when c.state = 'dead' then m.message_id end
-              from chosen as c
-             where m.id = c.id
-            returning m.id, c.state as old_state),
-        written as (
-            insert into public.admin_audit_log
-                (admin_email, admin_ip, action_type, table_name, record_id, old_values, description)
-            select platform.caller_name(), platform.caller_ip(), 'REPLAY', 'outbox', r.id::text,
-                   jsonb_build_object('state', r.old_state), 'mail put back to be sent again'
-            from revived as r)
-        select r.id::text from revived as r;
-end
-$$;
-
-COMMENT ON FUNCTION backend.outbox_replay(p_ids uuid[], p_all_dead boolean) IS 'Puts sent or dead mails back to pending, by id or all that are dead; audited.';
-
-CREATE FUNCTION backend.outbox_sent(p_id uuid, p_provider_id text) RETURNS TABLE(outcome text)
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'backend', 'pg_temp'
-    AS $$
-declare
-    v_account_id uuid;
-begin
-    -- Whoever sent it tells the truth, also after the lease ran out.
-    update public.outbox as m
-       set state = 'sent',
-           lease_until = null,
-           last_error = null,
-           provider_id = left(p_provider_id, 200),
-           sent_at = clock_timestamp()
-     where m.id = p_id and m.state <> 'sent'
-    returning m.delivered_account_id into v_account_id;
-    outcome := case when found then 'ok' else 'unchanged' end;
-    -- A mail that only went to the log was not sent to the customer.
-    if v_account_id is not null and p_provider_id not like 'dev-%' then
-        update public.delivered_accounts as d
-           set email_sent = true, email_sent_at = clock_timestamp()
-         where d.id = v_account_id and not d.email_sent;
-    end if;
-    return next;
-end
-$$;
-
-COMMENT ON FUNCTION backend.outbox_sent(p_id uuid, p_provider_id text) IS 'Records that a mail was sent, and with a delivery mail that the account''s mail was.';
-
-CREATE FUNCTION backend.outbox_tries_max() RETURNS integer
-    LANGUAGE sql IMMUTABLE
-    AS $$ select 10 $$;
-
-COMMENT ON FUNCTION backend.outbox_tries_max() IS 'Tries before a mail is given up.';
-
 CREATE FUNCTION backend.pass_over(p_run public.reconciliation_runs) RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -2923,13 +2701,16 @@ declare
     v_run public.reconciliation_runs;
 begin
     update public.reconciliation_runs as r
-       set leased_until = case when p_problem is null then null
-                               else clock_timestamp() + interval '30 seconds' end,
-           failures = case when p_problem is null then 0 else r.failures + 1 end,
+       set failures = case when p_problem is null then 0 else r.failures + 1 end,
            lost = 0,
            problem = left(p_problem, 500)
      where r.id = p_run_id and r.finished_at is null
     returning * into v_run;
+    if p_problem is null then
+        perform platform.job_put_off('reconciliation', p_run_id::text, clock_timestamp());
+    else
+        perform platform.job_failed('reconciliation', p_run_id::text, null, p_problem);
+    end if;
     -- One payment that never gets an answer does not keep the others from theirs.
     skipped := coalesce(v_run.failures >= 20 and p_payment_id is not null, false);
     if skipped then
@@ -3131,42 +2912,32 @@ CREATE FUNCTION backend.payments_to_check(p_limit integer, p_after_s integer DEF
     AS $$
 #variable_conflict use_column
 declare
-    v_now constant timestamptz := clock_timestamp();
     v_found integer := 0;
-    v_check public.payment_checks;
+    v_job platform.jobs;
     v_due_at timestamptz;
 begin
-    -- Along payment_checks_next_idx. What was heard of since its last look is put off: once for
-    -- each time it may be silent. A call looks at a thousand at most.
+    -- What was heard of since its last look is put off: once for each time it may be silent. A call
+    -- looks at a thousand at most.
     for v_turn in 1..1000 loop
         exit when v_found >= p_limit;
-        select c.*
-          into v_check
-          from public.payment_checks as c
-         where coalesce(c.not_before, '-infinity') <= v_now
-         order by coalesce(c.not_before, '-infinity'), c.lost
-         limit 1
-           for update skip locked;
-        exit when not found;
-        select backend.check_due_at(p, v_check.settled, p_after_s * interval '1 second')
+        v_job := platform.job_next('payment_check');
+        exit when v_job.key is null;
+        select backend.check_due_at(p, c.settled, p_after_s * interval '1 second')
           into v_due_at
           from public.payments as p
-         where p.payment_id = v_check.payment_id and p.created_at > now() - interval '30 days';
-        if v_due_at <= v_now then
-            -- The lease counts as lost until the answer is recorded: a payment that kills whoever
-            -- asks about it waits longer each time, and keeps no other one waiting.
-            update public.payment_checks as c
-               set not_before = v_now + least(interval '1 day', interval '2 minutes'
-                                              * 2 ^ least(c.lost, 10)),
-                   lost = c.lost + 1
-             where c.payment_id = v_check.payment_id;
-            v_found := v_found + 1;
-            payment_id := v_check.payment_id;
-            return next;
+          left join public.payment_checks as c on c.payment_id = p.payment_id
+         where p.payment_id = v_job.key and p.created_at > now() - interval '30 days';
+        if v_due_at is null then
+            perform platform.job_done('payment_check', v_job.key);
+        elsif v_due_at > clock_timestamp() then
+            perform platform.job_put_off('payment_check', v_job.key, v_due_at);
         else
-            update public.payment_checks as c
-               set not_before = coalesce(v_due_at, 'infinity')
-             where c.payment_id = v_check.payment_id;
+            -- A payment that kills whoever asks about it waits longer each time, and keeps no other
+            -- one waiting.
+            perform platform.job_begin('payment_check', v_job.key);
+            v_found := v_found + 1;
+            payment_id := v_job.key;
+            return next;
         end if;
     end loop;
 end
@@ -3182,16 +2953,74 @@ CREATE FUNCTION backend.payments_to_compare(p_run_id bigint, p_limit integer) RE
 declare
     v_run public.reconciliation_runs;
 begin
-    update public.reconciliation_runs as r
-       set leased_until = clock_timestamp() + interval '1 minute'
-     where r.id = p_run_id and r.finished_at is null
-    returning * into v_run;
+    select *
+      into v_run
+      from public.reconciliation_runs as r
+     where r.id = p_run_id and r.finished_at is null;
     return query
         select p.payment_id from backend.changed_payments(v_run) as p limit p_limit;
 end
 $$;
 
 COMMENT ON FUNCTION backend.payments_to_compare(p_run_id bigint, p_limit integer) IS 'The next payments of a run.';
+
+CREATE TABLE public.outbox (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    kind text NOT NULL,
+    cause text NOT NULL,
+    reference text,
+    person uuid,
+    recipient text NOT NULL,
+    template_name text,
+    variables jsonb DEFAULT '{}'::jsonb NOT NULL,
+    secrets jsonb,
+    subject text,
+    html text,
+    plain text,
+    message_id text,
+    replays integer DEFAULT 0 NOT NULL,
+    state public.outbox_state DEFAULT 'pending'::text NOT NULL,
+    tries integer DEFAULT 0 NOT NULL,
+    last_error text,
+    provider_id text,
+    sent_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT outbox_recipient_check CHECK ((recipient <> ''::text)),
+    CONSTRAINT outbox_secrets_check CHECK ((jsonb_typeof(secrets) = 'object'::text)),
+    CONSTRAINT outbox_variables_check CHECK ((jsonb_typeof(variables) = 'object'::text)),
+    CONSTRAINT outbox_words CHECK (((template_name IS NOT NULL) OR ((subject IS NOT NULL) AND (html IS NOT NULL))))
+)
+WITH (fillfactor='80');
+
+COMMENT ON TABLE public.outbox IS 'Mails to send, being sent, sent and given up, one row per cause. No secret in clear.';
+
+COMMENT ON COLUMN public.outbox.secrets IS 'Sealed variables by name; {} when they are wiped.';
+
+COMMENT ON COLUMN public.outbox.tries IS 'Tries begun since it was written or replayed.';
+
+COMMENT ON COLUMN public.outbox.provider_id IS 'What the mail service calls it; dev-… when it was only put into the log.';
+
+CREATE FUNCTION backend.prepare_delivery_mail(p_mail public.outbox) RETURNS jsonb
+    LANGUAGE plpgsql
+    AS $$
+begin
+    -- Read at this moment, for this mail only. The sender opens the passwords.
+    return coalesce(
+        (select jsonb_build_object(
+            'server_name', d.server_name,
+            'login_id', d.login_id,
+            'password', backend.reveal(
+                d.container_account_id, 'password', d.password, 'mail ' || p_mail.id),
+            'investor_password', coalesce(backend.reveal(
+                d.container_account_id, 'investor_password', d.investor_password,
+                'mail ' || p_mail.id), ''))
+        from public.delivered_accounts as d
+        where d.id = split_part(p_mail.cause, ' ', 2)::uuid and d.account_status = 'active'),
+        to_jsonb('the account is not active'::text));
+end
+$$;
+
+COMMENT ON FUNCTION backend.prepare_delivery_mail(p_mail public.outbox) IS 'The credentials a delivery mail shows, or that the account may not be used any more.';
 
 CREATE FUNCTION backend.process_event(p_id bigint, p_attempt integer) RETURNS TABLE(event_id text, payment_id text, status text, result text, error text)
     LANGUAGE plpgsql SECURITY DEFINER
@@ -3208,13 +3037,18 @@ begin
        and exists (select from public.orders as o where o.order_id = v_event.order_id) then
         -- Somebody took the order since the claim. That is no try.
         update public.payment_events as e
-           set tries = e.tries - 1, next_try_at = clock_timestamp() + backend.retry_delay(1)
+           set tries = e.tries - 1
          where e.id = p_id and e.tries = p_attempt and e.state = 'received';
+        if found then
+            perform platform.job_put_off('payment_event', p_id::text,
+                clock_timestamp() + platform.job_back_off('payment_event', 1));
+        end if;
         result := 'held';
     else
         select * into v_event
           from public.payment_events as e
-         where e.id = p_id and e.tries = p_attempt and e.state = 'received';
+         where e.id = p_id and e.tries = p_attempt and e.state = 'received'
+           for update;
         if not found then
             result := 'duplicate';      -- done by somebody, or somebody else's by now
         else
@@ -3239,82 +3073,104 @@ $$;
 
 COMMENT ON FUNCTION backend.process_event(p_id bigint, p_attempt integer) IS 'Finishes an event, as the given try of claim_next_event. Result: the outcome of record_payment_event; failed or dead with the error; held when somebody has the order.';
 
-CREATE FUNCTION backend.record_event_without_order(p_source text, p_raw text, p_payment_id text, p_parent_payment_id text, p_order_id text, p_status text, p_actually_paid numeric, p_provider_updated_at text) RETURNS TABLE(outcome text, order_id text, order_status text, payment_status text, delivery_status text)
+CREATE FUNCTION backend.profile_standing() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'backend', 'pg_temp'
+    AS $$
+begin
+    perform platform.set_standing(new.id, new.account_status, null);
+    return null;
+end
+$$;
+
+COMMENT ON FUNCTION backend.profile_standing() IS 'Trigger: an account_status that staff wrote into a profile is how the customer stands.';
+
+CREATE FUNCTION backend.record_event_without_order(p_event backend.payment_event, p_status text, p_actually_paid numeric) RETURNS TABLE(outcome text, order_id text, order_status text, payment_status text, delivery_status text)
     LANGUAGE plpgsql
     AS $$
 #variable_conflict use_column
 declare
+    v_order_id text := left(nullif(p_event.order_id, ''), 200);
     v_event_id bigint;
 begin
     insert into public.payment_events as e
         (payment_id, status, actually_paid, order_id, parent_payment_id, outcome, source, raw,
          provider_updated_at)
     values
-        (p_payment_id, p_status, p_actually_paid, left(nullif(p_order_id, ''), 200),
-         p_parent_payment_id, 'order_not_found', p_source, p_raw, p_provider_updated_at)
+        (p_event.payment_id, p_status, p_actually_paid, v_order_id,
+         nullif(p_event.parent_payment_id, ''), 'order_not_found', p_event.source, p_event.raw,
+         p_event.provider_updated_at)
     on conflict on constraint payment_events_effect_key do update
-       set outcome = excluded.outcome, state = 'done', next_try_at = null, done_at = now()
+       set outcome = excluded.outcome, state = 'done', done_at = now()
      where e.state <> 'done'
     returning e.id into v_event_id;
-    perform backend.event_revived(p_payment_id, v_event_id);
+    perform backend.event_revived(p_event.payment_id, v_event_id);
     if p_status not in ('waiting', 'confirming', 'failed', 'expired') then
-        perform backend.open_review('order_not_found', left(nullif(p_order_id, ''), 200),
-            p_payment_id, jsonb_build_object('status', p_status, 'actually_paid', p_actually_paid));
+        perform backend.open_review('order_not_found', v_order_id, p_event.payment_id,
+            jsonb_build_object('status', p_status, 'actually_paid', p_actually_paid));
     end if;
     outcome := 'order_not_found';
     return next;
 end
 $$;
 
-COMMENT ON FUNCTION backend.record_event_without_order(p_source text, p_raw text, p_payment_id text, p_parent_payment_id text, p_order_id text, p_status text, p_actually_paid numeric, p_provider_updated_at text) IS 'Keeps an event whose order does not exist; when it tells of money, somebody has to look.';
+COMMENT ON FUNCTION backend.record_event_without_order(p_event backend.payment_event, p_status text, p_actually_paid numeric) IS 'Keeps an event whose order does not exist, with status and amount as they are stored; when it tells of money, somebody has to look.';
 
 CREATE FUNCTION backend.record_payment_check(p_payment_id text, p_result text, p_detail text) RETURNS TABLE(failures integer)
-    LANGUAGE sql SECURITY DEFINER
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'backend', 'pg_temp'
     SET enable_seqscan TO 'off'
     AS $$
-    update public.payment_checks as c
-       set failures = case when p_result = 'seen' then 0 else c.failures + 1 end,
-           lost = 0,
-           not_before = case p_result
-               when 'seen' then null
-               when 'not_found' then clock_timestamp()
-                   + least(interval '1 day', interval '5 minutes' * 2 ^ least(c.failures, 10))
-               -- Not the payment's fault: soon again.
-               else clock_timestamp()
-                   + least(interval '10 minutes', interval '15 seconds' * 2 ^ least(c.failures, 10))
-           end,
-           settled = c.settled or (
-               p_result = 'seen' and exists (
-                   select
-                   from public.payments as p
-                   where p.payment_id = c.payment_id
-                     and p.status = 'finished'
-                     and p.updated_at <= now() - interval '24 hours')),
-           last_result = p_result,
-           last_detail = left(p_detail, 500),
-           checked_at = clock_timestamp()
-     where c.payment_id = p_payment_id
-    returning c.failures
+#variable_conflict use_column
+begin
+    insert into public.payment_checks as c
+        (payment_id, failures, settled, last_result, last_detail, checked_at)
+    select p.payment_id, (p_result <> 'seen')::int,
+           p_result = 'seen' and p.status = 'finished'
+               and p.updated_at <= now() - interval '24 hours',
+           p_result, left(p_detail, 500), clock_timestamp()
+    from public.payments as p
+    where p.payment_id = p_payment_id
+    on conflict (payment_id) do update
+       set failures = case when excluded.failures = 0 then 0 else c.failures + 1 end,
+           settled = c.settled or excluded.settled,
+           last_result = excluded.last_result,
+           last_detail = excluded.last_detail,
+           checked_at = excluded.checked_at
+    returning c.failures into failures;
+    if not found then
+        return;                         -- deleted meanwhile
+    elsif p_result = 'seen' then
+        perform platform.job_replay('payment_check', p_payment_id);
+    else
+        perform platform.job_failed('payment_check', p_payment_id, null, p_detail, false,
+            case when p_result = 'not_found'
+                 then least(interval '1 day', interval '5 minutes' * 2 ^ least(failures - 1, 10))
+                 -- Not the payment's fault: soon again.
+                 else least(interval '10 minutes',
+                            interval '15 seconds' * 2 ^ least(failures - 1, 10)) end);
+    end if;
+    return next;
+end
 $$;
 
 COMMENT ON FUNCTION backend.record_payment_check(p_payment_id text, p_result text, p_detail text) IS 'What came of asking about a payment: seen (its state is applied already), not_found, unreachable, refused. The lease ends; after a failure the next try waits longer each time.';
 
-CREATE FUNCTION backend.record_payment_event(p_source text, p_raw text, p_payment_id text, p_parent_payment_id text, p_invoice_id text, p_purchase_id text, p_order_id text, p_status text, p_pay_address text, p_pay_currency text, p_pay_amount numeric, p_actually_paid numeric, p_price_amount numeric, p_price_currency text, p_outcome_amount numeric, p_outcome_currency text, p_provider_updated_at text) RETURNS TABLE(outcome text, order_id text, order_status text, payment_status text, delivery_status text)
+CREATE FUNCTION backend.record_payment_event(p_event backend.payment_event) RETURNS TABLE(outcome text, order_id text, order_status text, payment_status text, delivery_status text)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'backend', 'pg_temp'
     SET enable_seqscan TO 'off'
     AS $$
 #variable_conflict use_column
 declare
-    v_status text := backend.event_status(p_status);
-    v_order_id text := nullif(p_order_id, '');
-    v_parent_id text := nullif(p_parent_payment_id, '');
-    v_paid numeric := platform.plain_amount(p_actually_paid);
+    v_status text := backend.event_status(p_event.status);
+    v_order_id text := nullif(p_event.order_id, '');
+    v_parent_id text := nullif(p_event.parent_payment_id, '');
+    v_paid numeric := platform.plain_amount(p_event.actually_paid);
     v_pay_amount numeric;
     v_price_amount numeric;
     v_price_currency text;
-    v_seen_at timestamptz := platform.read_time(p_provider_updated_at);
+    v_seen_at timestamptz := platform.read_time(p_event.provider_updated_at);
     v_rank integer;
     v_old_rank integer;
     v_order public.orders;          -- the row as locked, then as it shall become
@@ -3348,7 +3204,7 @@ begin
     select e.order_id, e.outcome = 'review' and v_status = 'finished'
       into v_event_order_id, v_again
       from public.payment_events as e
-     where e.payment_id = p_payment_id
+     where e.payment_id = p_event.payment_id
        and e.status = v_status
        and e.actually_paid is not distinct from v_paid
        and e.state = 'done'
@@ -3361,12 +3217,12 @@ begin
          where o.order_id = v_event_order_id;
         v_again := v_again and payment_status <> 'paid'
                    and order_status in ('pending', 'processing', 'failed')
-                   and not backend.was_decided(v_event_order_id, p_payment_id);
+                   and not backend.was_decided(v_event_order_id, p_event.payment_id);
         if v_again is not true then
-            if p_source = 'poll' then
+            if p_event.source = 'poll' then
                 update public.payments as p
                    set last_seen_at = now()
-                 where p.payment_id = p_payment_id;
+                 where p.payment_id = p_event.payment_id;
             else
                 perform platform.await_standby();
             end if;
@@ -3378,20 +3234,18 @@ begin
     -- Lock the order: everything below is decided on it and on the payment. Who writes a payment
     -- has locked its order, so that the payment needs no lock of its own.
     if v_order_id is null then
-        v_order_id := backend.order_of_payment(p_payment_id, v_parent_id, p_invoice_id);
+        v_order_id := backend.order_of_payment(p_event.payment_id, v_parent_id, p_event.invoice_id);
     end if;
     select * into v_order from public.orders as o where o.order_id = v_order_id for update;
     if not found then
         return query
-            select * from backend.record_event_without_order(
-                p_source, p_raw, p_payment_id, v_parent_id, p_order_id, v_status, v_paid,
-                p_provider_updated_at);
+            select * from backend.record_event_without_order(p_event, v_status, v_paid);
         return;
     end if;
     v_old_order_status := v_order.order_status;
     v_old_payment_status := v_order.payment_status;
 
-    select * into v_payment from public.payments as p where p.payment_id = p_payment_id;
+    select * into v_payment from public.payments as p where p.payment_id = p_event.payment_id;
     if not found then
         -- Chosen on the provider's page (another coin), a repeated deposit, or faster than us.
         insert into public.payments as p
@@ -3399,23 +3253,30 @@ begin
              pay_address, pay_currency, crypto_currency, pay_amount, actually_paid, price_amount,
              price_currency, outcome_amount, outcome_currency)
         values
-            (p_payment_id, v_order.order_id, v_parent_id, nullif(p_invoice_id, ''),
-             nullif(p_purchase_id, ''), case when v_rank is null then v_status else 'waiting' end,
-             nullif(p_pay_address, ''), lower(p_pay_currency),
-             backend.shop_currency(p_pay_currency),
-             nullif(platform.plain_amount(p_pay_amount), 0), v_paid,
-             platform.plain_amount(p_price_amount), lower(nullif(p_price_currency, '')),
-             platform.plain_amount(p_outcome_amount), lower(nullif(p_outcome_currency, '')))
+            (p_event.payment_id, v_order.order_id, v_parent_id, nullif(p_event.invoice_id, ''),
+             nullif(p_event.purchase_id, ''),
+             case when v_rank is null then v_status else 'waiting' end,
+             nullif(p_event.pay_address, ''), lower(p_event.pay_currency),
+             backend.shop_currency(p_event.pay_currency),
+             nullif(platform.plain_amount(p_event.pay_amount), 0), v_paid,
+             platform.plain_amount(p_event.price_amount), lower(nullif(p_event.price_currency, '')),
+             platform.plain_amount(p_event.outcome_amount),
+             lower(nullif(p_event.outcome_currency, '')))
         on conflict (payment_id) do nothing
         returning p.* into v_payment;
         if not found then
-            select * into v_payment from public.payments as p where p.payment_id = p_payment_id;
+            select *
+              into v_payment
+              from public.payments as p
+             where p.payment_id = p_event.payment_id;
         end if;
     end if;
 
-    v_pay_amount := coalesce(nullif(platform.plain_amount(p_pay_amount), 0), v_payment.pay_amount);
-    v_price_amount := coalesce(platform.plain_amount(p_price_amount), v_payment.price_amount);
-    v_price_currency := coalesce(lower(nullif(p_price_currency, '')), v_payment.price_currency);
+    v_pay_amount := coalesce(nullif(platform.plain_amount(p_event.pay_amount), 0),
+                             v_payment.pay_amount);
+    v_price_amount := coalesce(platform.plain_amount(p_event.price_amount), v_payment.price_amount);
+    v_price_currency := coalesce(lower(nullif(p_event.price_currency, '')),
+                                 v_payment.price_currency);
     v_old_rank := coalesce(backend.payment_status_rank(v_payment.status), 0);
     v_child := v_parent_id is not null or v_payment.parent_payment_id is not null;
 
@@ -3432,7 +3293,7 @@ begin
                 select
                 from public.payments as p
                 where p.payment_id = coalesce(v_payment.parent_payment_id, v_parent_id)
-                  and p.pay_currency <> lower(p_pay_currency)) then 'wrong_asset'
+                  and p.pay_currency <> lower(p_event.pay_currency)) then 'wrong_asset'
             else 'child_payment'
         end;
         v_moves := v_rank >= v_old_rank;
@@ -3454,7 +3315,7 @@ begin
         when v_status in ('confirmed', 'sending', 'finished') then
             v_review := backend.payment_problem(v_status, v_order, v_payment, v_paid,
                                                 v_pay_amount, v_price_amount, v_price_currency);
-            if v_review is null and v_payment.pay_currency <> lower(p_pay_currency) then
+            if v_review is null and v_payment.pay_currency <> lower(p_event.pay_currency) then
                 v_review := 'wrong_asset';
             end if;
             if v_review is not null then
@@ -3464,10 +3325,11 @@ begin
             else
                 if v_order.payment_status <> 'paid' then
                     v_payment.counted := true;
-                    v_order := backend.as_paid(v_order, p_payment_id,
-                        coalesce(v_payment.crypto_currency, backend.shop_currency(p_pay_currency)),
+                    v_order := backend.as_paid(v_order, p_event.payment_id,
+                        coalesce(v_payment.crypto_currency,
+                                 backend.shop_currency(p_event.pay_currency)),
                         v_pay_amount,
-                        coalesce(v_payment.pay_address, nullif(p_pay_address, '')));
+                        coalesce(v_payment.pay_address, nullif(p_event.pay_address, '')));
                 end if;
                 if v_status = 'finished' and v_paid > 1.01 * v_pay_amount then
                     v_note := 'overpaid';
@@ -3487,19 +3349,20 @@ begin
             elsif v_order.order_status in ('pending', 'processing')
                   and (v_payment.counted
                        or (v_order.payment_status = 'pending'
-                           and not backend.has_live_payment(v_order.order_id, p_payment_id))) then
+                           and not backend.has_live_payment(v_order.order_id,
+                                                            p_event.payment_id))) then
                 v_order.order_status := 'processing';
                 v_order.payment_status := 'pending';
                 v_order.paid_at := null;
                 if v_payment.counted then
                     v_payment.counted := false;
-                    v_other := backend.payment_that_pays(v_order, p_payment_id);
+                    v_other := backend.payment_that_pays(v_order, p_event.payment_id);
                 end if;
                 if v_other.payment_id is not null then
                     v_order := backend.as_paid(v_order, v_other.payment_id,
                         v_other.crypto_currency, v_other.pay_amount, v_other.pay_address);
                     v_deliver := true;
-                elsif backend.has_live_payment(v_order.order_id, p_payment_id) then
+                elsif backend.has_live_payment(v_order.order_id, p_event.payment_id) then
                     v_review := 'counted_payment_failed';
                 else
                     v_order.order_status := 'failed';
@@ -3511,7 +3374,7 @@ begin
             -- A paid order: see what went back below.
             if v_order.payment_status not in ('paid', 'refunded')
                and (v_payment.counted
-                    or not backend.has_live_payment(v_order.order_id, p_payment_id)) then
+                    or not backend.has_live_payment(v_order.order_id, p_event.payment_id)) then
                 v_order.order_status := 'refunded';
                 v_order.payment_status := 'refunded';
             end if;
@@ -3525,14 +3388,14 @@ begin
         v_after := v_payment;
         v_after.status := v_status;
         v_after.parent_payment_id := coalesce(v_payment.parent_payment_id, v_parent_id);
-        v_after.pay_currency := coalesce(v_payment.pay_currency, lower(p_pay_currency));
+        v_after.pay_currency := coalesce(v_payment.pay_currency, lower(p_event.pay_currency));
         v_after.pay_amount := v_pay_amount;
         v_after.actually_paid := greatest(v_payment.actually_paid, v_paid);
         v_after.price_amount := v_price_amount;
         v_after.price_currency := v_price_currency;
-        v_after.outcome_amount := coalesce(platform.plain_amount(p_outcome_amount),
+        v_after.outcome_amount := coalesce(platform.plain_amount(p_event.outcome_amount),
                                            v_payment.outcome_amount);
-        v_after.outcome_currency := coalesce(lower(nullif(p_outcome_currency, '')),
+        v_after.outcome_currency := coalesce(lower(nullif(p_event.outcome_currency, '')),
                                              v_payment.outcome_currency);
         select c.amount, c.settles, c.main_payment_id
           into v_credit, v_settles, v_counted_id
@@ -3545,7 +3408,7 @@ begin
                 select * into v_main
                   from public.payments as p
                  where p.payment_id = v_counted_id;
-                v_payment.counted := v_counted_id = p_payment_id;
+                v_payment.counted := v_counted_id = p_event.payment_id;
                 v_order := backend.as_paid(v_order, v_counted_id, v_main.crypto_currency,
                     coalesce(v_main.pay_amount, v_pay_amount), v_main.pay_address);
             elsif v_credit <= 1.01 * v_order.final_amount or v_payment.counted then
@@ -3605,11 +3468,11 @@ begin
         (payment_id, status, actually_paid, order_id, parent_payment_id, outcome, source, raw,
          provider_updated_at)
     values
-        (p_payment_id, v_status, v_paid, v_order.order_id, v_parent_id, outcome, p_source, p_raw,
-         p_provider_updated_at)
+        (p_event.payment_id, v_status, v_paid, v_order.order_id, v_parent_id, outcome,
+         p_event.source, p_event.raw, p_event.provider_updated_at)
     on conflict on constraint payment_events_effect_key do update
        set order_id = excluded.order_id, outcome = excluded.outcome, state = 'done',
-           next_try_at = null, done_at = now()
+           done_at = now()
      where e.state <> 'done'
         or e.outcome = 'order_not_found'
         or (e.outcome = 'review' and excluded.outcome = 'applied')
@@ -3627,30 +3490,34 @@ begin
 
     -- Act ---------------------------------------------------------------------------------------
     if v_order.payment_status = 'paid' and v_old_payment_status <> 'paid' then
-        perform backend.uncount_others(v_order.order_id, coalesce(v_counted_id, p_payment_id));
+        perform backend.uncount_others(v_order.order_id,
+                                       coalesce(v_counted_id, p_event.payment_id));
     end if;
     if v_moves then
         update public.payments as p
            set status = v_status,
                counted = v_payment.counted,
                parent_payment_id = coalesce(p.parent_payment_id, v_parent_id),
-               invoice_id = coalesce(p.invoice_id, nullif(p_invoice_id, '')),
-               purchase_id = coalesce(p.purchase_id, nullif(p_purchase_id, '')),
-               pay_address = coalesce(p.pay_address, nullif(p_pay_address, '')),
-               pay_currency = coalesce(p.pay_currency, lower(p_pay_currency)),
+               invoice_id = coalesce(p.invoice_id, nullif(p_event.invoice_id, '')),
+               purchase_id = coalesce(p.purchase_id, nullif(p_event.purchase_id, '')),
+               pay_address = coalesce(p.pay_address, nullif(p_event.pay_address, '')),
+               pay_currency = coalesce(p.pay_currency, lower(p_event.pay_currency)),
                pay_amount = v_pay_amount,
                actually_paid = greatest(p.actually_paid, v_paid),
                price_amount = v_price_amount,
                price_currency = v_price_currency,
-               outcome_amount = coalesce(platform.plain_amount(p_outcome_amount), p.outcome_amount),
-               outcome_currency = coalesce(lower(nullif(p_outcome_currency, '')),
+               outcome_amount = coalesce(platform.plain_amount(p_event.outcome_amount),
+                                         p.outcome_amount),
+               outcome_currency = coalesce(lower(nullif(p_event.outcome_currency, '')),
                                            p.outcome_currency),
                provider_updated_at = greatest(p.provider_updated_at, v_seen_at),
                last_seen_at = now(),
                updated_at = now()
-         where p.payment_id = p_payment_id;
-    elsif p_source = 'poll' then
-        update public.payments as p set last_seen_at = now() where p.payment_id = p_payment_id;
+         where p.payment_id = p_event.payment_id;
+    elsif p_event.source = 'poll' then
+        update public.payments as p
+           set last_seen_at = now()
+         where p.payment_id = p_event.payment_id;
     end if;
 
     if v_moves and v_status = 'refunded' then
@@ -3664,7 +3531,7 @@ begin
         perform backend.count_payment(v_order, v_counted_id);
     end if;
     if v_other.payment_id is not null then
-        perform backend.count_instead(v_order, v_other.payment_id, p_payment_id, v_status);
+        perform backend.count_instead(v_order, v_other.payment_id, p_event.payment_id, v_status);
         if v_back is null and v_other.actually_paid > 1.01 * v_other.pay_amount then
             perform backend.open_review('overpaid', v_order.order_id, v_other.payment_id,
                 jsonb_build_object('event', v_event_id, 'actually_paid', v_other.actually_paid,
@@ -3673,11 +3540,12 @@ begin
     end if;
 
     if v_review is not null then
-        perform backend.open_review(v_review, v_order.order_id, p_payment_id, jsonb_build_object(
-            'event', v_event_id, 'status', v_status, 'actually_paid', v_paid,
-            'pay_amount', v_pay_amount, 'pay_currency', lower(p_pay_currency),
-            'price_amount', v_price_amount, 'price_currency', v_price_currency,
-            'parent_payment_id', v_parent_id)
+        perform backend.open_review(v_review, v_order.order_id, p_event.payment_id,
+            jsonb_build_object(
+                'event', v_event_id, 'status', v_status, 'actually_paid', v_paid,
+                'pay_amount', v_pay_amount, 'pay_currency', lower(p_event.pay_currency),
+                'price_amount', v_price_amount, 'price_currency', v_price_currency,
+                'parent_payment_id', v_parent_id)
             || case when v_back is null then '{}'
                     else jsonb_build_object('remaining', round(v_rest, 2)) end);
     end if;
@@ -3696,18 +3564,19 @@ begin
                 || case when v_settles then array['child_payment', 'wrong_asset'] else '{}' end,
             'answered by event ' || v_event_id || ': the order is paid');
         if v_old_order_status = 'failed' then
-            perform backend.open_review('paid_late', v_order.order_id, p_payment_id,
+            perform backend.open_review('paid_late', v_order.order_id, p_event.payment_id,
                 jsonb_build_object('event', v_event_id, 'status', v_status));
         end if;
     end if;
     if v_note is not null then
-        perform backend.open_review(v_note, v_order.order_id, p_payment_id, jsonb_build_object(
-            'event', v_event_id, 'status', v_status, 'actually_paid', v_paid,
-            'pay_amount', v_pay_amount, 'pay_currency', lower(p_pay_currency),
-            'credit', v_credit, 'final_amount', v_order.final_amount));
+        perform backend.open_review(v_note, v_order.order_id, p_event.payment_id,
+            jsonb_build_object(
+                'event', v_event_id, 'status', v_status, 'actually_paid', v_paid,
+                'pay_amount', v_pay_amount, 'pay_currency', lower(p_event.pay_currency),
+                'credit', v_credit, 'final_amount', v_order.final_amount));
     end if;
     if v_stored then
-        perform backend.event_revived(p_payment_id, v_event_id);
+        perform backend.event_revived(p_event.payment_id, v_event_id);
     end if;
 
     if v_deliver then
@@ -3741,7 +3610,7 @@ begin
 end
 $$;
 
-COMMENT ON FUNCTION backend.record_payment_event(p_source text, p_raw text, p_payment_id text, p_parent_payment_id text, p_invoice_id text, p_purchase_id text, p_order_id text, p_status text, p_pay_address text, p_pay_currency text, p_pay_amount numeric, p_actually_paid numeric, p_price_amount numeric, p_price_currency text, p_outcome_amount numeric, p_outcome_currency text, p_provider_updated_at text) IS 'Stores what the provider says about a payment exactly once and moves order, payment and transaction forward; a sufficient "finished" delivers. Outcome applied, duplicate, stale, review or order_not_found. Raises for no reason of business.';
+COMMENT ON FUNCTION backend.record_payment_event(p_event backend.payment_event) IS 'Stores what the provider says about a payment exactly once and moves order, payment and transaction forward; a sufficient "finished" delivers. Outcome applied, duplicate, stale, review or order_not_found. Raises for no reason of business.';
 
 CREATE FUNCTION backend.refund_effect(p_order public.orders, p_payment public.payments) RETURNS TABLE(effect text, credit numeric, rest numeric, main_payment_id text)
     LANGUAGE plpgsql STABLE
@@ -3796,7 +3665,7 @@ begin
       into v_where
       from pg_attribute as a
      where a.attrelid = to_regclass(p_table)
-       and a.attname in ('order_id', 'payment_id')
+       and a.attname in ('order_id', 'reference', 'payment_id')
        and not a.attisdropped;
     if v_where is not null then
         return query execute format('select to_jsonb(t) from %s as t where %s',
@@ -3806,18 +3675,44 @@ begin
 end
 $_$;
 
-COMMENT ON FUNCTION backend.related_rows(p_table text, p_order_ids text[], p_payment_ids text[]) IS 'Rows of a table, if it exists, whose order_id or payment_id is one of the given.';
+COMMENT ON FUNCTION backend.related_rows(p_table text, p_order_ids text[], p_payment_ids text[]) IS 'Rows of a table, if it exists, whose order (order_id, reference) or payment_id is one of the given.';
+
+CREATE FUNCTION backend.replay_mails(p_ids uuid[], p_all_dead boolean) RETURNS TABLE(id text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'backend', 'pg_temp'
+    AS $$
+begin
+    return query
+        with replayed as (select r.* from platform.outbox_replay(p_ids, p_all_dead) as r),
+        written as (
+            insert into public.admin_audit_log
+                (admin_email, admin_ip, action_type, table_name, record_id, old_values, description)
+            select platform.caller_name(), platform.caller_ip(), 'REPLAY', 'outbox',
+                   r.mail_id::text, jsonb_build_object('state', r.old_state),
+                   'mail put back to be sent again'
+            from replayed as r)
+        select r.mail_id::text from replayed as r;
+end
+$$;
+
+COMMENT ON FUNCTION backend.replay_mails(p_ids uuid[], p_all_dead boolean) IS 'Puts sent or dead mails back to be sent again, by id or all that are dead; audited.';
 
 CREATE FUNCTION backend.request_reconciliation(p_since timestamp with time zone) RETURNS bigint
-    LANGUAGE sql
+    LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
+declare
+    v_id bigint;
+begin
     -- One that waits or runs already gets to the older of the two dates, from its beginning.
     insert into public.reconciliation_runs as r (reason, since)
     values ('asked', p_since)
     on conflict ((true)) where finished_at is null do update
        set since = least(r.since, excluded.since), position = '', list_page = 0
-    returning r.id
+    returning r.id into v_id;
+    perform platform.job_put('reconciliation', v_id::text);
+    return v_id;
+end
 $$;
 
 COMMENT ON FUNCTION backend.request_reconciliation(p_since timestamp with time zone) IS 'Makes a run due now, for everything that changed since; its number.';
@@ -3852,7 +3747,7 @@ begin
     insert into public.admin_audit_log (admin_email, admin_ip, action_type, table_name, description)
     values (platform.caller_name(), platform.caller_ip(), 'RESEAL', 'account_container',
             format('%s rows sealed with key %s, %s not readable', v_done,
-                   (select k.kid from backend.credential_keys() as k where k.is_current), v_bad));
+                   (select k.kid from platform.seal_keys() as k where k.is_current), v_bad));
     raise notice '% rows sealed again, % not readable', v_done, v_bad;
 end
 $$;
@@ -3865,7 +3760,7 @@ CREATE FUNCTION backend.reseal_some(p_table text, p_after uuid, p_limit integer)
     AS $_$
 declare
     v_row record;
-    v_kid text := (select k.kid from backend.credential_keys() as k where k.is_current);
+    v_kid text := (select k.kid from platform.seal_keys() as k where k.is_current);
     v_account text := case p_table when 'account_container' then 'id'
                                    else 'container_account_id' end;
 begin
@@ -3884,8 +3779,8 @@ begin
         begin
             execute format('update public.%I set password = $1, investor_password = $2
                             where id = $3', p_table)
-            using backend.unseal(v_row.password, v_row.account_id, 'password'),
-                  backend.unseal(v_row.investor_password, v_row.account_id, 'investor_password'),
+            using platform.unseal(v_row.password, v_row.account_id, 'password'),
+                  platform.unseal(v_row.investor_password, v_row.account_id, 'investor_password'),
                   v_row.id;
             resealed := resealed + 1;
         exception
@@ -3913,17 +3808,6 @@ $$;
 
 COMMENT ON FUNCTION backend.resolve_reviews(p_order_id text, p_kinds text[], p_note text) IS 'Closes the open reviews of an order that events have answered.';
 
-CREATE FUNCTION backend.retry_delay(p_tries integer) RETURNS interval
-    LANGUAGE sql
-    AS $$
-    -- 1, 2, 4 … seconds, at most 5 minutes; a quarter more or less, so that events which failed
-    -- together do not come back together.
-    select least(300, power(2, greatest(p_tries, 1) - 1)) * (0.75 + 0.5 * random())
-           * interval '1 second'
-$$;
-
-COMMENT ON FUNCTION backend.retry_delay(p_tries integer) IS 'How long to wait after so many tries: exponential, with jitter, at most about five minutes.';
-
 CREATE FUNCTION backend.retry_event(p_id bigint) RETURNS jsonb
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'backend', 'pg_temp'
@@ -3932,7 +3816,7 @@ declare
     v_event public.payment_events;
 begin
     update public.payment_events as e
-       set state = 'received', tries = 0, next_try_at = clock_timestamp()
+       set state = 'received', tries = 0
      where e.id = p_id and e.state in ('dead', 'received')
     returning e.* into v_event;
     if not found then
@@ -3940,6 +3824,7 @@ begin
             when exists (select from public.payment_events as e where e.id = p_id)
                 then 'Event is done' else 'Event not found' end);
     end if;
+    perform platform.job_replay('payment_event', p_id::text);
     insert into public.admin_audit_log
         (admin_email, admin_ip, action_type, table_name, record_id, new_values, description)
     values
@@ -3963,10 +3848,7 @@ begin
     if p_value is null then
         return null;
     end if;
-    v_shown := case
-        when backend.has_credential_keys() then backend.unseal(p_value, p_account_id, p_column)
-        else format('sealed:%s:%s:%s', p_account_id, p_column, p_value)
-    end;
+    v_shown := platform.show_sealed(p_value, p_account_id, p_column);
     insert into public.credential_reveals (account_id, column_name, reader, reader_ip, reason)
     values (p_account_id, p_column, platform.caller_name(), platform.caller_ip(), p_reason);
     return v_shown;
@@ -3987,37 +3869,6 @@ $$;
 
 COMMENT ON FUNCTION backend.review_is_surplus(p_kind text, p_order public.orders) IS 'Whether a review is about money beside what pays its order.';
 
-CREATE FUNCTION backend.seal(p_plain text, p_account_id uuid, p_column text) RETURNS text
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'extensions', 'pg_temp'
-    AS $_$
-declare
-    v_kid text;
-    v_secret bytea;
-    v_iv bytea := gen_random_bytes(16);
-    v_text bytea;
-begin
-    select k.kid, k.secret into v_kid, v_secret from backend.credential_keys() as k
-     where k.is_current;
-    if not found then
-        raise exception using
-            errcode = 'FFX10',
-            message = 'A trading password is stored encrypted, and this session has no key',
-            hint = 'Use ./deploy.sh psql, or connect with '
-                   'PGOPTIONS="-c ffx.credential_keys=$CREDENTIAL_KEYS".';
-    end if;
-    v_text := v_iv || encrypt_iv(
-        convert_to(p_plain, 'UTF8'), hmac('encrypt'::bytea, v_secret, 'sha256'), v_iv,
-        'aes-cbc/pad:pkcs');
-    v_text := v_text || hmac(
-        convert_to(format('ffx1.%s.%s.%s.', v_kid, p_account_id, p_column), 'UTF8') || v_text,
-        hmac('authenticate'::bytea, v_secret, 'sha256'), 'sha256');
-    return 'ffx1.' || v_kid || '.' || translate(encode(v_text, 'base64'), E'+/=\n', '-_');
-end
-$_$;
-
-COMMENT ON FUNCTION backend.seal(p_plain text, p_account_id uuid, p_column text) IS 'Encrypts a password of an account with the session''s current key; SQLSTATE FFX10 without.';
-
 CREATE FUNCTION backend.seal_credentials() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'backend', 'pg_temp'
@@ -4030,73 +3881,14 @@ begin
     else
         v_account_id := new.container_account_id;
     end if;
-    new.password := backend.sealed(new.password, v_account_id, 'password');
+    new.password := platform.sealed(new.password, v_account_id, 'password');
     new.investor_password :=
-        backend.sealed(new.investor_password, v_account_id, 'investor_password');
+        platform.sealed(new.investor_password, v_account_id, 'investor_password');
     return new;
 end
 $$;
 
 COMMENT ON FUNCTION backend.seal_credentials() IS 'Trigger: no trading password is stored in clear.';
-
-CREATE FUNCTION backend.sealed(p_value text, p_account_id uuid, p_column text) RETURNS text
-    LANGUAGE plpgsql
-    AS $$
-begin
-    if p_value is null then
-        return null;
-    elsif not backend.is_sealed(p_value) then
-        return backend.seal(p_value, p_account_id, p_column);
-    elsif backend.has_credential_keys() then
-        perform backend.unseal(p_value, p_account_id, p_column);
-    end if;
-    return p_value;
-end
-$$;
-
-COMMENT ON FUNCTION backend.sealed(p_value text, p_account_id uuid, p_column text) IS 'The value as it is stored: a plain one is sealed; a sealed one stays, and is checked where the session has the keys.';
-
-CREATE FUNCTION backend.send_email(p_user_id uuid, p_to text, p_subject text, p_html text, p_plain text, p_domain text) RETURNS TABLE(outcome text, id text, attempt text, message_id text, created_s text)
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'backend', 'pg_temp'
-    AS $$
-#variable_conflict use_column
-declare
-    v_mail public.outbox;
-begin
-    -- A customer writes to nobody else: the address is that of the row, not of the token.
-    if p_user_id is not null and not exists (
-        select
-        from public.user_profiles as u
-        join auth.users as a on a.id = u.id
-        where u.id = p_user_id
-          and u.account_status = 'active'
-          and lower(a.email) = lower(p_to)
-          and a.email_confirmed_at is not null
-          and a.deleted_at is null
-          and (a.banned_until is null or a.banned_until <= now()))
-    then
-        outcome := 'unauthorized';
-        return next;
-        return;
-    end if;
-    v_mail.id := gen_random_uuid();
-    v_mail.replays := 0;
-    insert into public.outbox as m
-        (id, kind, cause, user_id, recipient, subject, html, plain, message_id, state, tries,
-         lease_until)
-    values
-        (v_mail.id, 'direct', 'direct ' || v_mail.id, p_user_id, p_to, p_subject, p_html,
-         nullif(p_plain, ''), backend.outbox_message_id(v_mail, p_domain), 'sending', 1,
-         clock_timestamp() + interval '60 seconds')
-    returning 'ok', m.id::text, m.tries::text, m.message_id,
-              floor(extract(epoch from m.created_at))::bigint::text
-         into outcome, id, attempt, message_id, created_s;
-    return next;
-end
-$$;
-
-COMMENT ON FUNCTION backend.send_email(p_user_id uuid, p_to text, p_subject text, p_html text, p_plain text, p_domain text) IS 'Writes a mail with words of its own and claims its first try. A user (null: service role) may write to the own confirmed address only.';
 
 CREATE FUNCTION backend.set_aside(p_order public.orders, p_reason text) RETURNS void
     LANGUAGE plpgsql
@@ -4274,48 +4066,58 @@ $$;
 
 COMMENT ON FUNCTION backend.stock_now(p_most integer) IS 'Available accounts of each size and platform, counted up to p_most.';
 
-CREATE FUNCTION backend.store_payment_event(p_source text, p_raw text, p_payment_id text, p_parent_payment_id text, p_invoice_id text, p_purchase_id text, p_order_id text, p_status text, p_pay_address text, p_pay_currency text, p_pay_amount numeric, p_actually_paid numeric, p_price_amount numeric, p_price_currency text, p_outcome_amount numeric, p_outcome_currency text, p_provider_updated_at text, p_error text) RETURNS TABLE(outcome text)
+CREATE FUNCTION backend.store_payment_event(p_event backend.payment_event, p_error text) RETURNS TABLE(outcome text)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'backend', 'pg_temp'
     SET enable_seqscan TO 'off'
     SET lock_timeout TO '1s'
     AS $$
 #variable_conflict use_column
+declare
+    v_id bigint;
 begin
     -- An insert and no more: it waits for nobody's order.
     insert into public.payment_events
         (payment_id, status, actually_paid, order_id, parent_payment_id, source, raw,
-         provider_updated_at, state, tries, next_try_at, last_error, done_at, arguments)
+         provider_updated_at, state, tries, last_error, done_at, arguments)
     values
-        (p_payment_id, backend.event_status(p_status), platform.plain_amount(p_actually_paid),
-         left(coalesce(nullif(p_order_id, ''),
-                       backend.order_of_payment(p_payment_id, nullif(p_parent_payment_id, ''),
-                                                p_invoice_id)), 200),
-         nullif(p_parent_payment_id, ''), p_source, p_raw, p_provider_updated_at,
-         'received', 1, clock_timestamp() + backend.retry_delay(1),
-         coalesce(left(p_error, 500), 'not applied'), null,
+        (p_event.payment_id, backend.event_status(p_event.status),
+         platform.plain_amount(p_event.actually_paid),
+         left(coalesce(nullif(p_event.order_id, ''),
+                       backend.order_of_payment(p_event.payment_id,
+                                                nullif(p_event.parent_payment_id, ''),
+                                                p_event.invoice_id)), 200),
+         nullif(p_event.parent_payment_id, ''), p_event.source, p_event.raw,
+         p_event.provider_updated_at, 'received', 1, coalesce(left(p_error, 500), 'not applied'),
+         null,
          jsonb_strip_nulls(jsonb_build_object(
-            'invoice_id', p_invoice_id,
-            'purchase_id', p_purchase_id,
-            'order_id', p_order_id,
-            'pay_address', p_pay_address,
-            'pay_currency', p_pay_currency,
-            'pay_amount', p_pay_amount::text,
-            'actually_paid', p_actually_paid::text,
-            'price_amount', p_price_amount::text,
-            'price_currency', p_price_currency,
-            'outcome_amount', p_outcome_amount::text,
-            'outcome_currency', p_outcome_currency)))
-    on conflict on constraint payment_events_effect_key do nothing;
-    outcome := case when found then 'stored' else 'duplicate' end;
-    if not found then
+            'invoice_id', p_event.invoice_id,
+            'purchase_id', p_event.purchase_id,
+            'order_id', p_event.order_id,
+            'pay_address', p_event.pay_address,
+            'pay_currency', p_event.pay_currency,
+            'pay_amount', p_event.pay_amount::text,
+            'actually_paid', p_event.actually_paid::text,
+            'price_amount', p_event.price_amount::text,
+            'price_currency', p_event.price_currency,
+            'outcome_amount', p_event.outcome_amount::text,
+            'outcome_currency', p_event.outcome_currency)))
+    on conflict on constraint payment_events_effect_key do nothing
+    returning id into v_id;
+    if v_id is null then
+        outcome := 'duplicate';
         perform platform.await_standby();
+    else
+        outcome := 'stored';
+        -- Its arrival was the first try.
+        perform platform.job_put('payment_event', v_id::text,
+            clock_timestamp() + platform.job_back_off('payment_event', 1), 1);
     end if;
     return next;
 end
 $$;
 
-COMMENT ON FUNCTION backend.store_payment_event(p_source text, p_raw text, p_payment_id text, p_parent_payment_id text, p_invoice_id text, p_purchase_id text, p_order_id text, p_status text, p_pay_address text, p_pay_currency text, p_pay_amount numeric, p_actually_paid numeric, p_price_amount numeric, p_price_currency text, p_outcome_amount numeric, p_outcome_currency text, p_provider_updated_at text, p_error text) IS 'Stores an event whose effect could not happen now, with the reason; process_event finishes it. Outcome stored or duplicate.';
+COMMENT ON FUNCTION backend.store_payment_event(p_event backend.payment_event, p_error text) IS 'Stores an event whose effect could not happen now, with the reason; process_event finishes it. Outcome stored or duplicate.';
 
 CREATE FUNCTION backend.suspend_account(p_order_id text) RETURNS boolean
     LANGUAGE plpgsql
@@ -4474,7 +4276,7 @@ CREATE FUNCTION backend.unknown_payments(p_run_id bigint, p_page integer, p_ids 
 #variable_conflict use_column
 begin
     update public.reconciliation_runs as r
-       set list_page = p_page, leased_until = clock_timestamp() + interval '1 minute',
+       set list_page = p_page,
            lost = case when p_page > r.list_page then 0 else r.lost end
      where r.id = p_run_id and r.finished_at is null;
     return query
@@ -4485,51 +4287,6 @@ end
 $$;
 
 COMMENT ON FUNCTION backend.unknown_payments(p_run_id bigint, p_page integer, p_ids text) IS 'Which payments of a page of the provider''s list the books do not have. The run stands at that page until the next one.';
-
-CREATE FUNCTION backend.unseal(p_value text, p_account_id uuid, p_column text) RETURNS text
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'extensions', 'pg_temp'
-    AS $$
-declare
-    v_kid text := split_part(p_value, '.', 2);
-    v_secret bytea;
-    v_coded text := translate(split_part(p_value, '.', 3), '-_', '+/');
-    v_bytes bytea;
-    v_text bytea;
-    v_mac_key bytea;
-begin
-    if p_value is null then
-        return null;
-    end if;
-    select k.secret into v_secret from backend.credential_keys() as k where k.kid = v_kid;
-    if not found then
-        raise exception using
-            errcode = 'FFX10',
-            message = format('This session does not have the key "%s"', left(v_kid, 16));
-    end if;
-    if backend.is_sealed(p_value) and length(v_coded) % 4 <> 1 then
-        v_bytes := decode(v_coded || repeat('=', -length(v_coded) & 3), 'base64');
-        v_text := substr(v_bytes, 1, length(v_bytes) - 32);
-        v_mac_key := hmac('authenticate'::bytea, v_secret, 'sha256');
-        -- Both sides are hashed once more, so that the time tells nothing about the tag.
-        if hmac(substr(v_bytes, length(v_bytes) - 31), v_mac_key, 'sha256')
-           = hmac(hmac(
-                convert_to(format('ffx1.%s.%s.%s.', v_kid, p_account_id, p_column), 'UTF8')
-                || v_text, v_mac_key, 'sha256'), v_mac_key, 'sha256')
-        then
-            return convert_from(
-                decrypt_iv(substr(v_text, 17), hmac('encrypt'::bytea, v_secret, 'sha256'),
-                           substr(v_text, 1, 16), 'aes-cbc/pad:pkcs'), 'UTF8');
-        end if;
-    end if;
-    raise exception using
-        errcode = 'FFX11',
-        message = 'A stored password was changed, or belongs to another account or column',
-        detail = format('account %s, %s', p_account_id, p_column);
-end
-$$;
-
-COMMENT ON FUNCTION backend.unseal(p_value text, p_account_id uuid, p_column text) IS 'Opens a sealed password. SQLSTATE FFX10: the session lacks its key; FFX11: it was changed or is another row''s or column''s.';
 
 CREATE FUNCTION backend.waits_for_stock(p_order public.orders) RETURNS boolean
     LANGUAGE sql IMMUTABLE
@@ -4778,7 +4535,41 @@ $$;
 
 COMMENT ON FUNCTION platform.cut_bytes(p_text text, p_bytes integer) IS 'The beginning of a text, at most so many bytes of UTF-8.';
 
-CREATE FUNCTION platform.health() RETURNS TABLE(migration text, "time" text, schema text)
+CREATE FUNCTION platform.forget_mail_words(p_limit integer) RETURNS TABLE(forgotten integer)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'platform', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $$
+declare
+    v_before timestamptz := now() - interval '1 day' * (
+        select k.keep_days from platform.mail_kinds as k where k.kind = 'direct');
+begin
+    -- They may hold anything, are of no use once the mail is sent or given up, and no template
+    -- could write them again. Who, when, state and Message-ID stay.
+    update public.outbox as m
+       set subject = '', html = '', plain = null
+     where m.id = any (array(
+            select o.id
+            from public.outbox as o
+            where o.kind = 'direct' and o.html <> '' and o.created_at < v_before
+              and o.state in ('sent', 'dead')
+            order by o.created_at
+            limit p_limit
+              for update skip locked));
+    get diagnostics forgotten = row_count;
+    return next;
+end
+$$;
+
+COMMENT ON FUNCTION platform.forget_mail_words(p_limit integer) IS 'Empties the words of at most so many old mails of kind direct that were sent or given up.';
+
+CREATE FUNCTION platform.has_seal_keys() RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$ select coalesce(current_setting('ffx.credential_keys', true), '') <> '' $$;
+
+COMMENT ON FUNCTION platform.has_seal_keys() IS 'Whether this session may seal and open.';
+
+CREATE FUNCTION platform.health() RETURNS TABLE(migration text, "time" text)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -4787,11 +4578,10 @@ CREATE FUNCTION platform.health() RETURNS TABLE(migration text, "time" text, sch
          from migrations.applied as a
          order by a.applied_at desc, a.part desc, a.name desc
          limit 1),
-        to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
-        (select s.sha256 from migrations.schema as s)
+        to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
 $$;
 
-COMMENT ON FUNCTION platform.health() IS 'The newest migration, the time of the database, and the checksum of what its schema was made of (migrations/checksum).';
+COMMENT ON FUNCTION platform.health() IS 'The newest migration, and the time of the database.';
 
 CREATE FUNCTION platform.is_admin() RETURNS boolean
     LANGUAGE sql STABLE SECURITY DEFINER
@@ -4805,7 +4595,7 @@ CREATE FUNCTION platform.is_admin() RETURNS boolean
             -- once confirmed: anybody can sign up with somebody else's address.
             select
             from auth.users as u
-            join public.administrators as a on a.email = lower(u.email) and a.is_active
+            join platform.administrators as a on a.email = lower(u.email) and a.is_active
             where u.id = auth.uid()
               and u.email_confirmed_at is not null
               and u.deleted_at is null
@@ -4815,6 +4605,17 @@ $$;
 
 COMMENT ON FUNCTION platform.is_admin() IS 'Whether the present request acts for an administrator: role claim in app_metadata, or a confirmed e-mail address listed in administrators.';
 
+CREATE FUNCTION platform.is_sealed(p_value text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    AS $_$
+    -- An iv, at least one block and a tag are 64 bytes, 86 characters.
+    -- (Counted apart: as {86,} the pattern costs ten times as much.)
+    select p_value ~ '^ffx1\.[a-z0-9]{1,16}\.[A-Za-z0-9_-]+$'
+           and length(split_part(p_value, '.', 3)) >= 86
+$_$;
+
+COMMENT ON FUNCTION platform.is_sealed(p_value text) IS 'Whether a value has the form of a sealed one.';
+
 CREATE FUNCTION platform.iso_utc(p_time timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE
     AS $$
@@ -4822,6 +4623,327 @@ CREATE FUNCTION platform.iso_utc(p_time timestamp with time zone) RETURNS text
 $$;
 
 COMMENT ON FUNCTION platform.iso_utc(p_time timestamp with time zone) IS 'ISO 8601 in UTC with milliseconds.';
+
+CREATE FUNCTION platform.job_back_off(p_kind text, p_tries integer) RETURNS interval
+    LANGUAGE sql
+    SET enable_seqscan TO 'off'
+    AS $$
+    -- The power is bounded before it gets too large for an interval.
+    select least(k.most_pause, k.first_pause * power(k.growth, least(greatest(p_tries, 1), 20) - 1)
+                                             ::double precision)
+           * (0.75 + 0.25 * random())
+    from platform.job_kinds as k
+    where k.kind = p_kind
+$$;
+
+COMMENT ON FUNCTION platform.job_back_off(p_kind text, p_tries integer) IS 'How long a job of a kind waits after so many tries: three quarters of the pause to all of it.';
+
+CREATE FUNCTION platform.job_begin(p_kind text, p_key text) RETURNS integer
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    AS $$
+declare
+    v_try integer;
+begin
+    update platform.jobs as j
+       set state = 'running',
+           tries = j.tries + 1,
+           lost = j.lost + 1,
+           due_at = clock_timestamp()
+                    + least(k.lease * power(2, least(j.lost, 20)), greatest(k.lease, k.most_pause))
+      from platform.job_kinds as k
+     where k.kind = p_kind
+       and j.kind = p_kind
+       and j.key = p_key
+       and (k.tries_max is null or j.tries < k.tries_max)
+    returning j.tries into v_try;
+    if not found then
+        perform platform.job_bury(p_kind, p_key, null);
+    end if;
+    return v_try;
+end
+$$;
+
+COMMENT ON FUNCTION platform.job_begin(p_kind text, p_key text) IS 'Counts a try of a job that is due, and leases it; the number of the try. Null: it had used up its tries, nobody came back from the last one, and it is given up.';
+
+CREATE FUNCTION platform.job_bury(p_kind text, p_key text, p_error text) RETURNS void
+    LANGUAGE plpgsql
+    AS $_$
+declare
+    v_on_dead regproc := (
+        select k.on_dead::regproc from platform.job_kinds as k where k.kind = p_kind);
+begin
+    update platform.jobs as j
+       set state = 'dead',
+           due_at = 'infinity',
+           last_error = coalesce(left(p_error, 500), j.last_error, 'it did not return')
+     where j.kind = p_kind and j.key = p_key;
+    if found and v_on_dead is not null then
+        execute format('select %s($1, $2)', v_on_dead) using p_key, p_error;
+    end if;
+end
+$_$;
+
+COMMENT ON FUNCTION platform.job_bury(p_kind text, p_key text, p_error text) IS 'Gives a job up and tells its owner; a replay revives it. Error null: it did not return.';
+
+CREATE FUNCTION platform.job_claim(p_kind text) RETURNS TABLE(key text, try integer)
+    LANGUAGE plpgsql
+    AS $$
+declare
+    v_job platform.jobs;
+begin
+    -- Who is given up takes nobody's place; a call gives up a hundred at most.
+    for v_turn in 1..100 loop
+        v_job := platform.job_next(p_kind);
+        exit when v_job.key is null;
+        key := v_job.key;
+        try := platform.job_begin(p_kind, v_job.key);
+        if try is not null then
+            return next;
+            exit;
+        end if;
+    end loop;
+end
+$$;
+
+COMMENT ON FUNCTION platform.job_claim(p_kind text) IS 'Takes the job of a kind that is due longest: its key and the number of the try; no row when there is none.';
+
+CREATE FUNCTION platform.job_done(p_kind text, p_key text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+    -- Whoever did it tells the truth, also after the lease ran out.
+    delete from platform.jobs as j where j.kind = p_kind and j.key = p_key and not j.again;
+    if not found then
+        perform platform.job_replay(p_kind, p_key) from platform.jobs as j
+          where j.kind = p_kind and j.key = p_key;
+    end if;
+end
+$$;
+
+COMMENT ON FUNCTION platform.job_done(p_kind text, p_key text) IS 'The work is done, or there is none: the row goes, unless it was put again meanwhile.';
+
+CREATE FUNCTION platform.job_failed(p_kind text, p_key text, p_try integer, p_error text, p_final boolean DEFAULT false, p_pause interval DEFAULT NULL::interval) RETURNS text
+    LANGUAGE plpgsql
+    AS $$
+declare
+    v_job platform.jobs;
+    v_tries_max integer := (select k.tries_max from platform.job_kinds as k where k.kind = p_kind);
+begin
+    -- Only the try that holds the lease may fail it: a late one must not stop its successor.
+    select *
+      into v_job
+      from platform.jobs as j
+     where j.kind = p_kind
+       and j.key = p_key
+       and (p_try is null or (j.state = 'running' and j.tries = p_try))
+       for update;
+    if not found then
+        return 'unchanged';
+    elsif p_final or v_job.tries >= v_tries_max then
+        perform platform.job_bury(p_kind, p_key, coalesce(p_error, ''));
+        return 'dead';
+    end if;
+    update platform.jobs as j
+       set state = 'waiting',
+           lost = 0,
+           again = false,
+           last_error = left(p_error, 500),
+           due_at = clock_timestamp()
+                    + coalesce(p_pause, platform.job_back_off(p_kind, v_job.tries))
+     where j.kind = p_kind and j.key = p_key;
+    return 'waiting';
+end
+$$;
+
+COMMENT ON FUNCTION platform.job_failed(p_kind text, p_key text, p_try integer, p_error text, p_final boolean, p_pause interval) IS 'A try (null: whichever it is) failed: waiting (for its kind''s pause, or p_pause) or dead (it was the last, or p_final); unchanged when another try has the job by now.';
+
+CREATE FUNCTION platform.job_may_begin(p_kind text) RETURNS boolean
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    AS $$
+declare
+    v_kind platform.job_kinds;
+begin
+    select * into strict v_kind from platform.job_kinds as k where k.kind = p_kind;
+    if v_kind.paused or v_kind.concurrency is null then
+        return not v_kind.paused;
+    end if;
+    -- One at a time counts and begins.
+    perform from platform.job_kinds as k where k.kind = p_kind for no key update;
+    return (
+        select count(*) < v_kind.concurrency
+        from (
+            select
+            from platform.jobs as j
+            where j.kind = p_kind and j.state = 'running' and j.due_at > clock_timestamp()
+            limit v_kind.concurrency) as r);
+end
+$$;
+
+COMMENT ON FUNCTION platform.job_may_begin(p_kind text) IS 'Whether a job of a kind may be begun now: not while it is paused, or as many run as may.';
+
+CREATE TABLE platform.jobs (
+    kind text NOT NULL,
+    key text NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    state platform.job_state DEFAULT 'waiting'::text NOT NULL,
+    tries integer DEFAULT 0 NOT NULL,
+    lost integer DEFAULT 0 NOT NULL,
+    again boolean DEFAULT false NOT NULL,
+    last_error text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+)
+WITH (fillfactor='80', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='1000');
+
+COMMENT ON TABLE platform.jobs IS 'Work that waits, is being done, or was given up.';
+
+COMMENT ON COLUMN platform.jobs.key IS 'What it is about, in the words of its kind.';
+
+COMMENT ON COLUMN platform.jobs.tries IS 'Tries begun since it was put or replayed; with kind and key the name of a try.';
+
+COMMENT ON COLUMN platform.jobs.lost IS 'Tries in a row that nobody came back from.';
+
+COMMENT ON COLUMN platform.jobs.again IS 'It was put while it ran: when it is done, it is done once more.';
+
+CREATE FUNCTION platform.job_next(p_kind text) RETURNS platform.jobs
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    AS $$
+declare
+    -- Not asked of the clock again for every row: so the index ends where nothing is due.
+    v_now constant timestamptz := clock_timestamp();
+    v_job platform.jobs;
+begin
+    if platform.job_may_begin(p_kind) then
+        select j.*
+          into v_job
+          from platform.jobs as j
+         where j.kind = p_kind and j.due_at <= v_now
+         order by j.due_at
+         limit 1
+           for update skip locked;
+    end if;
+    return v_job;
+end
+$$;
+
+COMMENT ON FUNCTION platform.job_next(p_kind text) IS 'The job of a kind that is due longest, locked; null when there is none, or none may begin.';
+
+CREATE FUNCTION platform.job_put(p_kind text, p_key text, p_due_at timestamp with time zone DEFAULT clock_timestamp(), p_tries integer DEFAULT 0) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+    insert into platform.jobs as j (kind, key, due_at, tries)
+    values (p_kind, p_key, p_due_at, p_tries)
+    on conflict (kind, key) do update
+       set due_at = case when j.state = 'running' then j.due_at else excluded.due_at end,
+           again = j.state = 'running'
+     -- Neither a back-off ends by this, nor a lease.
+     where j.state = 'running'
+        or (j.state = 'waiting' and j.tries = 0 and j.due_at > excluded.due_at);
+end
+$$;
+
+COMMENT ON FUNCTION platform.job_put(p_kind text, p_key text, p_due_at timestamp with time zone, p_tries integer) IS 'There is work, at this time: once per kind and key, the earliest time counts; put while it runs, it is done once more. p_tries have been made already. Not for what failed, nor for the dead: see job_replay.';
+
+CREATE FUNCTION platform.job_put_off(p_kind text, p_key text, p_until timestamp with time zone) RETURNS void
+    LANGUAGE sql
+    AS $$
+    update platform.jobs as j
+       set state = 'waiting',
+           due_at = p_until,
+           tries = j.tries - (j.state = 'running')::int,
+           lost = j.lost - (j.state = 'running')::int
+     where j.kind = p_kind and j.key = p_key and j.state <> 'dead'
+$$;
+
+COMMENT ON FUNCTION platform.job_put_off(p_kind text, p_key text, p_until timestamp with time zone) IS 'Not now. Somebody who began it gives it back, and that was no try.';
+
+CREATE FUNCTION platform.job_replay(p_kind text, p_key text, p_due_at timestamp with time zone DEFAULT clock_timestamp()) RETURNS void
+    LANGUAGE sql
+    AS $$
+    insert into platform.jobs (kind, key, due_at)
+    values (p_kind, p_key, p_due_at)
+    on conflict (kind, key) do update
+       set state = 'waiting', due_at = excluded.due_at, tries = 0, lost = 0, again = false,
+           last_error = null
+$$;
+
+COMMENT ON FUNCTION platform.job_replay(p_kind text, p_key text, p_due_at timestamp with time zone) IS 'A job with all its tries again, whatever became of it: a new one when it is done.';
+
+CREATE FUNCTION platform.jobs_pause(p_kind text, p_paused boolean) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+begin
+    update platform.job_kinds as k set paused = p_paused where k.kind = p_kind;
+    return found;
+end
+$$;
+
+COMMENT ON FUNCTION platform.jobs_pause(p_kind text, p_paused boolean) IS 'Stops claims of a kind, or lets them go on; what runs is finished. False: no such kind.';
+
+CREATE FUNCTION platform.jobs_replay(p_kind text) RETURNS SETOF text
+    LANGUAGE plpgsql
+    AS $$
+declare
+    v_key text;
+begin
+    for v_key in
+        select j.key
+        from platform.jobs as j
+        where j.kind = p_kind and j.due_at = 'infinity' and j.state = 'dead'
+    loop
+        perform platform.job_replay(p_kind, v_key);
+        return next v_key;
+    end loop;
+end
+$$;
+
+COMMENT ON FUNCTION platform.jobs_replay(p_kind text) IS 'Replays all dead jobs of a kind; their keys.';
+
+CREATE FUNCTION platform.mail_dead(p_id text, p_error text) RETURNS void
+    LANGUAGE sql
+    AS $$
+    update public.outbox as m
+       set state = 'dead',
+           last_error = coalesce(left(p_error, 500), m.last_error,
+                                 'the sender ended while it sent'),
+           secrets = case when m.secrets is not null then '{}'::jsonb end
+     where m.id = p_id::uuid
+$$;
+
+COMMENT ON FUNCTION platform.mail_dead(p_id text, p_error text) IS 'A mail was given up; a replay revives it, unless it had secrets. For the queue.';
+
+CREATE FUNCTION platform.mail_prepare(p_mail public.outbox) RETURNS jsonb
+    LANGUAGE plpgsql
+    AS $_$
+declare
+    v_prepare regproc := (
+        select k.prepare::regproc from platform.mail_kinds as k where k.kind = p_mail.kind);
+    v_said jsonb;
+begin
+    if v_prepare is null then
+        return '{}'::jsonb;
+    end if;
+    execute format('select %s($1)', v_prepare) into v_said using p_mail;
+    return coalesce(v_said, to_jsonb(format('%s said nothing', v_prepare)));
+end
+$_$;
+
+COMMENT ON FUNCTION platform.mail_prepare(p_mail public.outbox) IS 'What the application has to say before a mail is sent, see mail_kinds.prepare.';
+
+CREATE FUNCTION platform.mail_secrets(p_mail public.outbox) RETURNS jsonb
+    LANGUAGE sql STABLE
+    AS $$
+    select coalesce(
+        jsonb_object_agg(s.key, platform.show_sealed(s.value, p_mail.id, s.key)), '{}')
+    from jsonb_each_text(p_mail.secrets) as s
+$$;
+
+COMMENT ON FUNCTION platform.mail_secrets(p_mail public.outbox) IS 'The secrets of a mail for its sender, who opens them.';
 
 CREATE FUNCTION platform.make_program_role(p_role text, p_settings text[] DEFAULT ARRAY['statement_timeout=5s'::text, 'lock_timeout=3s'::text, 'idle_in_transaction_session_timeout=10s'::text]) RETURNS void
     LANGUAGE sql
@@ -4883,6 +5005,152 @@ $_$;
 
 COMMENT ON FUNCTION platform.mask_secrets(p_row jsonb, p_other jsonb) IS 'A row as JSON with its secrets masked; p_other is the same row before or after the change.';
 
+CREATE FUNCTION platform.outbox_claim(p_count integer, p_domain text, p_dashboard_url text) RETURNS TABLE(id text, attempt text, kind text, message_id text, created_s text, recipient text, subject text, html text, plain text, variables text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'platform', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+    v_count integer := least(greatest(p_count, 0), 100);
+    v_job platform.jobs;
+    v_mail public.outbox;
+    v_said jsonb;
+    v_problem text;
+begin
+    -- Who is given up takes nobody's place; a call gives up a hundred at most.
+    for v_turn in 1 .. v_count + 100 loop
+        exit when v_count = 0;
+        v_job := platform.job_next('mail');
+        exit when v_job.key is null;
+        select * into v_mail from public.outbox as m where m.id = v_job.key::uuid;
+        if not found then
+            perform platform.job_done('mail', v_job.key);   -- deleted with its person
+            continue;
+        end if;
+        attempt := platform.job_begin('mail', v_job.key);
+        continue when attempt is null;
+        v_problem := null;
+        subject := v_mail.subject;
+        html := v_mail.html;
+        plain := v_mail.plain;
+        if v_mail.template_name is not null then
+            select t.subject, t.html_content, t.text_content
+              into subject, html, plain
+              from public.email_templates as t
+             where t.template_name = v_mail.template_name and t.is_active;
+            if not found then
+                v_problem := 'no active template of this name';
+            end if;
+        end if;
+        if v_problem is null then
+            v_said := platform.mail_prepare(v_mail);
+            v_problem := case when jsonb_typeof(v_said) = 'string' then v_said #>> '{}' end;
+        end if;
+        if v_problem is not null then
+            perform platform.job_bury('mail', v_job.key, v_problem);
+            continue;
+        end if;
+        variables := case when v_mail.template_name is not null then
+            v_mail.variables || jsonb_build_object('dashboard_url', coalesce(p_dashboard_url, ''))
+            || v_said || platform.mail_secrets(v_mail) end;
+        update public.outbox as m
+           set state = 'sending',
+               tries = attempt::integer,
+               message_id = platform.outbox_message_id(m, p_domain)
+         where m.id = v_mail.id
+        returning m.id::text, m.kind, m.message_id,
+                  floor(extract(epoch from m.created_at))::bigint::text, m.recipient
+             into id, kind, message_id, created_s, recipient;
+        v_count := v_count - 1;
+        return next;
+    end loop;
+end
+$$;
+
+COMMENT ON FUNCTION platform.outbox_claim(p_count integer, p_domain text, p_dashboard_url text) IS 'Leases due mails for a minute or more and returns what is needed to write them. variables is null when the words are final. What cannot be sent at all is given up here.';
+
+CREATE FUNCTION platform.outbox_failed(p_id uuid, p_attempt integer, p_error text, p_final boolean) RETURNS TABLE(outcome text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'platform', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $$
+begin
+    outcome := platform.job_failed('mail', p_id::text, p_attempt, p_error, p_final);
+    if outcome = 'waiting' then
+        outcome := 'pending';
+        update public.outbox as m
+           set state = 'pending', last_error = left(p_error, 500)
+         where m.id = p_id;
+    end if;
+    return next;
+end
+$$;
+
+COMMENT ON FUNCTION platform.outbox_failed(p_id uuid, p_attempt integer, p_error text, p_final boolean) IS 'Records a failed try: pending again later, or dead after the tenth, or at once when the mail was refused for good; unchanged when another try has it by now.';
+
+CREATE FUNCTION platform.outbox_message_id(p_mail public.outbox, p_domain text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    select coalesce(
+        p_mail.message_id,
+        p_mail.id || case when p_mail.replays > 0 then '.' || p_mail.replays else '' end
+        || '@' || coalesce(nullif(p_domain, ''), 'localhost'))
+$$;
+
+COMMENT ON FUNCTION platform.outbox_message_id(p_mail public.outbox, p_domain text) IS 'The Message-ID without brackets: given once, then kept.';
+
+CREATE FUNCTION platform.outbox_replay(p_ids uuid[], p_all_dead boolean) RETURNS TABLE(mail_id uuid, old_state text)
+    LANGUAGE plpgsql
+    AS $$
+begin
+    for mail_id, old_state in
+        select m.id, m.state
+        from public.outbox as m
+        where ((m.id = any (p_ids) and m.state in ('sent', 'dead'))
+               or (p_all_dead and m.state = 'dead'))
+          and m.html is distinct from ''            -- its words were forgotten
+          and m.secrets is distinct from '{}'       -- its secrets were wiped
+          for update
+    loop
+        update public.outbox as m
+           set state = 'pending',
+               tries = 0,
+               -- A mail that was sent is wanted once more: a new message. One that was given up may
+               -- have arrived after all: the same message.
+               replays = m.replays + (old_state = 'sent')::int,
+               message_id = case when old_state = 'dead' then m.message_id end
+         where m.id = mail_id;
+        perform platform.job_replay('mail', mail_id::text);
+        return next;
+    end loop;
+end
+$$;
+
+COMMENT ON FUNCTION platform.outbox_replay(p_ids uuid[], p_all_dead boolean) IS 'Puts sent or dead mails back to pending, by id or all that are dead. Callers audit it.';
+
+CREATE FUNCTION platform.outbox_sent(p_id uuid, p_provider_id text) RETURNS TABLE(outcome text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'platform', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $$
+begin
+    -- Whoever sent it tells the truth, also after the lease ran out.
+    perform platform.job_done('mail', p_id::text);
+    update public.outbox as m
+       set state = 'sent',
+           last_error = null,
+           provider_id = left(p_provider_id, 200),
+           sent_at = clock_timestamp(),
+           secrets = case when m.secrets is not null then '{}'::jsonb end
+     where m.id = p_id and m.state <> 'sent';
+    outcome := case when found then 'ok' else 'unchanged' end;
+    return next;
+end
+$$;
+
+COMMENT ON FUNCTION platform.outbox_sent(p_id uuid, p_provider_id text) IS 'Records that a mail was sent.';
+
 CREATE FUNCTION platform.pick(p_row jsonb, p_keys text[]) RETURNS jsonb
     LANGUAGE sql IMMUTABLE
     AS $$
@@ -4932,6 +5200,227 @@ $$;
 
 COMMENT ON FUNCTION platform.refuse_change() IS 'Trigger: keeps a table append-only.';
 
+CREATE FUNCTION platform.schema() RETURNS TABLE(app text, sha256 text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    select s.app, s.sha256 from migrations.schema as s
+$$;
+
+COMMENT ON FUNCTION platform.schema() IS 'The application of this database, and the checksum of what its schema was made of (migrations/checksum); programs compare it with the one they were built with.';
+
+CREATE FUNCTION platform.seal(p_plain text, p_row_id uuid, p_name text) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'extensions', 'pg_temp'
+    AS $_$
+declare
+    v_kid text;
+    v_secret bytea;
+    v_iv bytea := gen_random_bytes(16);
+    v_text bytea;
+begin
+    select k.kid, k.secret into v_kid, v_secret from platform.seal_keys() as k
+     where k.is_current;
+    if not found then
+        raise exception using
+            errcode = 'FFX10',
+            message = 'A secret is stored encrypted, and this session has no key',
+            hint = 'Use ./deploy.sh psql, or connect with '
+                   'PGOPTIONS="-c ffx.credential_keys=$CREDENTIAL_KEYS".';
+    end if;
+    v_text := v_iv || encrypt_iv(
+        convert_to(p_plain, 'UTF8'), hmac('encrypt'::bytea, v_secret, 'sha256'), v_iv,
+        'aes-cbc/pad:pkcs');
+    v_text := v_text || hmac(
+        convert_to(format('ffx1.%s.%s.%s.', v_kid, p_row_id, p_name), 'UTF8') || v_text,
+        hmac('authenticate'::bytea, v_secret, 'sha256'), 'sha256');
+    return 'ffx1.' || v_kid || '.' || translate(encode(v_text, 'base64'), E'+/=\n', '-_');
+end
+$_$;
+
+COMMENT ON FUNCTION platform.seal(p_plain text, p_row_id uuid, p_name text) IS 'Encrypts a value of a row with the session''s current key. SQLSTATE FFX10 without one.';
+
+CREATE FUNCTION platform.seal_keys() RETURNS TABLE(kid text, secret bytea, is_current boolean)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+declare
+    v_keys text := nullif(current_setting('ffx.credential_keys', true), '');
+begin
+    -- The text of the setting never gets into a message.
+    if v_keys !~ '^[a-z0-9]{1,16}:[0-9a-f]{64}(,[a-z0-9]{1,16}:[0-9a-f]{64})*$' then
+        raise exception using
+            errcode = 'FFX10',
+            message = 'ffx.credential_keys is malformed: it must be id:64 hex digits[,id:…]';
+    end if;
+    return query
+        select split_part(k.pair, ':', 1), decode(split_part(k.pair, ':', 2), 'hex'), k.n = 1
+        from string_to_table(v_keys, ',') with ordinality as k (pair, n);
+end
+$_$;
+
+COMMENT ON FUNCTION platform.seal_keys() IS 'The keys of this session, the current one first; none in a session without.';
+
+CREATE FUNCTION platform.sealed(p_value text, p_row_id uuid, p_name text) RETURNS text
+    LANGUAGE plpgsql
+    AS $$
+begin
+    if p_value is null then
+        return null;
+    elsif not platform.is_sealed(p_value) then
+        return platform.seal(p_value, p_row_id, p_name);
+    elsif platform.has_seal_keys() then
+        perform platform.unseal(p_value, p_row_id, p_name);
+    end if;
+    return p_value;
+end
+$$;
+
+COMMENT ON FUNCTION platform.sealed(p_value text, p_row_id uuid, p_name text) IS 'The value as it is stored: a plain one is sealed; a sealed one stays, and is checked where the session has the keys.';
+
+CREATE FUNCTION platform.send_email(p_user_id uuid, p_to text, p_subject text, p_html text, p_plain text, p_domain text) RETURNS TABLE(outcome text, id text, attempt text, message_id text, created_s text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'platform', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+    v_mail public.outbox;
+begin
+    v_mail.id := gen_random_uuid();
+    v_mail.kind := 'direct';
+    v_mail.person := p_user_id;
+    v_mail.replays := 0;
+    -- A user writes to nobody else: the address is that of the row, not of the token.
+    if p_user_id is not null and not exists (
+        select
+        from auth.users as a
+        where a.id = p_user_id
+          and platform.standing_of(a.id) = 'active'
+          and lower(a.email) = lower(p_to)
+          and a.email_confirmed_at is not null
+          and a.deleted_at is null
+          and (a.banned_until is null or a.banned_until <= now()))
+    then
+        outcome := 'unauthorized';
+        return next;
+        return;
+    end if;
+    insert into public.outbox as m
+        (id, kind, cause, person, recipient, subject, html, plain, message_id, state, tries)
+    values
+        (v_mail.id, v_mail.kind, 'direct ' || v_mail.id, p_user_id, p_to, p_subject, p_html,
+         nullif(p_plain, ''), platform.outbox_message_id(v_mail, p_domain), 'sending', 1)
+    returning 'ok', m.id::text, m.tries::text, m.message_id,
+              floor(extract(epoch from m.created_at))::bigint::text
+         into outcome, id, attempt, message_id, created_s;
+    perform platform.job_put('mail', id), platform.job_begin('mail', id);
+    return next;
+end
+$$;
+
+COMMENT ON FUNCTION platform.send_email(p_user_id uuid, p_to text, p_subject text, p_html text, p_plain text, p_domain text) IS 'Writes a mail with words of its own and claims its first try. A user (null: service role) may write to the own confirmed address only.';
+
+CREATE FUNCTION platform.set_standing(p_user_id uuid, p_standing text, p_reason text) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+declare
+    v_before constant text := platform.standing_of(p_user_id);
+begin
+    if p_standing = v_before then
+        return false;
+    elsif p_standing = 'active' then
+        delete from platform.standing as s where s.user_id = p_user_id;
+    else
+        insert into platform.standing as s (user_id, standing, reason, set_by)
+        values (p_user_id, p_standing, p_reason, platform.caller_name())
+        on conflict (user_id) do update
+           set standing = excluded.standing, reason = excluded.reason, since = now(),
+               set_by = excluded.set_by;
+    end if;
+    insert into public.admin_audit_log
+        (admin_email, admin_ip, action_type, table_name, record_id, old_values, new_values,
+         description)
+    values
+        (platform.caller_name(), platform.caller_ip(), 'SET_STANDING', 'standing',
+         p_user_id::text, jsonb_build_object('standing', v_before),
+         jsonb_build_object('standing', p_standing, 'reason', p_reason),
+         format('%s: %s', p_standing, coalesce(p_reason, 'no reason given')));
+    return true;
+end
+$$;
+
+COMMENT ON FUNCTION platform.set_standing(p_user_id uuid, p_standing text, p_reason text) IS 'Changes how somebody stands, with a reason, and writes it to the audit; false when they stand so already. For the functions of staff: whoever may call it is asked there.';
+
+CREATE FUNCTION platform.show_sealed(p_value text, p_row_id uuid, p_name text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+    if p_value is null or platform.has_seal_keys() then
+        return platform.unseal(p_value, p_row_id, p_name);
+    end if;
+    return format('sealed:%s:%s:%s', p_row_id, p_name, p_value);
+end
+$$;
+
+COMMENT ON FUNCTION platform.show_sealed(p_value text, p_row_id uuid, p_name text) IS 'A sealed value on its way to who may see it: in clear where the session has the keys, else as sealed:<row id>:<name>:<value>, which a program with the keys opens on the way out (crypto/sealed.h).';
+
+CREATE FUNCTION platform.standing_of(p_user_id uuid) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+    return coalesce(
+        (select s.standing from platform.standing as s where s.user_id = p_user_id), 'active');
+end
+$$;
+
+COMMENT ON FUNCTION platform.standing_of(p_user_id uuid) IS 'How somebody stands: active, suspended or banned.';
+
+CREATE FUNCTION platform.unseal(p_value text, p_row_id uuid, p_name text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'extensions', 'pg_temp'
+    AS $$
+declare
+    v_kid text := split_part(p_value, '.', 2);
+    v_secret bytea;
+    v_coded text := translate(split_part(p_value, '.', 3), '-_', '+/');
+    v_bytes bytea;
+    v_text bytea;
+    v_mac_key bytea;
+begin
+    if p_value is null then
+        return null;
+    end if;
+    select k.secret into v_secret from platform.seal_keys() as k where k.kid = v_kid;
+    if not found then
+        raise exception using
+            errcode = 'FFX10',
+            message = format('This session does not have the key "%s"', left(v_kid, 16));
+    end if;
+    if platform.is_sealed(p_value) and length(v_coded) % 4 <> 1 then
+        v_bytes := decode(v_coded || repeat('=', -length(v_coded) & 3), 'base64');
+        v_text := substr(v_bytes, 1, length(v_bytes) - 32);
+        v_mac_key := hmac('authenticate'::bytea, v_secret, 'sha256');
+        -- Both sides are hashed once more, so that the time tells nothing about the tag.
+        if hmac(substr(v_bytes, length(v_bytes) - 31), v_mac_key, 'sha256')
+           = hmac(hmac(
+                convert_to(format('ffx1.%s.%s.%s.', v_kid, p_row_id, p_name), 'UTF8')
+                || v_text, v_mac_key, 'sha256'), v_mac_key, 'sha256')
+        then
+            return convert_from(
+                decrypt_iv(substr(v_text, 17), hmac('encrypt'::bytea, v_secret, 'sha256'),
+                           substr(v_text, 1, 16), 'aes-cbc/pad:pkcs'), 'UTF8');
+        end if;
+    end if;
+    raise exception using
+        errcode = 'FFX11',
+        message = 'A sealed value was changed, or belongs to another row or name',
+        detail = format('row %s, %s', p_row_id, p_name);
+end
+$$;
+
+COMMENT ON FUNCTION platform.unseal(p_value text, p_row_id uuid, p_name text) IS 'Opens a sealed value. SQLSTATE FFX10: the session lacks its key; FFX11: it was changed or is another row''s or name''s.';
+
 CREATE FUNCTION platform.update_last_updated_column() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -4953,6 +5442,30 @@ end
 $$;
 
 COMMENT ON FUNCTION platform.update_updated_at_column() IS 'Trigger: keeps updated_at.';
+
+CREATE FUNCTION platform.write_mail(p_kind text, p_cause text, p_recipient text, p_variables jsonb, p_reference text DEFAULT NULL::text, p_person uuid DEFAULT NULL::uuid, p_secrets jsonb DEFAULT NULL::jsonb, p_id uuid DEFAULT gen_random_uuid()) RETURNS uuid
+    LANGUAGE plpgsql
+    AS $$
+begin
+    if p_secrets is not null then
+        p_secrets := (
+            select jsonb_object_agg(s.key, platform.sealed(s.value, p_id, s.key))
+            from jsonb_each_text(p_secrets) as s);
+    end if;
+    insert into public.outbox
+        (id, kind, cause, reference, person, recipient, template_name, variables, secrets)
+    values
+        (p_id, p_kind, p_cause, p_reference, p_person, p_recipient, p_kind, p_variables, p_secrets)
+    on conflict (cause) do nothing;
+    if not found then
+        return null;
+    end if;
+    perform platform.job_put('mail', p_id::text);
+    return p_id;
+end
+$$;
+
+COMMENT ON FUNCTION platform.write_mail(p_kind text, p_cause text, p_recipient text, p_variables jsonb, p_reference text, p_person uuid, p_secrets jsonb, p_id uuid) IS 'Writes a mail of the template that is named as its kind, once per cause; its id, null when it was there. For functions of the application.';
 
 CREATE FUNCTION public.accept_difference(p_id bigint, p_note text) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
@@ -5267,7 +5780,7 @@ begin
     end if;
     return jsonb_build_object(
         'run', (
-            select to_jsonb(r) - array['leased_until', 'position']
+            select to_jsonb(r) - 'position'
             from public.reconciliation_runs as r
             order by r.id desc
             limit 1),
@@ -5314,7 +5827,7 @@ begin
             errcode = '42501',
             message = 'Only administrators may replay mails';
     end if;
-    perform from backend.outbox_replay(array[p_id], false);
+    perform from backend.replay_mails(array[p_id], false);
     if not found then
         return jsonb_build_object('success', false, 'error', 'No sent or dead mail of this id');
     end if;
@@ -5489,6 +6002,74 @@ CREATE TABLE migrations.schema (
 
 COMMENT ON TABLE migrations.schema IS 'The application, and the checksum of all its files and the platform''s; with those of the sandbox: applied_sha256.';
 
+CREATE TABLE platform.administrators (
+    email text NOT NULL,
+    is_active boolean DEFAULT true NOT NULL,
+    notes text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT administrators_email_check CHECK (((email = lower(email)) AND (email ~~ '%_@_%'::text)))
+);
+
+COMMENT ON TABLE platform.administrators IS 'Who administers, by confirmed e-mail address. The app_metadata claim role = admin counts too.';
+
+CREATE TABLE platform.job_kinds (
+    kind text NOT NULL,
+    tries_max integer,
+    first_pause interval NOT NULL,
+    growth numeric NOT NULL,
+    most_pause interval NOT NULL,
+    lease interval NOT NULL,
+    concurrency integer,
+    on_dead text,
+    paused boolean DEFAULT false NOT NULL,
+    CONSTRAINT job_kinds_concurrency_check CHECK ((concurrency > 0)),
+    CONSTRAINT job_kinds_growth_check CHECK ((growth >= (1)::numeric)),
+    CONSTRAINT job_kinds_tries_max_check CHECK ((tries_max > 0))
+);
+
+COMMENT ON TABLE platform.job_kinds IS 'What is queued. Each kind is a row that its owner''s tables file makes; its figures may be changed at any time.';
+
+COMMENT ON COLUMN platform.job_kinds.on_dead IS 'A function of the owner, called with the key and the last error when a job dies; the error is null when whoever ran it did not come back.';
+
+CREATE TABLE platform.mail_kinds (
+    kind text NOT NULL,
+    prepare text,
+    keep_days integer,
+    CONSTRAINT mail_kinds_keep_days_check CHECK ((keep_days >= 0))
+);
+
+COMMENT ON TABLE platform.mail_kinds IS 'Kinds of mail about which there is something to say. Others are a template and its variables.';
+
+COMMENT ON COLUMN platform.mail_kinds.prepare IS 'A function of the application, (outbox row) returns jsonb, asked when such a mail is about to be sent: an object has more variables, a text is why it is not to be sent at all.';
+
+COMMENT ON COLUMN platform.mail_kinds.keep_days IS 'How long the words of sent and dead mails of kind direct are kept; null: for ever.';
+
+CREATE VIEW platform.queue AS
+ SELECT k.kind,
+    k.paused,
+    count(*) FILTER (WHERE ((j.state)::text = 'waiting'::text)) AS waiting,
+    count(*) FILTER (WHERE (((j.state)::text = 'running'::text) AND (j.due_at > now()))) AS running,
+    count(*) FILTER (WHERE ((j.state)::text = 'dead'::text)) AS dead,
+    (now() - min(j.due_at) FILTER (WHERE (j.due_at <= now()))) AS overdue
+   FROM (platform.job_kinds k
+     LEFT JOIN platform.jobs j ON ((j.kind = k.kind)))
+  GROUP BY k.kind, k.paused
+  ORDER BY k.kind;
+
+COMMENT ON VIEW platform.queue IS 'How much of each kind waits, runs and was given up, and since when the oldest is due.';
+
+CREATE TABLE platform.standing (
+    user_id uuid NOT NULL,
+    standing text NOT NULL,
+    reason text,
+    since timestamp with time zone DEFAULT now() NOT NULL,
+    set_by text NOT NULL,
+    CONSTRAINT standing_standing_check CHECK ((standing = ANY (ARRAY['suspended'::text, 'banned'::text])))
+);
+
+COMMENT ON TABLE platform.standing IS 'Who is suspended or banned; who has no row is active. Written by platform.set_standing only.';
+
 CREATE TABLE public.admin_audit_log (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     admin_email text NOT NULL,
@@ -5504,16 +6085,15 @@ CREATE TABLE public.admin_audit_log (
 
 COMMENT ON TABLE public.admin_audit_log IS 'Every administrative change with old and new values. Rows are never changed or removed.';
 
-CREATE TABLE public.administrators (
-    email text NOT NULL,
-    is_active boolean DEFAULT true NOT NULL,
-    notes text,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT administrators_email_check CHECK (((email = lower(email)) AND (email ~~ '%_@_%'::text)))
-);
+CREATE VIEW public.administrators WITH (security_invoker='true') AS
+ SELECT a.email,
+    a.is_active,
+    a.notes,
+    a.created_at,
+    a.updated_at
+   FROM platform.administrators a;
 
-COMMENT ON TABLE public.administrators IS 'Who administers, by confirmed e-mail address. The app_metadata claim role = admin counts too.';
+COMMENT ON VIEW public.administrators IS 'Who administers, by confirmed e-mail address. The app_metadata claim role = admin counts too.';
 
 CREATE TABLE public.credential_reveals (
     id bigint NOT NULL,
@@ -5568,7 +6148,7 @@ CREATE TABLE public.email_templates (
     CONSTRAINT email_templates_variables_check CHECK ((jsonb_typeof(variables) = 'array'::text))
 );
 
-COMMENT ON TABLE public.email_templates IS 'Mails to customers. {{name}} is replaced by the variable of that name.';
+COMMENT ON TABLE public.email_templates IS 'Mail templates; {{name}} stands for a variable.';
 
 CREATE TABLE public.payment_attempts (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -5590,17 +6170,15 @@ COMMENT ON TABLE public.payment_attempts IS 'Claim, call, attach: every attempt 
 
 CREATE TABLE public.payment_checks (
     payment_id text NOT NULL,
-    not_before timestamp with time zone,
     failures integer DEFAULT 0 NOT NULL,
-    lost integer DEFAULT 0 NOT NULL,
     settled boolean DEFAULT false NOT NULL,
-    last_result text,
+    last_result text NOT NULL,
     last_detail text,
-    checked_at timestamp with time zone,
+    checked_at timestamp with time zone NOT NULL,
     CONSTRAINT payment_checks_last_result_check CHECK ((last_result = ANY (ARRAY['seen'::text, 'not_found'::text, 'unreachable'::text, 'refused'::text])))
 );
 
-COMMENT ON TABLE public.payment_checks IS 'When the provider is asked about a payment because it is open or silent, and what came of it: one row for each payment.';
+COMMENT ON TABLE public.payment_checks IS 'What came of asking the provider about a payment that was open or silent.';
 
 ALTER TABLE public.payment_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.payment_events_id_seq
@@ -5853,6 +6431,21 @@ ALTER TABLE ONLY migrations.functions
 ALTER TABLE ONLY migrations.schema
     ADD CONSTRAINT schema_pkey PRIMARY KEY (only_row);
 
+ALTER TABLE ONLY platform.administrators
+    ADD CONSTRAINT administrators_pkey PRIMARY KEY (email);
+
+ALTER TABLE ONLY platform.job_kinds
+    ADD CONSTRAINT job_kinds_pkey PRIMARY KEY (kind);
+
+ALTER TABLE ONLY platform.jobs
+    ADD CONSTRAINT jobs_pkey PRIMARY KEY (kind, key);
+
+ALTER TABLE ONLY platform.mail_kinds
+    ADD CONSTRAINT mail_kinds_pkey PRIMARY KEY (kind);
+
+ALTER TABLE ONLY platform.standing
+    ADD CONSTRAINT standing_pkey PRIMARY KEY (user_id);
+
 ALTER TABLE ONLY public.account_container
     ADD CONSTRAINT account_container_pkey PRIMARY KEY (id);
 
@@ -5861,9 +6454,6 @@ ALTER TABLE ONLY public.account_container
 
 ALTER TABLE ONLY public.admin_audit_log
     ADD CONSTRAINT admin_audit_log_pkey PRIMARY KEY (id);
-
-ALTER TABLE ONLY public.administrators
-    ADD CONSTRAINT administrators_pkey PRIMARY KEY (email);
 
 ALTER TABLE ONLY public.credential_reveals
     ADD CONSTRAINT credential_reveals_pkey PRIMARY KEY (id);
@@ -5979,6 +6569,10 @@ CREATE UNIQUE INDEX users_email_partial_key ON auth.users USING btree (email) WH
 
 CREATE INDEX users_is_anonymous_idx ON auth.users USING btree (is_anonymous);
 
+CREATE INDEX jobs_due_idx ON platform.jobs USING btree (kind, due_at);
+
+CREATE INDEX jobs_running_idx ON platform.jobs USING btree (kind, due_at) WHERE ((state)::text = 'running'::text);
+
 CREATE INDEX account_container_next_idx ON public.account_container USING btree (account_size, platform_type, created_at, id) WHERE ((status)::text = 'available'::text);
 
 CREATE INDEX account_container_reserved_idx ON public.account_container USING btree (reserved_for_order_id) WHERE (reserved_for_order_id IS NOT NULL);
@@ -5999,17 +6593,13 @@ CREATE INDEX orders_created_idx ON public.orders USING btree (created_at DESC);
 
 CREATE INDEX orders_user_idx ON public.orders USING btree (user_id, created_at DESC);
 
-CREATE INDEX outbox_account_idx ON public.outbox USING btree (delivered_account_id) WHERE (delivered_account_id IS NOT NULL);
-
 CREATE INDEX outbox_dead_idx ON public.outbox USING btree (created_at) WHERE ((state)::text = 'dead'::text);
 
-CREATE INDEX outbox_due_idx ON public.outbox USING btree (COALESCE(lease_until, next_try_at)) WHERE ((state)::text = ANY (ARRAY['pending'::text, 'sending'::text]));
+CREATE INDEX outbox_person_idx ON public.outbox USING btree (person) WHERE (person IS NOT NULL);
 
-CREATE INDEX outbox_order_idx ON public.outbox USING btree (order_id, created_at) WHERE (order_id IS NOT NULL);
+CREATE INDEX outbox_reference_idx ON public.outbox USING btree (reference, created_at) WHERE (reference IS NOT NULL);
 
-CREATE INDEX outbox_user_idx ON public.outbox USING btree (user_id) WHERE (user_id IS NOT NULL);
-
-CREATE INDEX outbox_words_idx ON public.outbox USING btree (created_at) WHERE (((kind)::text = 'direct'::text) AND (html <> ''::text));
+CREATE INDEX outbox_words_idx ON public.outbox USING btree (created_at) WHERE ((kind = 'direct'::text) AND (html <> ''::text));
 
 CREATE INDEX payment_attempts_invoice_idx ON public.payment_attempts USING btree (invoice_id) WHERE (invoice_id IS NOT NULL);
 
@@ -6019,13 +6609,9 @@ CREATE INDEX payment_attempts_order_idx ON public.payment_attempts USING btree (
 
 CREATE INDEX payment_attempts_unsettled_idx ON public.payment_attempts USING btree (updated_at) WHERE (state = ANY (ARRAY['claimed'::text, 'unknown'::text]));
 
-CREATE INDEX payment_checks_next_idx ON public.payment_checks USING btree (COALESCE(not_before, '-infinity'::timestamp with time zone), lost);
-
 CREATE INDEX payment_events_dead_idx ON public.payment_events USING btree (id) WHERE (state = 'dead'::text);
 
 CREATE INDEX payment_events_order_idx ON public.payment_events USING btree (order_id, id);
-
-CREATE INDEX payment_events_received_idx ON public.payment_events USING btree (next_try_at, id) WHERE (state = 'received'::text);
 
 CREATE INDEX payment_transactions_order_idx ON public.payment_transactions USING btree (order_id);
 
@@ -6069,6 +6655,12 @@ CREATE TRIGGER on_auth_user_created AFTER INSERT ON auth.users FOR EACH ROW EXEC
 
 CREATE TRIGGER on_auth_user_drop_clear_password BEFORE INSERT OR UPDATE ON auth.users FOR EACH ROW WHEN ((new.raw_user_meta_data ?| ARRAY['password'::text, 'confirmPassword'::text, 'confirm_password'::text])) EXECUTE FUNCTION public.drop_clear_password();
 
+CREATE TRIGGER administrators_audit AFTER INSERT OR DELETE OR UPDATE ON platform.administrators FOR EACH ROW WHEN (((SESSION_USER !~~ 'fn\_%'::text) OR (current_setting('role'::text) <> 'none'::text))) EXECUTE FUNCTION platform.audit_change('email');
+
+CREATE TRIGGER administrators_updated_at BEFORE UPDATE ON platform.administrators FOR EACH ROW EXECUTE FUNCTION platform.update_updated_at_column();
+
+CREATE TRIGGER standing_profile AFTER INSERT OR DELETE OR UPDATE ON platform.standing FOR EACH ROW EXECUTE FUNCTION backend.follow_standing();
+
 CREATE TRIGGER account_container_audit AFTER INSERT OR DELETE OR UPDATE ON public.account_container FOR EACH ROW WHEN (((SESSION_USER !~~ 'fn\_%'::text) OR (current_setting('role'::text) <> 'none'::text))) EXECUTE FUNCTION platform.audit_change('id');
 
 CREATE TRIGGER account_container_seal BEFORE INSERT OR UPDATE OF id, password, investor_password ON public.account_container FOR EACH ROW EXECUTE FUNCTION backend.seal_credentials();
@@ -6079,10 +6671,6 @@ CREATE TRIGGER account_container_updated_at BEFORE UPDATE ON public.account_cont
 
 CREATE TRIGGER admin_audit_log_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.admin_audit_log FOR EACH STATEMENT EXECUTE FUNCTION platform.refuse_change();
 
-CREATE TRIGGER administrators_audit AFTER INSERT OR DELETE OR UPDATE ON public.administrators FOR EACH ROW WHEN (((SESSION_USER !~~ 'fn\_%'::text) OR (current_setting('role'::text) <> 'none'::text))) EXECUTE FUNCTION platform.audit_change('email');
-
-CREATE TRIGGER administrators_updated_at BEFORE UPDATE ON public.administrators FOR EACH ROW EXECUTE FUNCTION platform.update_updated_at_column();
-
 CREATE TRIGGER credential_reveals_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.credential_reveals FOR EACH STATEMENT EXECUTE FUNCTION platform.refuse_change();
 
 CREATE TRIGGER crypto_addresses_audit AFTER INSERT OR DELETE OR UPDATE ON public.crypto_addresses FOR EACH ROW WHEN (((SESSION_USER !~~ 'fn\_%'::text) OR (current_setting('role'::text) <> 'none'::text))) EXECUTE FUNCTION platform.audit_change('id');
@@ -6090,6 +6678,8 @@ CREATE TRIGGER crypto_addresses_audit AFTER INSERT OR DELETE OR UPDATE ON public
 CREATE TRIGGER crypto_addresses_updated_at BEFORE UPDATE ON public.crypto_addresses FOR EACH ROW EXECUTE FUNCTION platform.update_updated_at_column();
 
 CREATE TRIGGER delivered_accounts_audit AFTER INSERT OR DELETE OR UPDATE ON public.delivered_accounts FOR EACH ROW WHEN (((SESSION_USER !~~ 'fn\_%'::text) OR (current_setting('role'::text) <> 'none'::text))) EXECUTE FUNCTION platform.audit_change('id');
+
+CREATE TRIGGER delivered_accounts_delete_mails AFTER DELETE ON public.delivered_accounts FOR EACH ROW EXECUTE FUNCTION backend.delete_mails();
 
 CREATE TRIGGER delivered_accounts_last_updated BEFORE UPDATE ON public.delivered_accounts FOR EACH ROW EXECUTE FUNCTION platform.update_last_updated_column();
 
@@ -6117,6 +6707,8 @@ CREATE TRIGGER orders_mail AFTER UPDATE OF payment_status ON public.orders FOR E
 
 CREATE TRIGGER orders_updated_at BEFORE UPDATE ON public.orders FOR EACH ROW EXECUTE FUNCTION platform.update_updated_at_column();
 
+CREATE TRIGGER outbox_delivery_sent AFTER UPDATE OF state ON public.outbox FOR EACH ROW WHEN (((new.state)::text = 'sent'::text)) EXECUTE FUNCTION backend.note_delivery_mail();
+
 CREATE TRIGGER payment_events_append_only BEFORE DELETE OR TRUNCATE ON public.payment_events FOR EACH STATEMENT EXECUTE FUNCTION platform.refuse_change();
 
 CREATE TRIGGER payment_transactions_audit AFTER INSERT OR DELETE OR UPDATE ON public.payment_transactions FOR EACH ROW WHEN (((SESSION_USER !~~ 'fn\_%'::text) OR (current_setting('role'::text) <> 'none'::text))) EXECUTE FUNCTION platform.audit_change('id');
@@ -6137,6 +6729,8 @@ CREATE TRIGGER reviews_updated_at BEFORE UPDATE ON public.reviews FOR EACH ROW E
 
 CREATE TRIGGER shop_settings_audit AFTER INSERT OR DELETE OR UPDATE ON public.shop_settings FOR EACH ROW WHEN (((SESSION_USER !~~ 'fn\_%'::text) OR (current_setting('role'::text) <> 'none'::text))) EXECUTE FUNCTION platform.audit_change('name');
 
+CREATE TRIGGER shop_settings_keep_mail_words AFTER INSERT OR UPDATE ON public.shop_settings FOR EACH ROW WHEN ((new.name = 'mail_words_days'::text)) EXECUTE FUNCTION backend.keep_mail_words();
+
 CREATE TRIGGER shop_settings_updated_at BEFORE UPDATE ON public.shop_settings FOR EACH ROW EXECUTE FUNCTION platform.update_updated_at_column();
 
 CREATE TRIGGER stock_alerts_mail AFTER INSERT ON public.stock_alerts FOR EACH ROW EXECUTE FUNCTION backend.mail_stock_alert();
@@ -6147,9 +6741,18 @@ CREATE TRIGGER trading_rules_updated_at BEFORE UPDATE ON public.trading_rules FO
 
 CREATE TRIGGER user_profiles_audit AFTER INSERT OR DELETE OR UPDATE ON public.user_profiles FOR EACH ROW WHEN (((SESSION_USER !~~ 'fn\_%'::text) OR (current_setting('role'::text) <> 'none'::text))) EXECUTE FUNCTION platform.audit_change('id', 'own');
 
+CREATE TRIGGER user_profiles_delete_mails AFTER DELETE ON public.user_profiles FOR EACH ROW EXECUTE FUNCTION backend.delete_mails();
+
 CREATE TRIGGER user_profiles_guard BEFORE INSERT OR UPDATE ON public.user_profiles FOR EACH ROW EXECUTE FUNCTION public.guard_user_profile();
 
+CREATE TRIGGER user_profiles_standing AFTER UPDATE OF account_status ON public.user_profiles FOR EACH ROW WHEN (((old.account_status)::text <> (new.account_status)::text)) EXECUTE FUNCTION backend.profile_standing();
+
+CREATE TRIGGER user_profiles_standing_new AFTER INSERT ON public.user_profiles FOR EACH ROW WHEN (((new.account_status)::text <> 'active'::text)) EXECUTE FUNCTION backend.profile_standing();
+
 CREATE TRIGGER user_profiles_updated_at BEFORE UPDATE ON public.user_profiles FOR EACH ROW EXECUTE FUNCTION platform.update_updated_at_column();
+
+ALTER TABLE ONLY platform.standing
+    ADD CONSTRAINT standing_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.account_container
     ADD CONSTRAINT account_container_reserved_for_order_id_fkey FOREIGN KEY (reserved_for_order_id) REFERENCES public.orders(order_id) ON DELETE SET NULL;
@@ -6168,12 +6771,6 @@ ALTER TABLE ONLY public.delivered_accounts
 
 ALTER TABLE ONLY public.orders
     ADD CONSTRAINT orders_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.user_profiles(id) ON DELETE CASCADE;
-
-ALTER TABLE ONLY public.outbox
-    ADD CONSTRAINT outbox_delivered_account_id_fkey FOREIGN KEY (delivered_account_id) REFERENCES public.delivered_accounts(id) ON DELETE CASCADE;
-
-ALTER TABLE ONLY public.outbox
-    ADD CONSTRAINT outbox_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.user_profiles(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.payment_attempts
     ADD CONSTRAINT payment_attempts_order_id_fkey FOREIGN KEY (order_id) REFERENCES public.orders(order_id) ON DELETE CASCADE;
@@ -6207,6 +6804,12 @@ ALTER TABLE ONLY public.waiting_deliveries
 
 ALTER TABLE auth.users ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE platform.administrators ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY administrators_admin ON platform.administrators TO authenticated USING (( SELECT platform.is_admin() AS is_admin)) WITH CHECK (( SELECT platform.is_admin() AS is_admin));
+
+ALTER TABLE platform.standing ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.account_container ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY account_container_admin ON public.account_container TO authenticated USING (( SELECT platform.is_admin() AS is_admin)) WITH CHECK (( SELECT platform.is_admin() AS is_admin));
@@ -6214,10 +6817,6 @@ CREATE POLICY account_container_admin ON public.account_container TO authenticat
 ALTER TABLE public.admin_audit_log ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY admin_audit_log_admin ON public.admin_audit_log FOR SELECT TO authenticated USING (( SELECT platform.is_admin() AS is_admin));
-
-ALTER TABLE public.administrators ENABLE ROW LEVEL SECURITY;
-
-CREATE POLICY administrators_admin ON public.administrators TO authenticated USING (( SELECT platform.is_admin() AS is_admin)) WITH CHECK (( SELECT platform.is_admin() AS is_admin));
 
 ALTER TABLE public.credential_reveals ENABLE ROW LEVEL SECURITY;
 
@@ -6433,11 +7032,11 @@ REVOKE ALL ON FUNCTION backend.count_instead(p_order public.orders, p_payment_id
 
 REVOKE ALL ON FUNCTION backend.count_payment(p_order public.orders, p_payment_id text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION backend.credential_keys() FROM PUBLIC;
-
 REVOKE ALL ON FUNCTION backend.credentials_by_key() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION backend.decide_review(p_review public.reviews, p_action text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION backend.delete_mails() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION backend.deliver_or_queue(p_order public.orders) FROM PUBLIC;
 
@@ -6454,6 +7053,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.delivered_accounts TO service_
 
 REVOKE ALL ON FUNCTION backend.delivery_evidence(p_delivery public.delivered_accounts) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION backend.event_dead(p_id text, p_error text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION backend.event_evidence(p_event jsonb) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION backend.event_failed(p_event public.payment_events, p_error text) FROM PUBLIC;
@@ -6461,8 +7062,6 @@ REVOKE ALL ON FUNCTION backend.event_failed(p_event public.payment_events, p_err
 REVOKE ALL ON FUNCTION backend.event_revived(p_payment_id text, p_event_id bigint) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION backend.event_status(p_status text) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION backend.event_tries_max() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION backend.expect_check() FROM PUBLIC;
 
@@ -6472,14 +7071,11 @@ GRANT ALL ON FUNCTION backend.fail_payment_attempt(p_attempt_id uuid, p_reason t
 REVOKE ALL ON FUNCTION backend.finish_reconciliation(p_run_id bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION backend.finish_reconciliation(p_run_id bigint) TO fn_reconcile;
 
-REVOKE ALL ON FUNCTION backend.forget_mail_words(p_limit integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION backend.forget_mail_words(p_limit integer) TO fn_send_outbox;
+REVOKE ALL ON FUNCTION backend.follow_standing() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION backend.hand_out(p_order public.orders) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION backend.has_account(p_order public.orders) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION backend.has_credential_keys() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION backend.has_live_payment(p_order_id text, p_except_payment_id text) FROM PUBLIC;
 
@@ -6491,7 +7087,7 @@ REVOKE ALL ON FUNCTION backend.history_payments(p_key text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION backend.is_held(p_order_id text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION backend.is_sealed(p_value text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION backend.keep_mail_words() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION backend.leave_queue() FROM PUBLIC;
 
@@ -6505,7 +7101,7 @@ GRANT ALL ON FUNCTION backend.log_webhook_call(p_request_id text, p_method text,
 
 REVOKE ALL ON FUNCTION backend.mail_administrators(p_kind text, p_cause text, p_order_id text, p_variables jsonb) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION backend.mail_customer(p_kind text, p_cause text, p_order public.orders, p_delivered_account_id uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION backend.mail_customer(p_kind text, p_cause text, p_order public.orders) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION backend.mail_delivery() FROM PUBLIC;
 
@@ -6516,6 +7112,8 @@ REVOKE ALL ON FUNCTION backend.mail_review() FROM PUBLIC;
 REVOKE ALL ON FUNCTION backend.mail_stock_alert() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION backend.next_received_event() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION backend.note_delivery_mail() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION backend.note_difference(p_run_id bigint, p_scope text, p_kind text, p_aspect text, p_payment_id text, p_order_id text, p_user_id uuid, p_ours text, p_theirs text, p_explanation text, p_healed text) FROM PUBLIC;
 
@@ -6532,32 +7130,6 @@ REVOKE ALL ON FUNCTION backend.order_of_payment(p_payment_id text, p_parent_paym
 REVOKE ALL ON FUNCTION backend.order_states(p_order_id text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION backend.order_words(p_order public.orders, p_first_name text) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION backend.outbox_bury(p_id uuid, p_reason text) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION backend.outbox_claim(p_count integer, p_domain text, p_dashboard_url text) FROM PUBLIC;
-GRANT ALL ON FUNCTION backend.outbox_claim(p_count integer, p_domain text, p_dashboard_url text) TO fn_send_outbox;
-
-GRANT SELECT ON TABLE public.outbox TO authenticated;
-GRANT SELECT ON TABLE public.outbox TO service_role;
-
-REVOKE ALL ON FUNCTION backend.outbox_credentials(p_mail public.outbox) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION backend.outbox_failed(p_id uuid, p_attempt integer, p_error text, p_final boolean) FROM PUBLIC;
-GRANT ALL ON FUNCTION backend.outbox_failed(p_id uuid, p_attempt integer, p_error text, p_final boolean) TO fn_send_outbox;
-GRANT ALL ON FUNCTION backend.outbox_failed(p_id uuid, p_attempt integer, p_error text, p_final boolean) TO fn_send_email;
-
-REVOKE ALL ON FUNCTION backend.outbox_message_id(p_mail public.outbox, p_domain text) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION backend.outbox_pause(p_tries integer) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION backend.outbox_replay(p_ids uuid[], p_all_dead boolean) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION backend.outbox_sent(p_id uuid, p_provider_id text) FROM PUBLIC;
-GRANT ALL ON FUNCTION backend.outbox_sent(p_id uuid, p_provider_id text) TO fn_send_outbox;
-GRANT ALL ON FUNCTION backend.outbox_sent(p_id uuid, p_provider_id text) TO fn_send_email;
-
-REVOKE ALL ON FUNCTION backend.outbox_tries_max() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION backend.pass_over(p_run public.reconciliation_runs) FROM PUBLIC;
 
@@ -6582,22 +7154,31 @@ GRANT ALL ON FUNCTION backend.payments_to_check(p_limit integer, p_after_s integ
 REVOKE ALL ON FUNCTION backend.payments_to_compare(p_run_id bigint, p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION backend.payments_to_compare(p_run_id bigint, p_limit integer) TO fn_reconcile;
 
+GRANT SELECT ON TABLE public.outbox TO authenticated;
+GRANT SELECT ON TABLE public.outbox TO service_role;
+
+REVOKE ALL ON FUNCTION backend.prepare_delivery_mail(p_mail public.outbox) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION backend.process_event(p_id bigint, p_attempt integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION backend.process_event(p_id bigint, p_attempt integer) TO fn_process_events;
 
-REVOKE ALL ON FUNCTION backend.record_event_without_order(p_source text, p_raw text, p_payment_id text, p_parent_payment_id text, p_order_id text, p_status text, p_actually_paid numeric, p_provider_updated_at text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION backend.profile_standing() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION backend.record_event_without_order(p_event backend.payment_event, p_status text, p_actually_paid numeric) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION backend.record_payment_check(p_payment_id text, p_result text, p_detail text) FROM PUBLIC;
 GRANT ALL ON FUNCTION backend.record_payment_check(p_payment_id text, p_result text, p_detail text) TO fn_reconcile;
 
-REVOKE ALL ON FUNCTION backend.record_payment_event(p_source text, p_raw text, p_payment_id text, p_parent_payment_id text, p_invoice_id text, p_purchase_id text, p_order_id text, p_status text, p_pay_address text, p_pay_currency text, p_pay_amount numeric, p_actually_paid numeric, p_price_amount numeric, p_price_currency text, p_outcome_amount numeric, p_outcome_currency text, p_provider_updated_at text) FROM PUBLIC;
-GRANT ALL ON FUNCTION backend.record_payment_event(p_source text, p_raw text, p_payment_id text, p_parent_payment_id text, p_invoice_id text, p_purchase_id text, p_order_id text, p_status text, p_pay_address text, p_pay_currency text, p_pay_amount numeric, p_actually_paid numeric, p_price_amount numeric, p_price_currency text, p_outcome_amount numeric, p_outcome_currency text, p_provider_updated_at text) TO fn_payment_webhook;
-GRANT ALL ON FUNCTION backend.record_payment_event(p_source text, p_raw text, p_payment_id text, p_parent_payment_id text, p_invoice_id text, p_purchase_id text, p_order_id text, p_status text, p_pay_address text, p_pay_currency text, p_pay_amount numeric, p_actually_paid numeric, p_price_amount numeric, p_price_currency text, p_outcome_amount numeric, p_outcome_currency text, p_provider_updated_at text) TO fn_check_payment_status;
-GRANT ALL ON FUNCTION backend.record_payment_event(p_source text, p_raw text, p_payment_id text, p_parent_payment_id text, p_invoice_id text, p_purchase_id text, p_order_id text, p_status text, p_pay_address text, p_pay_currency text, p_pay_amount numeric, p_actually_paid numeric, p_price_amount numeric, p_price_currency text, p_outcome_amount numeric, p_outcome_currency text, p_provider_updated_at text) TO fn_reconcile;
+REVOKE ALL ON FUNCTION backend.record_payment_event(p_event backend.payment_event) FROM PUBLIC;
+GRANT ALL ON FUNCTION backend.record_payment_event(p_event backend.payment_event) TO fn_payment_webhook;
+GRANT ALL ON FUNCTION backend.record_payment_event(p_event backend.payment_event) TO fn_check_payment_status;
+GRANT ALL ON FUNCTION backend.record_payment_event(p_event backend.payment_event) TO fn_reconcile;
 
 REVOKE ALL ON FUNCTION backend.refund_effect(p_order public.orders, p_payment public.payments) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION backend.related_rows(p_table text, p_order_ids text[], p_payment_ids text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION backend.replay_mails(p_ids uuid[], p_all_dead boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION backend.request_reconciliation(p_since timestamp with time zone) FROM PUBLIC;
 
@@ -6607,22 +7188,13 @@ REVOKE ALL ON FUNCTION backend.reseal_some(p_table text, p_after uuid, p_limit i
 
 REVOKE ALL ON FUNCTION backend.resolve_reviews(p_order_id text, p_kinds text[], p_note text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION backend.retry_delay(p_tries integer) FROM PUBLIC;
-
 REVOKE ALL ON FUNCTION backend.retry_event(p_id bigint) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION backend.reveal(p_account_id uuid, p_column text, p_value text, p_reason text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION backend.review_is_surplus(p_kind text, p_order public.orders) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION backend.seal(p_plain text, p_account_id uuid, p_column text) FROM PUBLIC;
-
 REVOKE ALL ON FUNCTION backend.seal_credentials() FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION backend.sealed(p_value text, p_account_id uuid, p_column text) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION backend.send_email(p_user_id uuid, p_to text, p_subject text, p_html text, p_plain text, p_domain text) FROM PUBLIC;
-GRANT ALL ON FUNCTION backend.send_email(p_user_id uuid, p_to text, p_subject text, p_html text, p_plain text, p_domain text) TO fn_send_email;
 
 REVOKE ALL ON FUNCTION backend.set_aside(p_order public.orders, p_reason text) FROM PUBLIC;
 
@@ -6637,8 +7209,8 @@ REVOKE ALL ON FUNCTION backend.stock_left(p_account_size numeric, p_platform_typ
 
 REVOKE ALL ON FUNCTION backend.stock_now(p_most integer) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION backend.store_payment_event(p_source text, p_raw text, p_payment_id text, p_parent_payment_id text, p_invoice_id text, p_purchase_id text, p_order_id text, p_status text, p_pay_address text, p_pay_currency text, p_pay_amount numeric, p_actually_paid numeric, p_price_amount numeric, p_price_currency text, p_outcome_amount numeric, p_outcome_currency text, p_provider_updated_at text, p_error text) FROM PUBLIC;
-GRANT ALL ON FUNCTION backend.store_payment_event(p_source text, p_raw text, p_payment_id text, p_parent_payment_id text, p_invoice_id text, p_purchase_id text, p_order_id text, p_status text, p_pay_address text, p_pay_currency text, p_pay_amount numeric, p_actually_paid numeric, p_price_amount numeric, p_price_currency text, p_outcome_amount numeric, p_outcome_currency text, p_provider_updated_at text, p_error text) TO fn_payment_webhook;
+REVOKE ALL ON FUNCTION backend.store_payment_event(p_event backend.payment_event, p_error text) FROM PUBLIC;
+GRANT ALL ON FUNCTION backend.store_payment_event(p_event backend.payment_event, p_error text) TO fn_payment_webhook;
 
 REVOKE ALL ON FUNCTION backend.suspend_account(p_order_id text) FROM PUBLIC;
 
@@ -6657,8 +7229,6 @@ REVOKE ALL ON FUNCTION backend.uncount_others(p_order_id text, p_payment_id text
 
 REVOKE ALL ON FUNCTION backend.unknown_payments(p_run_id bigint, p_page integer, p_ids text) FROM PUBLIC;
 GRANT ALL ON FUNCTION backend.unknown_payments(p_run_id bigint, p_page integer, p_ids text) TO fn_reconcile;
-
-REVOKE ALL ON FUNCTION backend.unseal(p_value text, p_account_id uuid, p_column text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION backend.waits_for_stock(p_order public.orders) FROM PUBLIC;
 
@@ -6685,6 +7255,11 @@ REVOKE ALL ON FUNCTION platform.cluster_do(p_sql text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION platform.cut_bytes(p_text text, p_bytes integer) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION platform.forget_mail_words(p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION platform.forget_mail_words(p_limit integer) TO fn_send_outbox;
+
+REVOKE ALL ON FUNCTION platform.has_seal_keys() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION platform.health() FROM PUBLIC;
 GRANT ALL ON FUNCTION platform.health() TO fn_health;
 
@@ -6693,13 +7268,62 @@ GRANT ALL ON FUNCTION platform.is_admin() TO anon;
 GRANT ALL ON FUNCTION platform.is_admin() TO authenticated;
 GRANT ALL ON FUNCTION platform.is_admin() TO service_role;
 
+REVOKE ALL ON FUNCTION platform.is_sealed(p_value text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION platform.iso_utc(p_time timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION platform.job_back_off(p_kind text, p_tries integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION platform.job_begin(p_kind text, p_key text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION platform.job_bury(p_kind text, p_key text, p_error text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION platform.job_claim(p_kind text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION platform.job_done(p_kind text, p_key text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION platform.job_failed(p_kind text, p_key text, p_try integer, p_error text, p_final boolean, p_pause interval) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION platform.job_may_begin(p_kind text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION platform.job_next(p_kind text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION platform.job_put(p_kind text, p_key text, p_due_at timestamp with time zone, p_tries integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION platform.job_put_off(p_kind text, p_key text, p_until timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION platform.job_replay(p_kind text, p_key text, p_due_at timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION platform.jobs_pause(p_kind text, p_paused boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION platform.jobs_replay(p_kind text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION platform.mail_dead(p_id text, p_error text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION platform.mail_prepare(p_mail public.outbox) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION platform.mail_secrets(p_mail public.outbox) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION platform.make_program_role(p_role text, p_settings text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION platform.make_role(p_role text, p_attributes text, p_groups text[], p_settings text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION platform.mask_secrets(p_row jsonb, p_other jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION platform.outbox_claim(p_count integer, p_domain text, p_dashboard_url text) FROM PUBLIC;
+GRANT ALL ON FUNCTION platform.outbox_claim(p_count integer, p_domain text, p_dashboard_url text) TO fn_send_outbox;
+
+REVOKE ALL ON FUNCTION platform.outbox_failed(p_id uuid, p_attempt integer, p_error text, p_final boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION platform.outbox_failed(p_id uuid, p_attempt integer, p_error text, p_final boolean) TO fn_send_outbox;
+GRANT ALL ON FUNCTION platform.outbox_failed(p_id uuid, p_attempt integer, p_error text, p_final boolean) TO fn_send_email;
+
+REVOKE ALL ON FUNCTION platform.outbox_message_id(p_mail public.outbox, p_domain text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION platform.outbox_replay(p_ids uuid[], p_all_dead boolean) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION platform.outbox_sent(p_id uuid, p_provider_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION platform.outbox_sent(p_id uuid, p_provider_id text) TO fn_send_outbox;
+GRANT ALL ON FUNCTION platform.outbox_sent(p_id uuid, p_provider_id text) TO fn_send_email;
 
 REVOKE ALL ON FUNCTION platform.pick(p_row jsonb, p_keys text[]) FROM PUBLIC;
 
@@ -6709,9 +7333,31 @@ REVOKE ALL ON FUNCTION platform.read_time(p_text text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION platform.refuse_change() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION platform.schema() FROM PUBLIC;
+GRANT ALL ON FUNCTION platform.schema() TO ffx_function;
+
+REVOKE ALL ON FUNCTION platform.seal(p_plain text, p_row_id uuid, p_name text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION platform.seal_keys() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION platform.sealed(p_value text, p_row_id uuid, p_name text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION platform.send_email(p_user_id uuid, p_to text, p_subject text, p_html text, p_plain text, p_domain text) FROM PUBLIC;
+GRANT ALL ON FUNCTION platform.send_email(p_user_id uuid, p_to text, p_subject text, p_html text, p_plain text, p_domain text) TO fn_send_email;
+
+REVOKE ALL ON FUNCTION platform.set_standing(p_user_id uuid, p_standing text, p_reason text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION platform.show_sealed(p_value text, p_row_id uuid, p_name text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION platform.standing_of(p_user_id uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION platform.unseal(p_value text, p_row_id uuid, p_name text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION platform.update_last_updated_column() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION platform.update_updated_at_column() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION platform.write_mail(p_kind text, p_cause text, p_recipient text, p_variables jsonb, p_reference text, p_person uuid, p_secrets jsonb, p_id uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.accept_difference(p_id bigint, p_note text) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.accept_difference(p_id bigint, p_note text) TO authenticated;
@@ -6764,6 +7410,10 @@ GRANT ALL ON FUNCTION public.reveal_credential(p_account_id uuid, p_column text,
 GRANT ALL ON FUNCTION public.reveal_credential(p_account_id uuid, p_column text, p_value text) TO service_role;
 
 REVOKE ALL ON FUNCTION public.set_order_id() FROM PUBLIC;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE platform.administrators TO anon;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE platform.administrators TO authenticated;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE platform.administrators TO service_role;
 
 GRANT SELECT ON TABLE public.admin_audit_log TO authenticated;
 GRANT SELECT ON TABLE public.admin_audit_log TO service_role;
@@ -6838,20 +7488,23 @@ ALTER DEFAULT PRIVILEGES FOR ROLE postgres IN SCHEMA public GRANT ALL ON TABLES 
 set session_replication_role = replica;
 
 copy migrations.applied (part,name,sha256) from stdin;
-flashfundx	0001_types.sql	ed8983973b2da60813de68e8b02eb2922b94054a13ee5b333499295db29bf79d
+flashfundx	0001_types.sql	caf6e89aaccfda39223a3d83b7c0354a075b49bdd97dbed2dc59c60759e3c5b6
 flashfundx	0002_people.sql	4ced343175ecfb5a3138047f1b791428cccf29531c893c0a47b509ddfca52385
-flashfundx	0003_catalogue.sql	120ae9e63bb32a43f6d312801e405840724ed1d43463949ab18915166bbcc384
+flashfundx	0003_catalogue.sql	b3030aa66da276b24e586b791f780eb4b551478dbdbf97abb2bf8647743b0f7e
 flashfundx	0004_orders.sql	97b9fc9b3116c504cd571e17260e78f413d55cdbe711d6eaede25a945ede7f10
 flashfundx	0005_accounts.sql	49d4814b13851b7332a20feb358014a200258dd45cc618ee5ad231aedc4780e9
-flashfundx	0006_payments.sql	2fa982f13c6d5907332d136620c97403cd54420d535d4185a451470883e1800d
-flashfundx	0007_outbox.sql	78c370e6f9eec6f22f87a7a420217466ec284b431b00d42a773faf7cd30020f7
-flashfundx	0008_reconciliation.sql	d370b0c4761027440c7226caf5c6d3043bb45b759fe816948d247700b5335b4e
-flashfundx	0009_policies.sql	14d4b1e4186d30f943038f64353327b95cc3b450af797efd30fc8dd2021b9507
-flashfundx	0010_seed.sql	93a25c6997645d04f0258132900f6893863c6e48690db98b147a420c2f745e55
+flashfundx	0006_payments.sql	5f56f65aae451e7a78f7c6dc980c1fc2533a7d86897aa262e6c93263cc1f5059
+flashfundx	0007_mails.sql	6fde5cd5cfb68322319bcc7c32984dde7fd3248be0dc70438f69fa7fe2a4db78
+flashfundx	0008_reconciliation.sql	71b5896f668db718587c93eea85b252524cd8489de7900219b116441cd310d3f
+flashfundx	0009_policies.sql	3036ff9ca1daf5b256f3861686aac71ce5f9377eb4abde6be4d6edfcfe0cd37a
+flashfundx	0010_seed.sql	9c9a5d1e49aea792472cb95621bb088aa7391fde3d4b03b03c640be20bfd9f1c
 flashfundx	0011_mail_templates.sql	d893b32c5194ab62bcc20949eaeb507f2ca5a5e182b8c1080f14adbccde25fb8
 platform	0001_schemas.sql	a9c378ade0b540a2b7c8774d6fca0fa3f938cbdc7412b5b01ab415bea14546ef
 platform	0002_auth.sql	5e68e452f9f05962fc1ccdf4767bec1f9f8bc14c4fab28ec861ec1f122ef291f
-platform	0003_operations.sql	ff0a0964077414cb7dd1f55373eb056ee710def113b2d9b9063f443407ec4327
+platform	0003_operations.sql	6d2cc0f62a92342b089978a6ea5f1b090a3bb462c0592a0de2527cd252f7b5dc
+platform	0004_queue.sql	44b58dd1493718e4228ec8c60cfc652e50f03ef7ab9ed7b10e1f74e537d994aa
+platform	0005_outbox.sql	3bd0ae0937e10601a25fa99a30e9fb63476e9957324565d94d64356d77150fc8
+platform	0006_people.sql	440a786de2bcd94227ccb44462444935176f1772b57722e2bab3ffa155224a63
 \.
 
 copy migrations.functions (name,part,unmade_in) from stdin;
@@ -6881,43 +7534,43 @@ backend.compare_figures(public.payments,jsonb)	flashfundx	\N
 backend.compare_payment(bigint,text,text,boolean,text)	flashfundx	\N
 backend.count_instead(public.orders,text,text,text)	flashfundx	\N
 backend.count_payment(public.orders,text)	flashfundx	\N
-backend.credential_keys()	flashfundx	\N
 backend.credentials_by_key()	flashfundx	\N
 backend.decide_review(public.reviews,text)	flashfundx	\N
+backend.delete_mails()	flashfundx	\N
 backend.deliver_or_queue(public.orders)	flashfundx	\N
 backend.deliver_waiting(text)	flashfundx	\N
 backend.delivery_answer(text,text)	flashfundx	\N
 backend.delivery_checks(public.orders)	flashfundx	\N
 backend.delivery_evidence(public.delivered_accounts)	flashfundx	\N
+backend.event_dead(text,text)	flashfundx	\N
 backend.event_evidence(jsonb)	flashfundx	\N
 backend.event_failed(public.payment_events,text)	flashfundx	\N
 backend.event_revived(text,bigint)	flashfundx	\N
 backend.event_status(text)	flashfundx	\N
-backend.event_tries_max()	flashfundx	\N
 backend.expect_check()	flashfundx	\N
 backend.fail_payment_attempt(uuid,text,text)	flashfundx	\N
 backend.finish_reconciliation(bigint)	flashfundx	\N
-backend.forget_mail_words(integer)	flashfundx	\N
+backend.follow_standing()	flashfundx	\N
 backend.hand_out(public.orders)	flashfundx	\N
 backend.has_account(public.orders)	flashfundx	\N
-backend.has_credential_keys()	flashfundx	\N
 backend.has_live_payment(text,text)	flashfundx	\N
 backend.heal_books(bigint,text,text)	flashfundx	\N
 backend.history_entries(text[],text[])	flashfundx	\N
 backend.history_payments(text)	flashfundx	\N
 backend.is_held(text)	flashfundx	\N
-backend.is_sealed(text)	flashfundx	\N
+backend.keep_mail_words()	flashfundx	\N
 backend.leave_queue()	flashfundx	\N
 backend.lock_for_events(text[],text[])	flashfundx	\N
 backend.lock_order_of_attempt(uuid)	flashfundx	\N
 backend.log_webhook_call(text,text,text,text,text,text)	flashfundx	\N
 backend.mail_administrators(text,text,text,jsonb)	flashfundx	\N
-backend.mail_customer(text,text,public.orders,uuid)	flashfundx	\N
+backend.mail_customer(text,text,public.orders)	flashfundx	\N
 backend.mail_delivery()	flashfundx	\N
 backend.mail_payment()	flashfundx	\N
 backend.mail_review()	flashfundx	\N
 backend.mail_stock_alert()	flashfundx	\N
 backend.next_received_event()	flashfundx	\N
+backend.note_delivery_mail()	flashfundx	\N
 backend.note_difference(bigint,text,text,text,text,text,uuid,text,text,text,text)	flashfundx	\N
 backend.note_refund(public.orders,public.reviews)	flashfundx	\N
 backend.open_review(text,text,text,jsonb)	flashfundx	\N
@@ -6926,15 +7579,6 @@ backend.order_description(public.orders)	flashfundx	\N
 backend.order_of_payment(text,text,text)	flashfundx	\N
 backend.order_states(text)	flashfundx	\N
 backend.order_words(public.orders,text)	flashfundx	\N
-backend.outbox_bury(uuid,text)	flashfundx	\N
-backend.outbox_claim(integer,text,text)	flashfundx	\N
-backend.outbox_credentials(public.outbox)	flashfundx	\N
-backend.outbox_failed(uuid,integer,text,boolean)	flashfundx	\N
-backend.outbox_message_id(public.outbox,text)	flashfundx	\N
-backend.outbox_pause(integer)	flashfundx	\N
-backend.outbox_replay(uuid[],boolean)	flashfundx	\N
-backend.outbox_sent(uuid,text)	flashfundx	\N
-backend.outbox_tries_max()	flashfundx	\N
 backend.pass_over(public.reconciliation_runs)	flashfundx	\N
 backend.pause_reconciliation(bigint,text,text)	flashfundx	\N
 backend.payment_history(text)	flashfundx	\N
@@ -6944,38 +7588,36 @@ backend.payment_status_rank(text)	flashfundx	\N
 backend.payment_that_pays(public.orders,text)	flashfundx	\N
 backend.payments_to_check(integer,integer)	flashfundx	\N
 backend.payments_to_compare(bigint,integer)	flashfundx	\N
+backend.prepare_delivery_mail(public.outbox)	flashfundx	\N
 backend.process_event(bigint,integer)	flashfundx	\N
-backend.record_event_without_order(text,text,text,text,text,text,numeric,text)	flashfundx	\N
+backend.profile_standing()	flashfundx	\N
+backend.record_event_without_order(backend.payment_event,text,numeric)	flashfundx	\N
 backend.record_payment_check(text,text,text)	flashfundx	\N
-backend.record_payment_event(text,text,text,text,text,text,text,text,text,text,numeric,numeric,numeric,text,numeric,text,text)	flashfundx	\N
+backend.record_payment_event(backend.payment_event)	flashfundx	\N
 backend.refund_effect(public.orders,public.payments)	flashfundx	\N
 backend.related_rows(text,text[],text[])	flashfundx	\N
+backend.replay_mails(uuid[],boolean)	flashfundx	\N
 backend.request_reconciliation(timestamp with time zone)	flashfundx	\N
 backend.reseal_credentials(integer)	flashfundx	\N
 backend.reseal_some(text,uuid,integer)	flashfundx	\N
 backend.resolve_reviews(text,text[],text)	flashfundx	\N
-backend.retry_delay(integer)	flashfundx	\N
 backend.retry_event(bigint)	flashfundx	\N
 backend.reveal(uuid,text,text,text)	flashfundx	\N
 backend.review_is_surplus(text,public.orders)	flashfundx	\N
-backend.seal(text,uuid,text)	flashfundx	\N
 backend.seal_credentials()	flashfundx	\N
-backend.sealed(text,uuid,text)	flashfundx	\N
-backend.send_email(uuid,text,text,text,text,text)	flashfundx	\N
 backend.set_aside(public.orders,text)	flashfundx	\N
 backend.settle_attempts(integer)	flashfundx	\N
 backend.shop_currency(text)	flashfundx	\N
 backend.stock_kinds()	flashfundx	\N
 backend.stock_left(numeric,text)	flashfundx	\N
 backend.stock_now(integer)	flashfundx	\N
-backend.store_payment_event(text,text,text,text,text,text,text,text,text,text,numeric,numeric,numeric,text,numeric,text,text,text)	flashfundx	\N
+backend.store_payment_event(backend.payment_event,text)	flashfundx	\N
 backend.suspend_account(text)	flashfundx	\N
 backend.take_account(numeric,text,text)	flashfundx	\N
 backend.test_delivery(text,boolean)	flashfundx	\N
 backend.try_delivery(public.orders)	flashfundx	\N
 backend.uncount_others(text,text)	flashfundx	\N
 backend.unknown_payments(bigint,integer,text)	flashfundx	\N
-backend.unseal(text,uuid,text)	flashfundx	\N
 backend.waits_for_stock(public.orders)	flashfundx	\N
 backend.was_decided(text,text)	flashfundx	\N
 backend.with_credentials(jsonb)	flashfundx	\N
@@ -6988,18 +7630,52 @@ platform.caller_role()	platform	\N
 platform.claim_schedule(text,integer)	platform	\N
 platform.cluster_do(text)	platform	\N
 platform.cut_bytes(text,integer)	platform	\N
+platform.forget_mail_words(integer)	platform	\N
+platform.has_seal_keys()	platform	\N
 platform.health()	platform	\N
 platform.is_admin()	platform	\N
+platform.is_sealed(text)	platform	\N
 platform.iso_utc(timestamp with time zone)	platform	\N
+platform.job_back_off(text,integer)	platform	\N
+platform.job_begin(text,text)	platform	\N
+platform.job_bury(text,text,text)	platform	\N
+platform.job_claim(text)	platform	\N
+platform.job_done(text,text)	platform	\N
+platform.job_failed(text,text,integer,text,boolean,interval)	platform	\N
+platform.job_may_begin(text)	platform	\N
+platform.job_next(text)	platform	\N
+platform.job_put(text,text,timestamp with time zone,integer)	platform	\N
+platform.job_put_off(text,text,timestamp with time zone)	platform	\N
+platform.job_replay(text,text,timestamp with time zone)	platform	\N
+platform.jobs_pause(text,boolean)	platform	\N
+platform.jobs_replay(text)	platform	\N
+platform.mail_dead(text,text)	platform	\N
+platform.mail_prepare(public.outbox)	platform	\N
+platform.mail_secrets(public.outbox)	platform	\N
 platform.make_program_role(text,text[])	platform	\N
 platform.make_role(text,text,text[],text[])	platform	\N
 platform.mask_secrets(jsonb,jsonb)	platform	\N
+platform.outbox_claim(integer,text,text)	platform	\N
+platform.outbox_failed(uuid,integer,text,boolean)	platform	\N
+platform.outbox_message_id(public.outbox,text)	platform	\N
+platform.outbox_replay(uuid[],boolean)	platform	\N
+platform.outbox_sent(uuid,text)	platform	\N
 platform.pick(jsonb,text[])	platform	\N
 platform.plain_amount(numeric)	platform	\N
 platform.read_time(text)	platform	\N
 platform.refuse_change()	platform	\N
+platform.schema()	platform	\N
+platform.seal(text,uuid,text)	platform	\N
+platform.seal_keys()	platform	\N
+platform.sealed(text,uuid,text)	platform	\N
+platform.send_email(uuid,text,text,text,text,text)	platform	\N
+platform.set_standing(uuid,text,text)	platform	\N
+platform.show_sealed(text,uuid,text)	platform	\N
+platform.standing_of(uuid)	platform	\N
+platform.unseal(text,uuid,text)	platform	\N
 platform.update_last_updated_column()	platform	\N
 platform.update_updated_at_column()	platform	\N
+platform.write_mail(text,text,text,jsonb,text,uuid,jsonb,uuid)	platform	\N
 public.accept_difference(bigint,text)	flashfundx	\N
 public.check_order_price()	flashfundx	\N
 public.deliver_account_to_user(text,uuid)	flashfundx	\N
@@ -7020,11 +7696,23 @@ public.set_order_id()	flashfundx	\N
 \.
 
 copy migrations.schema (only_row,app,sha256,applied_sha256,release) from stdin;
-t	flashfundx	ce6be9062b3045b7acd68d5856fcbe182d1fa9e0dabca6823d9c94ace1298f70	ce6be9062b3045b7acd68d5856fcbe182d1fa9e0dabca6823d9c94ace1298f70	1
+t	flashfundx	7a530dd0dbcd99859c4acc7c02d261b2db74244eba6d65d8257370d46a224a46	7a530dd0dbcd99859c4acc7c02d261b2db74244eba6d65d8257370d46a224a46	1
 \.
 
-copy public.administrators (email,is_active,notes) from stdin;
+copy platform.administrators (email,is_active,notes) from stdin;
 admin@flashfundx.com	t	First administrator. Counts once the address is confirmed.
+\.
+
+copy platform.job_kinds (kind,tries_max,first_pause,growth,most_pause,lease,concurrency,on_dead,paused) from stdin;
+mail	10	00:00:10	3	04:00:00	00:01:00	\N	platform.mail_dead	f
+payment_check	\N	00:00:15	2	1 day	00:02:00	\N	\N	f
+payment_event	12	00:00:01	2	00:05:00	00:00:30	\N	backend.event_dead	f
+reconciliation	\N	00:00:30	1	00:00:30	00:01:00	\N	\N	f
+\.
+
+copy platform.mail_kinds (kind,prepare,keep_days) from stdin;
+account_delivery	backend.prepare_delivery_mail	\N
+direct	\N	90
 \.
 
 copy public.crypto_addresses (crypto_name,network,wallet_address,qr_code_url,display_name,is_active,sort_order,notes) from stdin;

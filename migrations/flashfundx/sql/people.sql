@@ -1,4 +1,5 @@
--- Customers: a profile per user of schema auth, and what its owner may change in it.
+-- Customers: a profile per user of schema auth, what its owner may change in it, and how its owner
+-- stands.
 
 create or replace function public.drop_clear_password()
 returns trigger
@@ -105,3 +106,53 @@ comment on function public.guard_user_profile() is
 create or replace trigger user_profiles_guard
     before insert or update on public.user_profiles
     for each row execute function public.guard_user_profile();
+
+-- account_status of the profile is what front ends read and staff write; the platform's row decides.
+
+create or replace function backend.profile_standing()
+returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, backend, pg_temp
+as $$
+begin
+    perform platform.set_standing(new.id, new.account_status, null);
+    return null;
+end
+$$;
+comment on function backend.profile_standing() is
+    'Trigger: an account_status that staff wrote into a profile is how the customer stands.';
+
+create or replace trigger user_profiles_standing_new
+    after insert on public.user_profiles
+    for each row
+    when (new.account_status <> 'active')
+    execute function backend.profile_standing();
+create or replace trigger user_profiles_standing
+    after update of account_status on public.user_profiles
+    for each row
+    when (old.account_status <> new.account_status)
+    execute function backend.profile_standing();
+
+create or replace function backend.follow_standing()
+returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, backend, pg_temp
+as $$
+declare
+    v_user_id constant uuid := case tg_op when 'DELETE' then old.user_id else new.user_id end;
+begin
+    -- Not when the row goes along with its user: then the profile goes too.
+    update public.user_profiles as p
+       set account_status = platform.standing_of(v_user_id)
+     where p.id = v_user_id
+       and p.account_status <> platform.standing_of(v_user_id)
+       and exists (select from auth.users as u where u.id = v_user_id);
+    return null;
+end
+$$;
+comment on function backend.follow_standing() is
+    'Trigger: the profile shows how its customer stands.';
+
+create or replace trigger standing_profile
+    after insert or update or delete on platform.standing
+    for each row execute function backend.follow_standing();

@@ -78,7 +78,7 @@ values
     ('BTC',  'Bitcoin',  'Bitcoin',        6, 'Enter the shop''s wallet address, then activate.'),
     ('SOL',  'Solana',   'Solana',         7, 'Enter the shop''s wallet address, then activate.');
 
-insert into public.administrators (email, notes)
+insert into platform.administrators (email, notes)
 values ('admin@flashfundx.com', 'First administrator. Counts once the address is confirmed.');
 
 insert into public.shop_settings (name, value, notes)

@@ -37,7 +37,7 @@ comment on function platform.claim_schedule(text, integer) is
 grant execute on function platform.claim_schedule(text, integer) to ffx_function;
 
 create or replace function platform.health()
-returns table (migration text, "time" text, schema text)
+returns table (migration text, "time" text)
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
 as $$
@@ -46,13 +46,23 @@ as $$
          from migrations.applied as a
          order by a.applied_at desc, a.part desc, a.name desc
          limit 1),
-        to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
-        (select s.sha256 from migrations.schema as s)
+        to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
 $$;
 comment on function platform.health() is
-    'The newest migration, the time of the database, and the checksum of what its schema was made '
-    'of (migrations/checksum).';
+    'The newest migration, and the time of the database.';
 grant execute on function platform.health() to fn_health;
+
+create or replace function platform.schema()
+returns table (app text, sha256 text)
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+    select s.app, s.sha256 from migrations.schema as s
+$$;
+comment on function platform.schema() is
+    'The application of this database, and the checksum of what its schema was made of '
+    '(migrations/checksum); programs compare it with the one they were built with.';
+grant execute on function platform.schema() to ffx_function;
 
 create or replace function platform.await_standby()
 returns void

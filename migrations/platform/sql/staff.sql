@@ -13,7 +13,7 @@ as $$
             -- once confirmed: anybody can sign up with somebody else's address.
             select
             from auth.users as u
-            join public.administrators as a on a.email = lower(u.email) and a.is_active
+            join platform.administrators as a on a.email = lower(u.email) and a.is_active
             where u.id = auth.uid()
               and u.email_confirmed_at is not null
               and u.deleted_at is null
@@ -26,6 +26,16 @@ comment on function platform.is_admin() is
 grant execute on function platform.is_admin() to anon, authenticated, service_role;
 
 create or replace trigger administrators_updated_at
-    before update on public.administrators
+    before update on platform.administrators
     for each row execute function platform.update_updated_at_column();
-select platform.audit_table('public.administrators', 'email');
+select platform.audit_table('platform.administrators', 'email');
+
+-- For the data API. Who asks is who reads the table: its policy decides.
+create or replace view public.administrators with (security_invoker = true) as
+select a.email, a.is_active, a.notes, a.created_at, a.updated_at
+from platform.administrators as a;
+comment on view public.administrators is
+    'Who administers, by confirmed e-mail address. The app_metadata claim role = admin counts too.';
+revoke all on public.administrators from public, anon, authenticated, service_role;
+grant select, insert, update, delete on public.administrators
+    to anon, authenticated, service_role;

@@ -1,15 +1,5 @@
--- Who administers, what administrators changed, and when scheduled functions ran. These tables are
--- in public, because administrators read them through the data API.
-
-create table public.administrators (
-    email      text primary key check (email = lower(email) and email like '%_@_%'),
-    is_active  boolean not null default true,
-    notes      text,
-    created_at timestamptz not null default now(),
-    updated_at timestamptz not null default now()
-);
-comment on table public.administrators is
-    'Who administers, by confirmed e-mail address. The app_metadata claim role = admin counts too.';
+-- What administrators changed, and when scheduled functions ran. These tables are in public,
+-- because administrators read them through the data API.
 
 create table public.admin_audit_log (
     id          uuid primary key default gen_random_uuid(),
@@ -37,14 +27,6 @@ create table public.schedules (
 );
 comment on table public.schedules is
     'When each scheduled function last ran: one run per period over all processes and machines.';
-
-alter table public.administrators enable row level security;
-revoke all on public.administrators from public, anon, authenticated, service_role;
-grant select, insert, update, delete on public.administrators
-    to anon, authenticated, service_role;
-create policy administrators_admin on public.administrators
-    for all to authenticated
-    using ((select platform.is_admin())) with check ((select platform.is_admin()));
 
 -- Evidence: administrators and service_role read it, only the database writes it.
 alter table public.admin_audit_log enable row level security;

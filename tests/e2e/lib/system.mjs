@@ -1,5 +1,5 @@
 // The system under test: its settings, its processes, its deploy.sh.
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -27,6 +27,19 @@ export const functionNames = readdirSync(join(home, 'functions'))
 
 /** What a function says of itself. */
 export const spec = (name) => JSON.parse(readFileSync(join(home, 'functions', `${name}.json`), 'utf8'));
+
+/** What a function says to --check with the settings of this system: {status, stdout, stderr}. */
+export function checkFunction(name) {
+  const settings = readFileSync(join(home, 'functions', `${name}.env`), 'utf8')
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]);
+  const { status, stdout, stderr } = spawnSync(join(home, 'bin', name), ['--check'], {
+    env: Object.fromEntries(settings),
+    encoding: 'utf8',
+  });
+  return { status, stdout, stderr };
+}
 
 /** Run `./deploy.sh …`; resolves to {status, stdout, stderr}, whatever the status is. */
 export function deploy(...args) {

@@ -4,7 +4,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { envelope } from '../lib/answers.mjs';
+import { rows, value } from '../lib/db.mjs';
 import { call, invoke } from '../lib/http.mjs';
+import { checkFunction } from '../lib/system.mjs';
 
 test('health: ready with every check, and alive', async () => {
   const ready = await invoke('health', {}, 'GET');
@@ -20,6 +22,24 @@ test('health: ready with every check, and alive', async () => {
   assert.equal(alive.status, 200);
   assert.deepEqual(alive.json, { status: 'alive' });
   envelope(await invoke('health/other', {}, 'GET'), 404, 'Not found');
+});
+
+test('a database of another schema is told of, by health and by --check', async () => {
+  const right = await value('select sha256 from migrations.schema');
+  assert.match(right, /^[0-9a-f]{64}$/);
+  assert.deepEqual(checkFunction('health'), { status: 0, stdout: 'health: configuration is complete\n', stderr: '' });
+  await rows(`update migrations.schema set sha256 = repeat('0', 64)`);
+  try {
+    const answer = await invoke('health', {}, 'GET');
+    assert.equal(answer.status, 200);
+    assert.equal(answer.json.checks.schema.status, 'mismatch', answer.text);
+    const { status, stderr } = checkFunction('health');
+    assert.equal(status, 0);
+    assert.match(stderr, /^health: warning: the schema of the database is not the one/);
+  } finally {
+    await rows('update migrations.schema set sha256 = $1', [right]);
+  }
+  assert.equal((await invoke('health', {}, 'GET')).json.checks.schema, undefined);
 });
 
 test('health tells no secret and no path', async () => {

@@ -1,6 +1,6 @@
 -- Sign-up and profiles.
 begin;
-select plan(17);
+select plan(26);
 
 insert into auth.users (id, email, raw_user_meta_data)
 values ('00000000-0000-0000-0000-0000000000a1', 'ann@example.com',
@@ -60,8 +60,33 @@ select is(as_user('bob', $$ insert into user_profiles (id, email)
                             values (gen_random_uuid(), 'x@example.com') $$),
           'ERROR 42501', 'profiles are made by sign-up only');
 
--- The shop's own
+-- Administrators
 select is((select string_agg(email, ',') from administrators), 'admin@flashfundx.com',
           'the default first administrator');
+
+-- How a customer stands
+select make_user('boss');
+insert into administrators (email) values ('boss@example.com');
+select is(as_user('boss', $$ update user_profiles set account_status = 'suspended'
+                             where first_name = 'Rob' $$), '1', 'an administrator suspends');
+select rows_eq($$ select standing, reason, set_by from platform.standing $$,
+               $$ values ('suspended', null::text, 'boss@example.com') $$, 'which decides at once');
+select is((select count(*) from admin_audit_log where action_type = 'SET_STANDING'
+           and admin_email = 'boss@example.com'), 1::bigint, 'and is on record');
+select platform.set_standing(id('bob'), 'banned', 'fraud');
+select is((select account_status from user_profiles where first_name = 'Rob'), 'banned',
+          'the profile follows what is set elsewhere');
+select is((select reason from platform.standing), 'fraud', 'which keeps its reason');
+select platform.set_standing(id('bob'), 'active', null);
+select is((select account_status from user_profiles where first_name = 'Rob'), 'active',
+          'and back');
+select platform.set_standing(id('eve'), 'banned', null);
+select lives_ok($$ delete from auth.users where email = 'eve@example.com' $$,
+                'who is banned may be deleted');
+select is((select count(*) from platform.standing), 0::bigint, 'as a whole');
+delete from user_profiles where id = id('bob');
+insert into user_profiles (id, email, account_status)
+values (id('bob'), 'bob@example.com', 'suspended');
+select is(platform.standing_of(id('bob')), 'suspended', 'a profile may begin suspended');
 select * from finish();
 rollback;

@@ -1,0 +1,47 @@
+-- How people stand: active, suspended or banned. One function sets it, and whoever decides something
+-- asks in the same statement. What it means is the application's: which transition refuses whom.
+
+create or replace function platform.standing_of(p_user_id uuid)
+returns text
+language plpgsql stable                 -- its plan is kept
+as $$
+begin
+    return coalesce(
+        (select s.standing from platform.standing as s where s.user_id = p_user_id), 'active');
+end
+$$;
+comment on function platform.standing_of(uuid) is
+    'How somebody stands: active, suspended or banned.';
+
+create or replace function platform.set_standing(p_user_id uuid, p_standing text, p_reason text)
+returns boolean
+language plpgsql
+as $$
+declare
+    v_before constant text := platform.standing_of(p_user_id);
+begin
+    if p_standing = v_before then
+        return false;
+    elsif p_standing = 'active' then
+        delete from platform.standing as s where s.user_id = p_user_id;
+    else
+        insert into platform.standing as s (user_id, standing, reason, set_by)
+        values (p_user_id, p_standing, p_reason, platform.caller_name())
+        on conflict (user_id) do update
+           set standing = excluded.standing, reason = excluded.reason, since = now(),
+               set_by = excluded.set_by;
+    end if;
+    insert into public.admin_audit_log
+        (admin_email, admin_ip, action_type, table_name, record_id, old_values, new_values,
+         description)
+    values
+        (platform.caller_name(), platform.caller_ip(), 'SET_STANDING', 'standing',
+         p_user_id::text, jsonb_build_object('standing', v_before),
+         jsonb_build_object('standing', p_standing, 'reason', p_reason),
+         format('%s: %s', p_standing, coalesce(p_reason, 'no reason given')));
+    return true;
+end
+$$;
+comment on function platform.set_standing(uuid, text, text) is
+    'Changes how somebody stands, with a reason, and writes it to the audit; false when they stand '
+    'so already. For the functions of staff: whoever may call it is asked there.';
