@@ -127,7 +127,7 @@ is_secret(const char *key)
     for (const char *p = key; *p != '\0' && len < KEY_MAX; p++) {
         if (*p == '-' || *p == '_')
             continue;
-        plain[len++] = *p >= 'A' && *p <= 'Z' ? (char)(*p - 'A' + 'a') : *p;
+        plain[len++] = ascii_lower(*p);
     }
     plain[len] = '\0';
     for (const char *p = plain; *p != '\0'; p++)

@@ -88,12 +88,8 @@ set_options(struct answering *t, const struct http_request *call, long timeout_m
         (void)curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, 1L);
         (void)curl_easy_setopt(e, CURLOPT_FORBID_REUSE, 1L); /* or it drives a kept one out */
     }
-    (void)curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
-    (void)curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, MIN((long)CONNECT_TIMEOUT_MS, timeout_ms));
-    (void)curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, timeout_ms);
-    (void)curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
+    transfer_bounds(e, CONNECT_TIMEOUT_MS, timeout_ms, "http,https");
     (void)curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
-    (void)curl_easy_setopt(e, CURLOPT_PROXY, "");
     (void)curl_easy_setopt(e, CURLOPT_BUFFERSIZE, READ_BYTES);
     (void)curl_easy_setopt(e, CURLOPT_USERAGENT, USER_AGENT);
     (void)curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, take_body);

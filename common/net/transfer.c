@@ -147,6 +147,16 @@ transfer_init(void)
 /* ---- one transfer ---- */
 
 void
+transfer_bounds(CURL *easy, long connect_ms, long timeout_ms, const char *protocols)
+{
+    (void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    (void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, MIN(connect_ms, timeout_ms));
+    (void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout_ms);
+    (void)curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, protocols);
+    (void)curl_easy_setopt(easy, CURLOPT_PROXY, "");
+}
+
+void
 transfer_begin(struct transfer *t)
 {
     transfer_init();

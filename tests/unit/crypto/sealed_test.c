@@ -84,7 +84,7 @@ opens_to(const char *json, const char *expected)
 {
     struct str got;
 
-    assert_null(credentials_open(arena, str_of(json), &got));
+    assert_null(sealed_open(arena, str_of(json), &got));
     check_str(got, expected);
 }
 
@@ -93,7 +93,7 @@ static void
 stays_shut(const char *json, const char *expected, const char *part)
 {
     struct str got;
-    const char *why = credentials_open(arena, str_of(json), &got);
+    const char *why = sealed_open(arena, str_of(json), &got);
 
     assert_non_null(why);
     if (strstr(why, part) == NULL)
@@ -134,7 +134,7 @@ other_text_stays(void **state UNUSED)
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         struct str got;
 
-        assert_null(credentials_open(arena, str_of(texts[i]), &got));
+        assert_null(sealed_open(arena, str_of(texts[i]), &got));
         assert_ptr_equal(got.ptr, texts[i]);
     }
 }
