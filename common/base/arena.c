@@ -1,3 +1,7 @@
+/*
+ * Blocks in a list, filled from the start; the first is kept over resets.  Read take first: the cap
+ * is checked there, block_with finds the room, and every public function comes down to it.
+ */
 #include "base/arena.h"
 
 #include <stdarg.h>
@@ -286,6 +290,7 @@ arena_printf(struct arena *a, const char *fmt, ...)
 void
 arena_defer(struct arena *a, void (*fn)(void *), void *ptr)
 {
+    MUST(fn != NULL);
     struct deferred *d = take(a, sizeof(*d));
 
     if (d == NULL) {

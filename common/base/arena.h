@@ -2,7 +2,7 @@
  * arena: the memory of one request.
  *
  * Everything a request needs is taken from its arena and given back at once when the request
- * ends.  Foreign objects (PGresult, curl_slist, EVP_MD_CTX) are tied to it with arena_defer and
+ * ends.  Foreign objects (PGresult, QRcode) are tied to it with arena_defer and
  * released in reverse order.
  *
  * Bound: each arena has a hard cap.  A request that goes over it does not see NULL: arena_alloc

@@ -9,13 +9,14 @@
 void
 buf_init_arena(struct buf *b, struct arena *a, size_t max_bytes)
 {
+    MUST(a != NULL); /* or it would be a heap buffer that nobody releases */
     *b = (struct buf){.max = MIN(max_bytes, SIZE_MAX / 4), .arena = a};
 }
 
 void
 buf_init_heap(struct buf *b, size_t max_bytes)
 {
-    buf_init_arena(b, NULL, max_bytes);
+    *b = (struct buf){.max = MIN(max_bytes, SIZE_MAX / 4)};
 }
 
 void

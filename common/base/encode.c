@@ -1,4 +1,7 @@
+/* Four pairs that do not know each other: hex, base64, percent, uuid. */
 #include "base/encode.h"
+
+#include "base/text.h"
 
 /* ---- hex ---- */
 
@@ -157,8 +160,7 @@ percent_encode(struct buf *out, struct str text)
     for (size_t i = 0; i < text.len; i++) {
         const char c = text.ptr[i];
 
-        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-            c == '-' || c == '.' || c == '_' || c == '~')
+        if (ascii_is_alnum(c) || c == '-' || c == '.' || c == '_' || c == '~')
             buf_add_char(out, c);
         else
             buf_printf(out, "%%%02X", (unsigned)(unsigned char)c);
@@ -184,7 +186,7 @@ uuid_read(struct str s, char ret[UUID_SIZE])
         } else {
             if (hex_value(c) < 0)
                 return false;
-            text[i] = c >= 'A' && c <= 'F' ? (char)(c - 'A' + 'a') : c;
+            text[i] = ascii_lower(c);
         }
     }
     memcpy(ret, text, UUID_SIZE);

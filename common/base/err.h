@@ -60,7 +60,7 @@ struct err_info {
 
 const struct err_info *err_info(enum err e);
 
-/* What went wrong in the current request; part of struct fn_req. */
+/* What went wrong; part of struct task. */
 struct fail {
     enum err err;
     char text[512];    /* for the client; empty: the table's text */

@@ -1,3 +1,8 @@
+/*
+ * A line is composed in place, piece by piece (put_…), so that it is valid JSON however little room
+ * is left; then it is written at once, or held until the turn of the loop ends (log_hold).  Read
+ * compose first.
+ */
 #include "base/log.h"
 
 #include <errno.h>
@@ -122,7 +127,7 @@ is_secret(const char *key)
     for (const char *p = key; *p != '\0' && len < KEY_MAX; p++) {
         if (*p == '-' || *p == '_')
             continue;
-        plain[len++] = *p >= 'A' && *p <= 'Z' ? (char)(*p - 'A' + 'a') : *p;
+        plain[len++] = ascii_lower(*p);
     }
     plain[len] = '\0';
     for (const char *p = plain; *p != '\0'; p++)
@@ -209,6 +214,7 @@ static struct {
 void
 log_hold(void (*ask)(void))
 {
+    MUST(ask != NULL);
     held.ask = ask;
     holds = true;
 }

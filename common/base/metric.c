@@ -1,3 +1,7 @@
+/*
+ * Two halves that share the layout of a file (struct file): counting in the own one, which is
+ * mapped, and rendering of everybody's, which are read.
+ */
 #include "base/metric.h"
 
 #include <dirent.h>
@@ -9,7 +13,6 @@
 #define SUFFIX       ".metrics"
 #define NAME_MAX_LEN 64 /* of a service */
 #define FILES_MAX    64 /* rendered at once */
-#define PATH_SIZE    512
 
 /* Bounds of the duration histogram; le is the bound's text in seconds. */
 static const struct {
@@ -58,11 +61,8 @@ bool
 metric_open(const char *run_dir, const char *service)
 {
     const struct shared_head right = right_head();
-    char path[PATH_SIZE];
+    struct file *map = shared_map(run_dir, service, SUFFIX, &right, NULL);
 
-    if (snprintf(path, sizeof(path), "%s/%s" SUFFIX, run_dir, service) >= (int)sizeof(path))
-        return false;
-    struct file *map = shared_map(path, &right, NULL);
     if (map == NULL)
         return false;
     if (file != &private_file)

@@ -1,3 +1,7 @@
+/*
+ * Integers, then decimals: a decimal is read as the parts of a JSON number (read_spelling), and
+ * written again with the point in its place (decimal_read); comparing needs only the text.
+ */
 #include "base/number.h"
 
 #define INTEGER_DIGITS_MAX  20

@@ -1,5 +1,5 @@
 /*
- * prelude: what every file includes first.
+ * prelude: what every file has; any other header of the library brings it along.
  *
  * Attributes, a counted string, assertions, and the list of functions that must not be used (after
  * git's banned.h).  Nothing here allocates.  Any thread may call.

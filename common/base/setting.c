@@ -1,3 +1,7 @@
+/*
+ * A setting is fetched (environment, credential file, fallback), checked by its kind and by its own
+ * rule, and stored only when all of a function's are good.  Read settings_load first.
+ */
 #include "base/setting.h"
 
 #include <errno.h>

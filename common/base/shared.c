@@ -120,9 +120,12 @@ open_right(const char *path, const struct shared_head *right, void (*fill)(void 
 }
 
 void *
-shared_map(const char *path, const struct shared_head *right, void (*fill)(void *fresh))
+shared_map(const char *folder, const char *name, const char *suffix,
+           const struct shared_head *right, void (*fill)(void *fresh))
 {
-    const int fd = strlen(path) < PATH_SIZE ? open_right(path, right, fill) : -1;
+    char path[PATH_SIZE];
+    const int len = snprintf(path, sizeof(path), "%s/%s%s", folder, name, suffix);
+    const int fd = len > 0 && len < PATH_SIZE ? open_right(path, right, fill) : -1;
 
     if (fd < 0)
         return NULL;

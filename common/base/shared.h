@@ -24,10 +24,11 @@ void shared_head_init(struct shared_head *ret, const char *magic, uint32_t versi
 /* Does the file behind `fd` have this head, and its size? */
 bool shared_head_ok(int fd, const struct shared_head *right);
 
-/* Map the file at `path` for reading and writing, making it when it is absent or has another
- * head.  A fresh one is zero but for its head; `fill` (or NULL) completes it before anybody else
- * sees it.  NULL when the file cannot be used.  Release with shared_unmap. */
-void *shared_map(const char *path, const struct shared_head *right, void (*fill)(void *fresh));
+/* Map the file FOLDER/NAME SUFFIX for reading and writing, making it when it is absent or has
+ * another head.  A fresh one is zero but for its head; `fill` (or NULL) completes it before anybody
+ * else sees it.  NULL when the file cannot be used.  Release with shared_unmap. */
+void *shared_map(const char *folder, const char *name, const char *suffix,
+                 const struct shared_head *right, void (*fill)(void *fresh));
 void shared_unmap(void *map, const struct shared_head *right);
 
 /* RUN_DIR: the folder of such files, and of sockets. */

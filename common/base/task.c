@@ -14,7 +14,7 @@ task_run(struct task *t, enum err (*work)(struct task *t, void *arg), void *arg)
     jmp_buf overflow;
     enum err e;
 
-    MUST(t->arena != NULL);
+    MUST(t->arena != NULL && work != NULL);
     if (setjmp(overflow) == 0) {
         arena_on_overflow(t->arena, unwind, &overflow);
         e = work(t, arg);

@@ -1,11 +1,23 @@
 /*
- * text: comparing, UTF-8, and what a character looks like in a JSON string.
+ * text: characters, comparing, UTF-8, and what a character looks like in a JSON string.
  * Any thread may call; nothing here allocates.
  */
 #ifndef FFX_BASE_TEXT_H
 #define FFX_BASE_TEXT_H
 
 #include "base/prelude.h"
+
+static inline char
+ascii_lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+static inline bool
+ascii_is_alnum(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
 
 /* ASCII case-insensitive; for header names and currency codes. */
 bool str_ieq(struct str a, struct str b);

@@ -1,3 +1,7 @@
+/*
+ * A token from outside to inside: three parts, the signature over the first two, the header, the
+ * payload's times, who it is.  Read jws_read first: nothing is parsed before the signature is good.
+ */
 #include "crypto/jws.h"
 
 #include "base/encode.h"
@@ -168,6 +172,7 @@ jws_read(struct arena *a, struct fail *f, struct str secret, struct str token,
     const struct json *claims;
     struct parts p;
 
+    MUST(secret.len > 0); /* without one everybody could sign */
     if (token.len > TOKEN_MAX)
         return refuse(f, "too long");
     if (!split(token, &p))

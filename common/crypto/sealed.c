@@ -1,3 +1,7 @@
+/*
+ * The text is searched for sealed strings (sealed_open), each is taken apart (read_sealed) and
+ * opened: the key of its id, the tag over value, account and column, then the cipher (open_one).
+ */
 #include "crypto/sealed.h"
 
 #include "base/buf.h"
@@ -191,7 +195,7 @@ add_json_string(struct buf *out, struct str text)
 }
 
 const char *
-credentials_open(struct arena *a, struct str json, struct str *ret)
+sealed_open(struct arena *a, struct str json, struct str *ret)
 {
     const char *problem = NULL;
     const char *done = json.ptr; /* copied up to here */

@@ -1,3 +1,8 @@
+/*
+ * A batch on a connection: statements and one sync go out (db_send_batch), results come back one by
+ * one (db_receive, take_result, next_step), and at the sync all of it is committed or not
+ * (undo_group, batch_committed).  A group is a batch whose first statement locks for the others.
+ */
 #include "db/internal.h"
 
 #include <stdlib.h>
@@ -54,7 +59,8 @@ describe(struct op *op, const PGresult *r)
 void
 db_register(struct db_stmt *stmt)
 {
-    MUST(db.statement_count < STATEMENTS_MAX);
+    MUST(db.statement_count < STATEMENTS_MAX && stmt->sql != NULL);
+    MUST((stmt->kind == DB_GROUPED) == (stmt->lock != NULL));
     db.statements[db.statement_count++] = stmt;
     stmt->prepared_id = db.statement_count;
 }
@@ -128,6 +134,7 @@ db_send_batch(struct conn *c, struct queue *q, int most)
     struct batch *b = &c->batch;
     bool ok = true;
 
+    MUST(c->state == CONN_IDLE && q->count > 0);
     *b = (struct batch){0};
     db_set_state(c, CONN_BUSY);
     if (most > 1 && q->first->stmt->kind == DB_GROUPED) {

@@ -1,3 +1,8 @@
+/*
+ * A connection's states: closed, connecting (the host looked up, then libpq's steps), idle, busy
+ * with a batch; whatever goes wrong closes it.  Read db_connect_start first, then db_connect_step
+ * and connected; db_conn_close and db_batch_end are the way back.
+ */
 #include "db/internal.h"
 
 #include <errno.h>
@@ -232,6 +237,7 @@ look_up_and_connect(void *conn)
 void
 db_connect_start(struct conn *c)
 {
+    MUST(c->state == CONN_CLOSED);
     db_set_state(c, CONN_CONNECTING);
     c->attempt++;
     loop_timer_set(&c->timer, clock_ms() + CONNECT_TIMEOUT_MS);

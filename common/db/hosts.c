@@ -1,3 +1,7 @@
+/*
+ * libpq's lists of hosts, addresses and ports are read as entries (read_list, in which names are
+ * looked up) and written again from another beginning (write_lists).  Read db_hosts_find first.
+ */
 #include "db/hosts.h"
 
 #include <arpa/inet.h>

@@ -75,7 +75,7 @@ db_query(struct task *task, struct db_stmt *stmt, const char *const *params, siz
     struct op *op;
     struct db_result *result;
 
-    MUST(param_count <= DB_PARAMS_MAX);
+    MUST(param_count <= DB_PARAMS_MAX && co_self() != NULL);
     if (clock_ms() >= task->deadline_ms)
         return fail_detail(&task->fail, ERR_TIMEOUT, "no time left for a statement");
     if (!db.started)

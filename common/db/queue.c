@@ -1,3 +1,4 @@
+/* Statements that wait for a connection, and how each ends: its caller goes on, or is long gone. */
 #include "db/internal.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* A result in the arena: one row is copied there, more stay with libpq until the task ends. */
 #include "db/rows.h"
 
 #include "db/array.h"
@@ -95,10 +96,10 @@ db_str(const struct db_row *row, int column)
     const struct db_result *r = row->result;
 
     if (r->pg == NULL) {
-        MUST(column < r->columns);
+        MUST(column >= 0 && column < r->columns);
         return r->cells[column];
     }
-    MUST(column < PQnfields(r->pg));
+    MUST(column >= 0 && column < PQnfields(r->pg));
     if (PQgetisnull(r->pg, row->row, column))
         return STR_NONE;
     return (struct str){PQgetvalue(r->pg, row->row, column),

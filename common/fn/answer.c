@@ -10,12 +10,13 @@
 #include "net/header.h"
 #include "net/request.h"
 
-#define HEADERS_MAX ((size_t)8 * 1024)
-#define USUAL_HEADERS  ((size_t)512)
+#define HEADERS_MAX   ((size_t)8 * 1024)
+#define USUAL_HEADERS ((size_t)512)
 
 struct json_writer *
 fn_json(struct fn_res *res, int status)
 {
+    MUST(status >= 200 && status <= 599);
     res->status = status;
     res->content_type = "application/json";
     buf_clear(&res->body);
@@ -26,6 +27,7 @@ fn_json(struct fn_res *res, int status)
 void
 fn_body(struct fn_res *res, int status, const char *content_type, struct str body)
 {
+    MUST(status >= 200 && status <= 599 && content_type != NULL);
     res->status = status;
     res->content_type = content_type;
     buf_clear(&res->body);

@@ -53,6 +53,10 @@ void fn_print_help(const struct fn_spec *spec);
 
 /* ---- master.c, worker.c ---- */
 
+/* Descriptors that a worker started from the program file has from its master. */
+#define FN_LISTEN_FD 3
+#define FN_READY_FD  4
+
 /* Own the socket, start and replace workers; returns the exit status. */
 int fn_master(const struct fn_spec *spec, const char *program);
 

@@ -1,3 +1,8 @@
+/*
+ * A table of LIMIT_SLOTS places in sets of WAYS; a key's hash names its set.  Read limit_take
+ * first: it moves a key's theoretical arrival time, and find_slot finds or makes the place it is
+ * kept in.
+ */
 #include "fn/limit.h"
 
 #include "base/shared.h"
@@ -10,8 +15,7 @@ struct setting cfg_rate_limit = {
     .meaning = "false: no rate limits (load tests)",
 };
 
-#define PATH_SIZE 512
-#define WAYS      8 /* places a key may be in */
+#define WAYS 8 /* places a key may be in */
 
 /* Clocks of two processors may differ a little. */
 #define CLOCK_SLACK_US 1000000
@@ -47,13 +51,10 @@ bool
 limit_open(const char *run_dir, const char *service)
 {
     struct shared_head right;
-    char path[PATH_SIZE];
 
     choose_seed(&private_file);
     shared_head_init(&right, "ffxrate", VERSION, sizeof(struct file));
-    if (snprintf(path, sizeof(path), "%s/%s.limits", run_dir, service) >= (int)sizeof(path))
-        return false;
-    struct file *map = shared_map(path, &right, choose_seed);
+    struct file *map = shared_map(run_dir, service, ".limits", &right, choose_seed);
     if (map == NULL)
         return false;
     if (file != &private_file)

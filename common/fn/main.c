@@ -16,10 +16,6 @@
 #define FFX_VERSION "unknown"
 #endif
 
-/* Descriptors a worker gets from its master (master.c). */
-#define WORKER_LISTEN_FD 3
-#define WORKER_READY_FD  4
-
 #define SCHEMA_CHECK_MS 3000
 
 static bool
@@ -45,6 +41,18 @@ load_settings(const struct fn_spec *spec)
     buf_release(&problems);
     log_init(spec->name, level);
     return ok;
+}
+
+/* What a spec must say, for the parts of it that go together. */
+static void
+check_spec(const struct fn_spec *spec)
+{
+    MUST(spec->app != NULL && spec->name != NULL && spec->summary != NULL && spec->timeout_ms > 0);
+    MUST((spec->route != NULL) == (spec->handle != NULL));
+    MUST((spec->run != NULL) == (spec->every_ms > 0));
+    MUST(spec->route != NULL || spec->run != NULL);
+    MUST(spec->rate_calls == 0 || (spec->rate_calls > 0 && spec->rate_window_s > 0));
+    MUST(!spec->json_body || spec->body_max > 0);
 }
 
 /* ---- --check: is the database the one this program was built for? ---- */
@@ -95,6 +103,7 @@ fn_main(const struct fn_spec *spec, int argc, char **argv)
 {
     const char *option = argc == 2 ? argv[1] : "";
 
+    check_spec(spec);
     if (strcmp(option, "--spec") == 0) {
         fn_print_spec(spec);
         return 0;
@@ -118,6 +127,6 @@ fn_main(const struct fn_spec *spec, int argc, char **argv)
         return 0;
     }
     if (getenv("FFX_WORKER") != NULL)
-        return fn_worker(spec, WORKER_LISTEN_FD, WORKER_READY_FD);
+        return fn_worker(spec, FN_LISTEN_FD, FN_READY_FD);
     return fn_master(spec, argv[0]);
 }

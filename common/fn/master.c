@@ -30,8 +30,7 @@
 #define READY_LIMIT_MS 10000
 #define RESTART_MIN_MS 10 /* pause before a crashed worker is replaced, doubled up to … */
 #define RESTART_MAX_MS 2000
-#define LISTEN_FD      3    /* where workers find the socket */
-#define READY_FD       4    /* … and the pipe that says they are ready */
+#define SYSTEMD_FD     3    /* where LISTEN_FDS begin */
 #define STABLE_MS      5000 /* a worker that lived this long was healthy */
 
 struct worker {
@@ -64,7 +63,7 @@ inherited_socket(void)
     if (pid == NULL || fds == NULL || strcmp(fds, "1") != 0 ||
         strtol(pid, NULL, 10) != (long)getpid())
         return -1;
-    return LISTEN_FD;
+    return SYSTEMD_FD;
 }
 
 static int
@@ -175,8 +174,8 @@ exec_worker(int ready_fd)
     const int ready_copy = fcntl(ready_fd, F_DUPFD, 10);
 
     if (listen_copy >= 0)
-        (void)dup2(listen_copy, LISTEN_FD);
-    (void)dup2(ready_copy, READY_FD);
+        (void)dup2(listen_copy, FN_LISTEN_FD);
+    (void)dup2(ready_copy, FN_READY_FD);
     if (listen_copy >= 0)
         (void)close(listen_copy);
     (void)close(ready_copy);

@@ -61,11 +61,11 @@ struct fn_spec {
     unsigned methods;    /* enum fn_method bits */
     enum fn_auth auth;
     const char *signature; /* the header of FN_AUTH_SIGNATURE, for the OpenAPI document */
-    bool json_body;    /* body must be a JSON object, parsed into req->json */
-    size_t body_max;   /* bytes; more is 413 */
-    size_t memory_max; /* arena cap; 0: 1 MiB */
-    int timeout_ms;    /* budget of one request or run */
-    int rate_calls;    /* per rate_window_s and caller; 0: no limit */
+    bool json_body;        /* body must be a JSON object, parsed into req->json */
+    size_t body_max;       /* bytes; more is 413 */
+    size_t memory_max;     /* arena cap; 0: 1 MiB */
+    int timeout_ms;        /* budget of one request or run */
+    int rate_calls;        /* per rate_window_s and caller; 0: no limit */
     int rate_window_s;
     /* The lists of settings it needs (db_settings of db/query.h among them when it uses the
      * database), ended by NULL; NULL: none.  What the runtime needs for this spec comes by itself.

@@ -79,6 +79,7 @@ json_parse(struct arena *a, struct fail *f, struct str text, const struct json *
     size_t fault_at, at = 0;
     const char *reason;
 
+    MUST(a != NULL);
     if (text.len == 0)
         return fail_set(f, ERR_INVALID, "Request body is empty");
     if (text.len > INT32_MAX)

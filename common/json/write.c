@@ -8,6 +8,7 @@
 void
 jw_init(struct json_writer *w, struct buf *out)
 {
+    MUST(out != NULL);
     *w = (struct json_writer){.out = out};
 }
 

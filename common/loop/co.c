@@ -1,3 +1,8 @@
+/*
+ * The switch first, in two forms (x86-64 in assembly, ucontext elsewhere); both offer co_switch and
+ * prepare_stack.  Then stacks: mapped, entered, left.  start_entry and start_arg hand the first
+ * call over to a stack that has no caller yet.
+ */
 #include "loop/co.h"
 
 #include <stdlib.h>

@@ -31,6 +31,7 @@ loop_watch(struct loop_watch *w, uint32_t events)
 {
     struct epoll_event ev = {.events = events, .data.ptr = w};
 
+    MUST(w->ready != NULL);
     if (events == w->events)
         return;
     if (events == 0) {
@@ -73,6 +74,7 @@ loop_busy_ms(void)
 void
 loop_at_end_of_turn(struct loop_hook *h)
 {
+    MUST(h->fn != NULL);
     if (h->queued)
         return;
     h->queued = true;
@@ -84,6 +86,7 @@ loop_at_end_of_turn(struct loop_hook *h)
 void
 loop_at_rest(struct loop_hook *h)
 {
+    MUST(h->fn != NULL);
     if (h->queued)
         return;
     h->queued = true;
@@ -118,6 +121,7 @@ run_ready_and_hooks(void)
 void
 loop_run(void)
 {
+    MUST(loop.hooks_tail != NULL); /* loop_init was called */
     loop.leaving = false;
     run_ready_and_hooks();
     while (!loop.leaving) {

@@ -94,7 +94,7 @@ offload(void (*fn)(void *arg), void *arg)
 {
     struct job j = {.fn = fn, .arg = arg, .co = co_self()};
 
-    MUST(j.co != NULL);
+    MUST(fn != NULL && j.co != NULL);
     if (!pool.started)
         start();
     (void)pthread_mutex_lock(&pool.lock);

@@ -68,6 +68,7 @@ loop_timer_clear(struct loop_timer *t)
 void
 loop_timer_set(struct loop_timer *t, int64_t at_ms)
 {
+    MUST(t->fire != NULL);
     loop_timer_clear(t);
     if (heap.count == heap.room) {
         heap.room = MAX(64, heap.room * 2);

@@ -101,6 +101,7 @@ co_start(void (*fn)(void *arg), void *arg)
 {
     struct co *c = all.free_list;
 
+    MUST(fn != NULL);
     if (c != NULL) {
         all.free_list = c->next;
         all.free_count--;
@@ -158,13 +159,17 @@ co_wake(struct co *c)
 void
 co_sleep_ms(int64_t ms)
 {
-    loop_timer_set(&co_self()->timer, clock_ms() + ms);
+    struct co *c = all.current;
+
+    MUST(c != NULL);
+    loop_timer_set(&c->timer, clock_ms() + ms);
     co_wait();
 }
 
 void
 co_run_ready(void)
 {
+    MUST(all.current == NULL); /* the loop's own stack */
     while (all.ready != NULL) {
         struct co *c = all.ready;
 

@@ -47,13 +47,6 @@ mail_sender_read(struct str text, struct mail_sender *ret)
     return true;
 }
 
-static bool
-is_host_char(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '.' || c == '-';
-}
-
 /* Of an IPv6 address, say, no domain can be made. */
 struct str
 mail_host_of(struct str url)
@@ -61,7 +54,7 @@ mail_host_of(struct str url)
     const struct str host = url_host(url);
 
     for (size_t i = 0; i < host.len; i++)
-        if (!is_host_char(host.ptr[i]))
+        if (!ascii_is_alnum(host.ptr[i]) && memchr("_.-", host.ptr[i], 3) == NULL)
             return STR("localhost");
     return host.len > 0 ? host : STR("localhost");
 }

@@ -75,6 +75,7 @@ mail_send(struct task *task, const struct mail_message *m, const char **ret_id)
 {
     struct mail_sender from;
 
+    MUST(m->message_id != NULL && m->subject != NULL && m->html != NULL);
     TRY(mail_check(task, m));
     TRY(read_sender(task, &from));
     if (setting_text(&cfg_resend_api_key)[0] != '\0')

@@ -1,5 +1,6 @@
 #include "mail/template.h"
 
+#include "base/text.h"
 #include "json/tree.h"
 
 static void
@@ -27,12 +28,6 @@ put_escaped(struct buf *out, struct str text, enum mail_escape escape)
     }
 }
 
-static bool
-is_name_char(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-}
-
 /* The length of a placeholder at the start of `text`, 0 when there is none. */
 static size_t
 read_placeholder(struct str text, char *name, size_t size)
@@ -43,7 +38,7 @@ read_placeholder(struct str text, char *name, size_t size)
         return 0;
     while (at < text.len && text.ptr[at] == ' ')
         at++;
-    while (at < text.len && is_name_char(text.ptr[at]) && len < size - 1)
+    while (at < text.len && (ascii_is_alnum(text.ptr[at]) || text.ptr[at] == '_') && len < size - 1)
         name[len++] = text.ptr[at++];
     name[len] = '\0';
     while (at < text.len && text.ptr[at] == ' ')

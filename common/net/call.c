@@ -71,8 +71,10 @@ set_options(struct answering *t, const struct http_request *call, long timeout_m
     CURL *e = t->transfer.easy;
     struct curl_slist *headers = NULL;
 
-    for (int i = 0; call->headers != NULL && call->headers[i] != NULL && i < HEADERS_MAX; i++)
+    for (int i = 0; call->headers != NULL && call->headers[i] != NULL; i++) {
+        MUST(i < HEADERS_MAX);
         headers = curl_slist_append(headers, call->headers[i]);
+    }
     headers = curl_slist_append(headers, "Expect:"); /* no 100-continue round trip */
     (void)curl_easy_setopt(e, CURLOPT_URL, call->url);
     (void)curl_easy_setopt(e, CURLOPT_HTTPHEADER, headers);
@@ -86,12 +88,8 @@ set_options(struct answering *t, const struct http_request *call, long timeout_m
         (void)curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, 1L);
         (void)curl_easy_setopt(e, CURLOPT_FORBID_REUSE, 1L); /* or it drives a kept one out */
     }
-    (void)curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
-    (void)curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, MIN((long)CONNECT_TIMEOUT_MS, timeout_ms));
-    (void)curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, timeout_ms);
-    (void)curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
+    transfer_bounds(e, CONNECT_TIMEOUT_MS, timeout_ms, "http,https");
     (void)curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
-    (void)curl_easy_setopt(e, CURLOPT_PROXY, "");
     (void)curl_easy_setopt(e, CURLOPT_BUFFERSIZE, READ_BYTES);
     (void)curl_easy_setopt(e, CURLOPT_USERAGENT, USER_AGENT);
     (void)curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, take_body);
@@ -185,6 +183,7 @@ http_call(struct task *task, const struct http_request *call, struct http_answer
 {
     const int64_t budget_end_ms = MIN(clock_ms() + call->timeout_ms, task->deadline_ms);
 
+    MUST(call->method != NULL && call->url != NULL && call->answer_max > 0);
     if (!url_allowed(call->url))
         return fail_detail(&task->fail, ERR_INTERNAL, "refused URL %s", call->url);
     for (int attempt = 0;; attempt++) {

@@ -2,17 +2,18 @@
  * call: calls to other services by HTTP, over libcurl.
  *
  * http_call suspends the coroutine until the answer is there, bounded by `timeout_ms` and by the
- * request's deadline.  An answer larger than `answer_max` fails.  Redirects are not followed, no
- * proxy is used, certificates are checked.
+ * request's deadline.  Redirects are not followed, no proxy is used, certificates are checked.
  *
  * Non-idempotent calls (`.idempotent = false`) are sent on a fresh connection, because libcurl
  * silently repeats a request, POST included, when a reused connection dies before an answer.
  * Idempotent calls are retried up to twice with full jitter, inside the budget, on connection
  * faults, 429 (honouring Retry-After), 502, 503 and 504.
  *
- * Errors: ERR_UPSTREAM   nothing was sent (resolve, connect, TLS failed): safe to repeat
- *         ERR_UNKNOWN_OUTCOME  it was sent and no complete answer came: it may have happened
- *         ERR_OK         an answer came, whatever its status
+ * ERR_OK               an answer came, whatever its status
+ * ERR_UPSTREAM         nothing was sent (resolve, connect, TLS, no time left): safe to repeat
+ * ERR_UNKNOWN_OUTCOME  it was sent and no complete answer came, or one larger than `answer_max`: it
+ *                      may have happened
+ * ERR_INTERNAL         the URL is neither https:// nor http:// of this machine
  * Thread rule: inside a coroutine.
  */
 #ifndef FFX_NET_CALL_H
@@ -23,7 +24,7 @@
 struct http_request {
     const char *method;         /* "GET", "POST" */
     const char *url;            /* http:// only for loopback addresses */
-    const char *const *headers; /* "x-api-key: …", NULL-terminated; NULL: none */
+    const char *const *headers; /* "x-api-key: …", at most 16, ended by NULL; NULL: none */
     struct str body;
     int timeout_ms;
     size_t answer_max;

@@ -10,6 +10,7 @@
 #include <fcgios.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "loop/wait.h"
 
 #define DRAIN_BEYOND (1024 * 1024) /* body bytes read and thrown away before we give up */
@@ -69,12 +70,8 @@ header_name(struct arena *a, const char *param, size_t len)
 {
     char *name = arena_copy(a, (struct str){param, len});
 
-    for (size_t i = 0; i < len; i++) {
-        if (name[i] == '_')
-            name[i] = '-';
-        else if (name[i] >= 'A' && name[i] <= 'Z')
-            name[i] = (char)(name[i] - 'A' + 'a');
-    }
+    for (size_t i = 0; i < len; i++)
+        name[i] = name[i] == '_' ? '-' : ascii_lower(name[i]);
     return (struct str){name, len};
 }
 

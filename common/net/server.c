@@ -215,6 +215,7 @@ server_start(const struct server *config)
 {
     static struct loop_hook rest = {.fn = forget_arenas};
 
+    MUST(config->listen_fd >= 0 && config->serve != NULL);
     server = *config;
     fcgi_init();
     listener.fd = server.listen_fd;
@@ -227,6 +228,7 @@ server_start(const struct server *config)
 void
 server_drain(void (*done)(void))
 {
+    MUST(done != NULL && drained == NULL);
     while (accept_some(ACCEPT_PER_EVENT))
         ;
     loop_timer_clear(&accept_again);

@@ -111,13 +111,9 @@ set_options(struct mail_transfer *t, const struct smtp_request *mail, long timeo
     (void)curl_easy_setopt(e, CURLOPT_DEBUGFUNCTION, note_command); /* prints nothing */
     (void)curl_easy_setopt(e, CURLOPT_DEBUGDATA, t);
     (void)curl_easy_setopt(e, CURLOPT_VERBOSE, 1L);
-    (void)curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
-    (void)curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, MIN((long)CONNECT_TIMEOUT_MS, timeout_ms));
-    (void)curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, timeout_ms);
+    transfer_bounds(e, CONNECT_TIMEOUT_MS, timeout_ms, "smtp,smtps");
     (void)curl_easy_setopt(e, CURLOPT_SERVER_RESPONSE_TIMEOUT, MAX(1L, timeout_ms / 1000));
     (void)curl_easy_setopt(e, CURLOPT_FORBID_REUSE, 1L);
-    (void)curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
-    (void)curl_easy_setopt(e, CURLOPT_PROXY, "");
     return to;
 }
 
@@ -136,6 +132,7 @@ smtp_send(struct task *task, const struct smtp_request *mail, struct smtp_answer
     const int64_t left_ms = task->deadline_ms - clock_ms();
     struct mail_transfer t = {.left = mail->message};
 
+    MUST(mail->url != NULL && mail->from != NULL && mail->to != NULL);
     transfer_init();
     if (left_ms <= 0)
         return fail_detail(&task->fail, ERR_UPSTREAM, "no time left for a mail");

@@ -1,3 +1,8 @@
+/*
+ * libcurl tells which sockets and which time it waits for (watch_socket, set_timer), the loop tells
+ * it when they are there (socket_ready, multi_due), and what is finished wakes its coroutine
+ * (collect_finished).  transfer_begin, _run and _end are one transfer's way through.
+ */
 #include "net/transfer.h"
 
 #include <stdlib.h>
@@ -140,6 +145,16 @@ transfer_init(void)
 }
 
 /* ---- one transfer ---- */
+
+void
+transfer_bounds(CURL *easy, long connect_ms, long timeout_ms, const char *protocols)
+{
+    (void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    (void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, MIN(connect_ms, timeout_ms));
+    (void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout_ms);
+    (void)curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, protocols);
+    (void)curl_easy_setopt(easy, CURLOPT_PROXY, "");
+}
 
 void
 transfer_begin(struct transfer *t)

@@ -22,6 +22,10 @@ struct transfer {
 /* Make libcurl ready, before any thread uses it; harmless when it is. */
 void transfer_init(void);
 
+/* What every transfer keeps to, over libcurl's multi interface or not: its time, these protocols,
+ * no proxy and no signals. */
+void transfer_bounds(CURL *easy, long connect_ms, long timeout_ms, const char *protocols);
+
 /* Take a handle; the caller sets its options.  transfer_end gives it back. */
 void transfer_begin(struct transfer *t);
 /* Suspends until the transfer is through: libcurl keeps the time limit of its options. */

@@ -93,7 +93,8 @@ build(struct builder *b, const struct json *value, struct np_document *ret)
 struct np_document *
 np_document_read(struct arena *a, struct str body, const struct json *doc)
 {
-    struct builder b = {a, body.ptr, body.ptr + body.len, NODES_MAX};
+    const char *end = body.ptr == NULL ? NULL : body.ptr + body.len;
+    struct builder b = {a, body.ptr, end, NODES_MAX};
     struct np_document *root = ARENA_NEW(a, struct np_document);
 
     return build(&b, doc, root) ? root : NULL;

@@ -250,6 +250,8 @@ np_create_invoice(struct task *task, const struct np_invoice_order *order, struc
 {
     struct buf out;
     struct json_writer w;
+
+    MUST(order->price_amount != NULL && order->order_id != NULL);
     buf_init_arena(&out, task->arena, BODY_MAX);
     jw_init(&w, &out);
     jw_open(&w);
@@ -283,6 +285,8 @@ np_create_invoice_payment(struct task *task, const char *invoice_id, const char 
 {
     struct buf out;
     struct json_writer w;
+
+    MUST(invoice_id != NULL && pay_currency != NULL);
     buf_init_arena(&out, task->arena, BODY_MAX);
     jw_init(&w, &out);
     jw_open(&w);
@@ -309,6 +313,7 @@ np_create_invoice_payment(struct task *task, const char *invoice_id, const char 
 enum err
 np_get_payment(struct task *task, const char *payment_id, struct np_payment *ret)
 {
+    MUST(payment_id != NULL);
     if (!np_read_allowed())
         return fail_detail(&task->fail, ERR_UPSTREAM, "local rate limit");
 

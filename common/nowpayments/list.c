@@ -49,6 +49,7 @@ np_list_payments(struct task *task, const char *token, const char *date_from, in
     struct buf path, ids;
     struct json_writer w;
 
+    MUST(token != NULL && date_from != NULL && page >= 0);
     if (!np_read_allowed())
         return fail_detail(&task->fail, ERR_UPSTREAM, "local rate limit");
     buf_init_arena(&path, task->arena, 256);

@@ -65,7 +65,7 @@ test_delivery(struct fn_req *req, struct fn_res *res)
     TRY(parse(req, &order_id, &deliver));
     TRY(db_one(req->task, &test_delivery_stmt, DB_PARAMS(order_id, deliver ? "true" : "false"),
                &row));
-    const char *sealed = credentials_open(req->task->arena, db_str(&row, 0), &shown);
+    const char *sealed = sealed_open(req->task->arena, db_str(&row, 0), &shown);
     if (sealed != NULL) /* delivered all the same: the answer says so, with null passwords */
         log_event(LOG_ERROR, "credentials_sealed", req->task->id, sealed,
                   LOG_TEXT("order_id", order_id));

@@ -69,7 +69,7 @@ send_claimed(struct task *task, const struct db_row *mail, const char **ret_prov
 
     if (db_text(mail, COL_VARIABLES) != NULL) {
         struct str words;
-        const char *sealed = credentials_open(task->arena, db_str(mail, COL_VARIABLES), &words);
+        const char *sealed = sealed_open(task->arena, db_str(mail, COL_VARIABLES), &words);
 
         if (sealed != NULL)
             return fail_detail(&task->fail, ERR_INTERNAL, "%s", sealed);

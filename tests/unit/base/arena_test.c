@@ -1,25 +1,6 @@
-#include "check.h"
+#include "check_arena.h"
 
 #include "base/arena.h"
-
-static struct arena *a;
-
-static int
-set_up(void **state)
-{
-    (void)state;
-    a = arena_new(1024 * 1024);
-    return 0;
-}
-
-static int
-tear_down(void **state)
-{
-    (void)state;
-    arena_free(a);
-    a = NULL;
-    return 0;
-}
 
 /* Overflow handler that unwinds as the runtime does. */
 static jmp_buf unwound;
@@ -45,18 +26,16 @@ overflows(struct arena *arena, size_t size)
 }
 
 static void
-memory_is_zeroed(void **state)
+memory_is_zeroed(void **state UNUSED)
 {
-    (void)state;
     const char *p = arena_alloc(a, 100);
     for (int i = 0; i < 100; i++)
         assert_int_equal(p[i], 0);
 }
 
 static void
-memory_is_zeroed_after_reset(void **state)
+memory_is_zeroed_after_reset(void **state UNUSED)
 {
-    (void)state;
     memset(arena_alloc(a, 1000), 'x', 1000);
     arena_reset(a);
     const char *p = arena_alloc(a, 1000);
@@ -65,19 +44,17 @@ memory_is_zeroed_after_reset(void **state)
 }
 
 static void
-memory_is_aligned(void **state)
+memory_is_aligned(void **state UNUSED)
 {
-    (void)state;
     for (size_t size = 0; size < 100; size++)
         assert_int_equal((uintptr_t)arena_alloc(a, size) % 16, 0);
 }
 
 static void
-allocations_do_not_overlap(void **state)
+allocations_do_not_overlap(void **state UNUSED)
 {
     unsigned char *p[300];
 
-    (void)state;
     for (size_t i = 0; i < 300; i++) {
         p[i] = arena_alloc(a, i + 1);
         memset(p[i], (int)(i % 251), i + 1);
@@ -88,51 +65,45 @@ allocations_do_not_overlap(void **state)
 }
 
 static void
-big_allocations_work(void **state)
+big_allocations_work(void **state UNUSED)
 {
-    (void)state;
     memset(arena_alloc(a, 500000), 1, 500000);
     memset(arena_alloc(a, 10), 2, 10);
     memset(arena_alloc(a, 300000), 3, 300000);
 }
 
 static void
-used_counts_bytes(void **state)
+used_counts_bytes(void **state UNUSED)
 {
-    (void)state;
     (void)arena_alloc(a, 16);
     (void)arena_alloc(a, 32);
     assert_int_equal(arena_used(a), 48);
 }
 
 static void
-reset_gives_everything_back(void **state)
+reset_gives_everything_back(void **state UNUSED)
 {
-    (void)state;
     (void)arena_alloc(a, 100000);
     arena_reset(a);
     assert_int_equal(arena_used(a), 0);
 }
 
 static void
-reset_of_a_fresh_arena_is_harmless(void **state)
+reset_of_a_fresh_arena_is_harmless(void **state UNUSED)
 {
-    (void)state;
     arena_reset(a);
     assert_int_equal(arena_used(a), 0);
 }
 
 static void
-free_of_null_is_harmless(void **state)
+free_of_null_is_harmless(void **state UNUSED)
 {
-    (void)state;
     arena_free(NULL);
 }
 
 static void
-first_block_is_kept(void **state)
+first_block_is_kept(void **state UNUSED)
 {
-    (void)state;
     const void *first = arena_alloc(a, 16);
     (void)arena_alloc(a, 100000);
     arena_reset(a);
@@ -140,11 +111,10 @@ first_block_is_kept(void **state)
 }
 
 static void
-last_allocation_grows_in_its_place(void **state)
+last_allocation_grows_in_its_place(void **state UNUSED)
 {
     char *p = arena_alloc(a, 100);
 
-    (void)state;
     memset(p, 'x', 100);
     assert_true(arena_extend(a, p, 100, 3000));
     for (int i = 0; i < 3000; i++)
@@ -155,63 +125,57 @@ last_allocation_grows_in_its_place(void **state)
 }
 
 static void
-what_has_something_behind_it_stays(void **state)
+what_has_something_behind_it_stays(void **state UNUSED)
 {
     char *p = arena_alloc(a, 100);
 
-    (void)state;
     (void)arena_alloc(a, 1);
     assert_false(arena_extend(a, p, 100, 101));
 }
 
 static void
-growing_does_not_leave_the_block(void **state)
+growing_does_not_leave_the_block(void **state UNUSED)
 {
     char *p = arena_alloc(a, 100);
 
-    (void)state;
     assert_false(arena_extend(a, p, 100, 100000));
     assert_int_equal(arena_used(a), 100);
 }
 
 static void
-growing_does_not_exceed_the_cap(void **state)
+growing_does_not_exceed_the_cap(void **state UNUSED)
 {
     struct arena *small = arena_new(1000);
     char *p = arena_alloc(small, 100);
 
-    (void)state;
     assert_false(arena_extend(small, p, 100, 1001));
     assert_true(arena_extend(small, p, 100, 1000));
     arena_free(small);
 }
 
 static void
-cap_can_be_filled_exactly(void **state)
+cap_can_be_filled_exactly(void **state UNUSED)
 {
     struct arena *small = arena_new(1000);
 
-    (void)state;
     assert_false(overflows(small, 1000));
     arena_free(small);
 }
 
 static void
-cap_is_not_exceeded_by_one(void **state)
+cap_is_not_exceeded_by_one(void **state UNUSED)
 {
     struct arena *small = arena_new(1000);
 
-    (void)state;
     assert_true(overflows(small, 1001));
     arena_free(small);
 }
 
 static void
-cap_counts_many_small_ones(void **state)
+cap_counts_many_small_ones(void **state UNUSED)
 {
     struct arena *small = arena_new(64000);
 
-    (void)state;
     for (int i = 0; i < 1000; i++)
         assert_false(overflows(small, 64));
     assert_true(overflows(small, 1));
@@ -219,11 +183,10 @@ cap_counts_many_small_ones(void **state)
 }
 
 static void
-cap_is_whole_again_after_reset(void **state)
+cap_is_whole_again_after_reset(void **state UNUSED)
 {
     struct arena *small = arena_new(20000);
 
-    (void)state;
     for (int i = 0; i < 5; i++) {
         assert_false(overflows(small, 20000));
         arena_reset(small);
@@ -232,11 +195,10 @@ cap_is_whole_again_after_reset(void **state)
 }
 
 static void
-refused_allocation_takes_nothing(void **state)
+refused_allocation_takes_nothing(void **state UNUSED)
 {
     struct arena *small = arena_new(1000);
 
-    (void)state;
     assert_true(overflows(small, 2000));
     assert_false(overflows(small, 1000));
     arena_free(small);
@@ -244,9 +206,8 @@ refused_allocation_takes_nothing(void **state)
 
 /* Whichever allocation of a request is the one too many, the arena stays usable. */
 static void
-every_cap_unwinds_cleanly(void **state)
+every_cap_unwinds_cleanly(void **state UNUSED)
 {
-    (void)state;
     for (size_t cap = 0; cap < 40000; cap += 487) {
         static struct arena *small;
         static size_t taken;
@@ -264,19 +225,17 @@ every_cap_unwinds_cleanly(void **state)
 }
 
 static void
-huge_size_overflows(void **state)
+huge_size_overflows(void **state UNUSED)
 {
-    (void)state;
     assert_true(overflows(a, SIZE_MAX));
     assert_true(overflows(a, SIZE_MAX - 15));
 }
 
 static void
-array_product_does_not_wrap(void **state)
+array_product_does_not_wrap(void **state UNUSED)
 {
     static bool called;
 
-    (void)state;
     called = false;
     arena_on_overflow(a, unwind, &called);
     if (setjmp(unwound) == 0)
@@ -291,9 +250,8 @@ overflow_without_handler(void)
 }
 
 static void
-overflow_without_handler_dies(void **state)
+overflow_without_handler_dies(void **state UNUSED)
 {
-    (void)state;
     check_dies(overflow_without_handler, "more than 100 bytes");
 }
 
@@ -313,9 +271,8 @@ overflow_with_returning_handler(void)
 }
 
 static void
-handler_that_returns_dies(void **state)
+handler_that_returns_dies(void **state UNUSED)
 {
-    (void)state;
     check_dies(overflow_with_returning_handler, "more than 100 bytes");
 }
 
@@ -334,9 +291,8 @@ note(void *ptr)
 static char letters[] = "abc";
 
 static void
-deferred_calls_run_newest_first(void **state)
+deferred_calls_run_newest_first(void **state UNUSED)
 {
-    (void)state;
     order[0] = '\0';
     for (size_t i = 0; i < 3; i++)
         arena_defer(a, note, &letters[i]);
@@ -345,9 +301,8 @@ deferred_calls_run_newest_first(void **state)
 }
 
 static void
-deferred_calls_run_once(void **state)
+deferred_calls_run_once(void **state UNUSED)
 {
-    (void)state;
     order[0] = '\0';
     arena_defer(a, note, &letters[0]);
     arena_reset(a);
@@ -356,11 +311,10 @@ deferred_calls_run_once(void **state)
 }
 
 static void
-deferred_calls_run_at_free(void **state)
+deferred_calls_run_at_free(void **state UNUSED)
 {
     struct arena *other = arena_new(1000);
 
-    (void)state;
     order[0] = '\0';
     arena_defer(other, note, &letters[1]);
     arena_free(other);
@@ -368,12 +322,11 @@ deferred_calls_run_at_free(void **state)
 }
 
 static void
-defer_without_room_releases_at_once(void **state)
+defer_without_room_releases_at_once(void **state UNUSED)
 {
     struct arena *small = arena_new(16);
     static bool called;
 
-    (void)state;
     called = false;
     order[0] = '\0';
     arena_on_overflow(small, unwind, &called);
@@ -383,6 +336,38 @@ defer_without_room_releases_at_once(void **state)
     assert_true(called);
     assert_string_equal(order, "c");
     arena_free(small);
+}
+
+static void
+copy_ends_in_nul(void **state UNUSED)
+{
+    assert_string_equal(arena_copy(a, (struct str){"abcdef", 3}), "abc");
+}
+
+static void
+copy_of_nothing_is_empty(void **state UNUSED)
+{
+    assert_string_equal(arena_copy(a, STR_NONE), "");
+}
+
+static void
+join_puts_one_text_behind_the_other(void **state UNUSED)
+{
+    assert_string_equal(arena_join(a, "x-api-key: ", "key"), "x-api-key: key");
+    assert_string_equal(arena_join(a, "", ""), "");
+}
+
+static void
+printf_formats(void **state UNUSED)
+{
+    assert_string_equal(arena_printf(a, "%s-%d", "x", 5), "x-5");
+}
+
+static void
+printf_takes_long_texts(void **state UNUSED)
+{
+    const char *text = arena_printf(a, "%010000d|", 1);
+    assert_int_equal(strlen(text), 10001);
 }
 
 #ifdef __SANITIZE_ADDRESS__
@@ -399,9 +384,8 @@ touch_after_reset(void)
 }
 
 static void
-use_after_reset_is_caught(void **state)
+use_after_reset_is_caught(void **state UNUSED)
 {
-    (void)state;
     check_dies(touch_after_reset, "use-after-poison");
 }
 
@@ -413,52 +397,54 @@ touch_behind_the_end(void)
 }
 
 static void
-use_behind_the_end_is_caught(void **state)
+use_behind_the_end_is_caught(void **state UNUSED)
 {
-    (void)state;
     check_dies(touch_behind_the_end, "use-after-poison");
 }
 #endif
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+static const struct CMUnitTest tests[] = {
+    TEST(memory_is_zeroed),
+    TEST(memory_is_zeroed_after_reset),
+    TEST(memory_is_aligned),
+    TEST(allocations_do_not_overlap),
+    TEST(big_allocations_work),
+    TEST(used_counts_bytes),
+    TEST(reset_gives_everything_back),
+    TEST(reset_of_a_fresh_arena_is_harmless),
+    TEST(free_of_null_is_harmless),
+    TEST(first_block_is_kept),
+    TEST(last_allocation_grows_in_its_place),
+    TEST(what_has_something_behind_it_stays),
+    TEST(growing_does_not_leave_the_block),
+    TEST(growing_does_not_exceed_the_cap),
+    TEST(cap_can_be_filled_exactly),
+    TEST(cap_is_not_exceeded_by_one),
+    TEST(cap_counts_many_small_ones),
+    TEST(cap_is_whole_again_after_reset),
+    TEST(refused_allocation_takes_nothing),
+    TEST(every_cap_unwinds_cleanly),
+    TEST(huge_size_overflows),
+    TEST(array_product_does_not_wrap),
+    TEST(overflow_without_handler_dies),
+    TEST(handler_that_returns_dies),
+    TEST(deferred_calls_run_newest_first),
+    TEST(deferred_calls_run_once),
+    TEST(deferred_calls_run_at_free),
+    TEST(defer_without_room_releases_at_once),
+    TEST(copy_ends_in_nul),
+    TEST(copy_of_nothing_is_empty),
+    TEST(join_puts_one_text_behind_the_other),
+    TEST(printf_formats),
+    TEST(printf_takes_long_texts),
+#ifdef __SANITIZE_ADDRESS__
+    TEST(use_after_reset_is_caught),
+    TEST(use_behind_the_end_is_caught),
+#endif
+};
 
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {
-        TEST(memory_is_zeroed),
-        TEST(memory_is_zeroed_after_reset),
-        TEST(memory_is_aligned),
-        TEST(allocations_do_not_overlap),
-        TEST(big_allocations_work),
-        TEST(used_counts_bytes),
-        TEST(reset_gives_everything_back),
-        TEST(reset_of_a_fresh_arena_is_harmless),
-        TEST(free_of_null_is_harmless),
-        TEST(first_block_is_kept),
-        TEST(last_allocation_grows_in_its_place),
-        TEST(what_has_something_behind_it_stays),
-        TEST(growing_does_not_leave_the_block),
-        TEST(growing_does_not_exceed_the_cap),
-        TEST(cap_can_be_filled_exactly),
-        TEST(cap_is_not_exceeded_by_one),
-        TEST(cap_counts_many_small_ones),
-        TEST(cap_is_whole_again_after_reset),
-        TEST(refused_allocation_takes_nothing),
-        TEST(every_cap_unwinds_cleanly),
-        TEST(huge_size_overflows),
-        TEST(array_product_does_not_wrap),
-        TEST(overflow_without_handler_dies),
-        TEST(handler_that_returns_dies),
-        TEST(deferred_calls_run_newest_first),
-        TEST(deferred_calls_run_once),
-        TEST(deferred_calls_run_at_free),
-        TEST(defer_without_room_releases_at_once),
-#ifdef __SANITIZE_ADDRESS__
-        TEST(use_after_reset_is_caught),
-        TEST(use_behind_the_end_is_caught),
-#endif
-    };
-
-    return cmocka_run_group_tests_name("arena", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("base_arena", tests, NULL, NULL);
 }

@@ -3,21 +3,19 @@
 #include "base/buf.h"
 
 static void
-starts_empty(void **state)
+starts_empty(void **state UNUSED)
 {
     struct buf b;
 
-    (void)state;
     buf_init_heap(&b, 10);
     assert_int_equal(buf_str(&b).len, 0);
 }
 
 static void
-appends_in_order(void **state)
+appends_in_order(void **state UNUSED)
 {
     struct buf b;
 
-    (void)state;
     buf_init_heap(&b, 100);
     buf_add_text(&b, "ab");
     buf_add_char(&b, 'c');
@@ -28,11 +26,10 @@ appends_in_order(void **state)
 }
 
 static void
-is_nul_terminated(void **state)
+is_nul_terminated(void **state UNUSED)
 {
     struct buf b;
 
-    (void)state;
     buf_init_heap(&b, 1000);
     for (size_t i = 0; i < 700; i++) {
         buf_add_char(&b, 'x');
@@ -42,11 +39,10 @@ is_nul_terminated(void **state)
 }
 
 static void
-takes_bytes_with_nul(void **state)
+takes_bytes_with_nul(void **state UNUSED)
 {
     struct buf b;
 
-    (void)state;
     buf_init_heap(&b, 10);
     buf_add(&b, "a\0b", 3);
     assert_int_equal(b.len, 3);
@@ -54,11 +50,10 @@ takes_bytes_with_nul(void **state)
 }
 
 static void
-limit_can_be_filled_exactly(void **state)
+limit_can_be_filled_exactly(void **state UNUSED)
 {
     struct buf b;
 
-    (void)state;
     buf_init_heap(&b, 5);
     buf_add_text(&b, "12345");
     check_str(buf_str(&b), "12345");
@@ -67,11 +62,10 @@ limit_can_be_filled_exactly(void **state)
 }
 
 static void
-one_over_the_limit_drops_everything(void **state)
+one_over_the_limit_drops_everything(void **state UNUSED)
 {
     struct buf b;
 
-    (void)state;
     buf_init_heap(&b, 5);
     buf_add_text(&b, "12345");
     buf_add_char(&b, '6');
@@ -81,11 +75,10 @@ one_over_the_limit_drops_everything(void **state)
 }
 
 static void
-overflow_is_sticky(void **state)
+overflow_is_sticky(void **state UNUSED)
 {
     struct buf b;
 
-    (void)state;
     buf_init_heap(&b, 5);
     buf_add_text(&b, "123456");
     buf_add_char(&b, '1');
@@ -96,11 +89,10 @@ overflow_is_sticky(void **state)
 }
 
 static void
-clear_ends_an_overflow(void **state)
+clear_ends_an_overflow(void **state UNUSED)
 {
     struct buf b;
 
-    (void)state;
     buf_init_heap(&b, 5);
     buf_add_text(&b, "123456");
     buf_clear(&b);
@@ -110,11 +102,10 @@ clear_ends_an_overflow(void **state)
 }
 
 static void
-printf_over_the_limit_overflows(void **state)
+printf_over_the_limit_overflows(void **state UNUSED)
 {
     struct buf b;
 
-    (void)state;
     buf_init_heap(&b, 5);
     buf_printf(&b, "%d", 123456);
     assert_true(b.overflow);
@@ -122,11 +113,10 @@ printf_over_the_limit_overflows(void **state)
 }
 
 static void
-printf_longer_than_the_room(void **state)
+printf_longer_than_the_room(void **state UNUSED)
 {
     struct buf b;
 
-    (void)state;
     buf_init_heap(&b, 5000);
     buf_add_char(&b, '!');
     buf_printf(&b, "%04000d", 7);
@@ -136,11 +126,10 @@ printf_longer_than_the_room(void **state)
 }
 
 static void
-printf_of_every_length(void **state)
+printf_of_every_length(void **state UNUSED)
 {
     struct buf b;
 
-    (void)state;
     buf_init_heap(&b, 2000);
     for (int width = 1; width < 1200; width++) {
         buf_clear(&b);
@@ -152,12 +141,11 @@ printf_of_every_length(void **state)
 }
 
 static void
-lives_in_an_arena(void **state)
+lives_in_an_arena(void **state UNUSED)
 {
     struct arena *a = arena_new(100000);
     struct buf b;
 
-    (void)state;
     buf_init_arena(&b, a, 20000);
     for (int i = 0; i < 20000; i++)
         buf_add_char(&b, (char)('a' + i % 26));
@@ -168,12 +156,11 @@ lives_in_an_arena(void **state)
 }
 
 static void
-release_forgets_an_arena_buffer(void **state)
+release_forgets_an_arena_buffer(void **state UNUSED)
 {
     struct arena *a = arena_new(1000);
     struct buf b;
 
-    (void)state;
     buf_init_arena(&b, a, 100);
     buf_add_text(&b, "x");
     buf_release(&b);
@@ -182,11 +169,10 @@ release_forgets_an_arena_buffer(void **state)
 }
 
 static void
-can_be_used_after_release(void **state)
+can_be_used_after_release(void **state UNUSED)
 {
     struct buf b;
 
-    (void)state;
     buf_init_heap(&b, 100);
     buf_add_text(&b, "x");
     buf_release(&b);
@@ -196,11 +182,10 @@ can_be_used_after_release(void **state)
 }
 
 static void
-nothing_may_be_added(void **state)
+nothing_may_be_added(void **state UNUSED)
 {
     struct buf b;
 
-    (void)state;
     buf_init_heap(&b, 0);
     buf_add_str(&b, STR_NONE);
     assert_false(b.overflow);
@@ -209,38 +194,37 @@ nothing_may_be_added(void **state)
 }
 
 static void
-huge_limit_does_not_wrap(void **state)
+huge_limit_does_not_wrap(void **state UNUSED)
 {
     struct buf b;
 
-    (void)state;
     buf_init_heap(&b, SIZE_MAX);
     buf_add_text(&b, "x");
     assert_false(b.overflow);
     buf_release(&b);
 }
 
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(starts_empty),
+    cmocka_unit_test(appends_in_order),
+    cmocka_unit_test(is_nul_terminated),
+    cmocka_unit_test(takes_bytes_with_nul),
+    cmocka_unit_test(limit_can_be_filled_exactly),
+    cmocka_unit_test(one_over_the_limit_drops_everything),
+    cmocka_unit_test(overflow_is_sticky),
+    cmocka_unit_test(clear_ends_an_overflow),
+    cmocka_unit_test(printf_over_the_limit_overflows),
+    cmocka_unit_test(printf_longer_than_the_room),
+    cmocka_unit_test(printf_of_every_length),
+    cmocka_unit_test(lives_in_an_arena),
+    cmocka_unit_test(release_forgets_an_arena_buffer),
+    cmocka_unit_test(can_be_used_after_release),
+    cmocka_unit_test(nothing_may_be_added),
+    cmocka_unit_test(huge_limit_does_not_wrap),
+};
+
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(starts_empty),
-        cmocka_unit_test(appends_in_order),
-        cmocka_unit_test(is_nul_terminated),
-        cmocka_unit_test(takes_bytes_with_nul),
-        cmocka_unit_test(limit_can_be_filled_exactly),
-        cmocka_unit_test(one_over_the_limit_drops_everything),
-        cmocka_unit_test(overflow_is_sticky),
-        cmocka_unit_test(clear_ends_an_overflow),
-        cmocka_unit_test(printf_over_the_limit_overflows),
-        cmocka_unit_test(printf_longer_than_the_room),
-        cmocka_unit_test(printf_of_every_length),
-        cmocka_unit_test(lives_in_an_arena),
-        cmocka_unit_test(release_forgets_an_arena_buffer),
-        cmocka_unit_test(can_be_used_after_release),
-        cmocka_unit_test(nothing_may_be_added),
-        cmocka_unit_test(huge_limit_does_not_wrap),
-    };
-
-    return cmocka_run_group_tests_name("buf", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("base_buf", tests, NULL, NULL);
 }

@@ -4,41 +4,36 @@
 #include "base/log.h"
 
 static void
-every_error_has_a_row(void **state)
+every_error_has_a_row(void **state UNUSED)
 {
-    (void)state;
     for (int e = 0; e < ERR_MAX; e++)
         assert_non_null(err_info((enum err)e)->name);
 }
 
 static void
-names_are_the_enum_names(void **state)
+names_are_the_enum_names(void **state UNUSED)
 {
-    (void)state;
     assert_string_equal(err_info(ERR_RATE_LIMITED)->name, "ERR_RATE_LIMITED");
 }
 
 static void
-every_failure_has_a_text(void **state)
+every_failure_has_a_text(void **state UNUSED)
 {
-    (void)state;
     for (int e = ERR_OK + 1; e < ERR_MAX; e++)
         assert_true(err_info((enum err)e)->text[0] != '\0');
 }
 
 static void
-levels_are_those_of_log(void **state)
+levels_are_those_of_log(void **state UNUSED)
 {
-    (void)state;
     assert_int_equal(err_info(ERR_INVALID)->log_level, LOG_INFO);
     assert_int_equal(err_info(ERR_PROVIDER)->log_level, LOG_WARN);
     assert_int_equal(err_info(ERR_INTERNAL)->log_level, LOG_ERROR);
 }
 
 static void
-statuses_are_those_of_the_table(void **state)
+statuses_are_those_of_the_table(void **state UNUSED)
 {
-    (void)state;
     assert_int_equal(err_info(ERR_UNAVAILABLE)->http_status, 503);
     assert_true(err_info(ERR_UNAVAILABLE)->retryable);
 }
@@ -50,89 +45,80 @@ ask_for_no_error(void)
 }
 
 static void
-unknown_error_dies(void **state)
+unknown_error_dies(void **state UNUSED)
 {
-    (void)state;
     check_dies(ask_for_no_error, "broken invariant");
 }
 
 static void
-fail_set_returns_the_error(void **state)
+fail_set_returns_the_error(void **state UNUSED)
 {
     struct fail f = {0};
 
-    (void)state;
     assert_int_equal(fail_set(&f, ERR_INVALID, "x"), ERR_INVALID);
 }
 
 static void
-fail_set_keeps_the_text(void **state)
+fail_set_keeps_the_text(void **state UNUSED)
 {
     struct fail f = {0};
 
-    (void)state;
     (void)fail_set(&f, ERR_INVALID, "field %s is missing", "amount");
     assert_string_equal(fail_text(&f, ERR_INVALID), "field amount is missing");
 }
 
 static void
-without_a_text_the_table_speaks(void **state)
+without_a_text_the_table_speaks(void **state UNUSED)
 {
     struct fail f = {0};
 
-    (void)state;
     assert_string_equal(fail_text(&f, ERR_NOT_FOUND), "Not found");
 }
 
 static void
-text_of_another_error_is_not_shown(void **state)
+text_of_another_error_is_not_shown(void **state UNUSED)
 {
     struct fail f = {0};
 
-    (void)state;
     (void)fail_set(&f, ERR_INVALID, "secret insight");
     assert_string_equal(fail_text(&f, ERR_INTERNAL), "Internal server error");
 }
 
 static void
-detail_keeps_the_text_of_the_same_error(void **state)
+detail_keeps_the_text_of_the_same_error(void **state UNUSED)
 {
     struct fail f = {0};
 
-    (void)state;
     (void)fail_set(&f, ERR_CONFLICT, "wait");
     (void)fail_detail(&f, ERR_CONFLICT, "40001");
     assert_string_equal(fail_text(&f, ERR_CONFLICT), "wait");
 }
 
 static void
-detail_of_another_error_drops_the_text(void **state)
+detail_of_another_error_drops_the_text(void **state UNUSED)
 {
     struct fail f = {0};
 
-    (void)state;
     (void)fail_set(&f, ERR_INVALID, "wrong field");
     (void)fail_detail(&f, ERR_INTERNAL, "XX000");
     assert_string_equal(fail_text(&f, ERR_INTERNAL), "Internal server error");
 }
 
 static void
-details_are_joined(void **state)
+details_are_joined(void **state UNUSED)
 {
     struct fail f = {0};
 
-    (void)state;
     (void)fail_detail(&f, ERR_INTERNAL, "one");
     (void)fail_detail(&f, ERR_INTERNAL, "two");
     assert_string_equal(f.detail, "one; two");
 }
 
 static void
-details_never_overflow(void **state)
+details_never_overflow(void **state UNUSED)
 {
     struct fail f = {0};
 
-    (void)state;
     for (int i = 0; i < 300; i++)
         (void)fail_detail(&f, ERR_INTERNAL, "%d", i);
     assert_int_equal(strlen(f.detail), sizeof(f.detail) - 1);
@@ -140,11 +126,10 @@ details_never_overflow(void **state)
 
 /* Texts of 2-, 3- and 4-byte characters, shifted so that the cut falls on each of their bytes. */
 static void
-long_texts_are_cut_between_characters(void **state)
+long_texts_are_cut_between_characters(void **state UNUSED)
 {
     static const char *const characters[] = {"x", "\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80"};
 
-    (void)state;
     for (size_t c = 0; c < ARRAY_LEN(characters); c++) {
         const size_t width = strlen(characters[c]);
 
@@ -172,56 +157,53 @@ try_it(enum err e, bool *ret_went_on)
 }
 
 static void
-try_returns_early(void **state)
+try_returns_early(void **state UNUSED)
 {
     bool went_on = false;
 
-    (void)state;
     assert_int_equal(try_it(ERR_TIMEOUT, &went_on), ERR_TIMEOUT);
     assert_false(went_on);
 }
 
 static void
-try_goes_on_after_success(void **state)
+try_goes_on_after_success(void **state UNUSED)
 {
     bool went_on = false;
 
-    (void)state;
     assert_int_equal(try_it(ERR_OK, &went_on), ERR_OK);
     assert_true(went_on);
 }
 
 static void
-nobody_may_want_to_know_why(void **state)
+nobody_may_want_to_know_why(void **state UNUSED)
 {
-    (void)state;
     assert_int_equal(fail_set(NULL, ERR_INVALID, "%d", 1), ERR_INVALID);
     assert_int_equal(fail_detail(NULL, ERR_INTERNAL, "%d", 1), ERR_INTERNAL);
 }
 
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(every_error_has_a_row),
+    cmocka_unit_test(names_are_the_enum_names),
+    cmocka_unit_test(every_failure_has_a_text),
+    cmocka_unit_test(levels_are_those_of_log),
+    cmocka_unit_test(statuses_are_those_of_the_table),
+    cmocka_unit_test(unknown_error_dies),
+    cmocka_unit_test(fail_set_returns_the_error),
+    cmocka_unit_test(fail_set_keeps_the_text),
+    cmocka_unit_test(without_a_text_the_table_speaks),
+    cmocka_unit_test(text_of_another_error_is_not_shown),
+    cmocka_unit_test(detail_keeps_the_text_of_the_same_error),
+    cmocka_unit_test(detail_of_another_error_drops_the_text),
+    cmocka_unit_test(details_are_joined),
+    cmocka_unit_test(details_never_overflow),
+    cmocka_unit_test(long_texts_are_cut_between_characters),
+    cmocka_unit_test(nobody_may_want_to_know_why),
+    cmocka_unit_test(try_returns_early),
+    cmocka_unit_test(try_goes_on_after_success),
+};
+
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_error_has_a_row),
-        cmocka_unit_test(names_are_the_enum_names),
-        cmocka_unit_test(every_failure_has_a_text),
-        cmocka_unit_test(levels_are_those_of_log),
-        cmocka_unit_test(statuses_are_those_of_the_table),
-        cmocka_unit_test(unknown_error_dies),
-        cmocka_unit_test(fail_set_returns_the_error),
-        cmocka_unit_test(fail_set_keeps_the_text),
-        cmocka_unit_test(without_a_text_the_table_speaks),
-        cmocka_unit_test(text_of_another_error_is_not_shown),
-        cmocka_unit_test(detail_keeps_the_text_of_the_same_error),
-        cmocka_unit_test(detail_of_another_error_drops_the_text),
-        cmocka_unit_test(details_are_joined),
-        cmocka_unit_test(details_never_overflow),
-        cmocka_unit_test(long_texts_are_cut_between_characters),
-        cmocka_unit_test(nobody_may_want_to_know_why),
-        cmocka_unit_test(try_returns_early),
-        cmocka_unit_test(try_goes_on_after_success),
-    };
-
-    return cmocka_run_group_tests_name("err", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("base_err", tests, NULL, NULL);
 }

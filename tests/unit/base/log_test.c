@@ -27,18 +27,16 @@ line_of(void (*fn)(void))
 }
 
 static int
-set_up(void **state)
+set_up(void **state UNUSED)
 {
-    (void)state;
     a = arena_new(1024 * 1024);
     log_init("shop", LOG_INFO);
     return 0;
 }
 
 static int
-tear_down(void **state)
+tear_down(void **state UNUSED)
 {
-    (void)state;
     arena_free(a);
     return 0;
 }
@@ -50,9 +48,8 @@ write_plain(void)
 }
 
 static void
-line_has_level_service_and_event(void **state)
+line_has_level_service_and_event(void **state UNUSED)
 {
-    (void)state;
     const struct json *doc = line_of(write_plain);
     check_str(json_text(json_get(doc, "level")), "warn");
     check_str(json_text(json_get(doc, "service")), "shop");
@@ -60,27 +57,24 @@ line_has_level_service_and_event(void **state)
 }
 
 static void
-line_has_request_id_and_error(void **state)
+line_has_request_id_and_error(void **state UNUSED)
 {
-    (void)state;
     const struct json *doc = line_of(write_plain);
     check_str(json_text(json_get(doc, "request_id")), "req-1");
     check_str(json_text(json_get(doc, "error")), "too late");
 }
 
 static void
-line_has_the_data(void **state)
+line_has_the_data(void **state UNUSED)
 {
-    (void)state;
     const struct json *data = json_get(line_of(write_plain), "data");
     check_str(json_text(json_get(data, "order")), "FFX1");
     check_str(json_text(json_get(data, "n")), "-5");
 }
 
 static void
-line_has_a_utc_timestamp(void **state)
+line_has_a_utc_timestamp(void **state UNUSED)
 {
-    (void)state;
     const struct str at = json_text(json_get(line_of(write_plain), "timestamp"));
     assert_int_equal(at.len, TIMESTAMP_SIZE - 1);
     assert_int_equal(at.ptr[10], 'T');
@@ -94,9 +88,8 @@ write_bare(void)
 }
 
 static void
-absent_parts_are_left_out(void **state)
+absent_parts_are_left_out(void **state UNUSED)
 {
-    (void)state;
     const struct json *doc = line_of(write_bare);
     assert_null(json_get(doc, "request_id"));
     assert_null(json_get(doc, "data"));
@@ -110,9 +103,8 @@ write_debug(void)
 }
 
 static void
-lower_levels_are_silent(void **state)
+lower_levels_are_silent(void **state UNUSED)
 {
-    (void)state;
     assert_int_equal(check_child(write_debug, line, sizeof(line)), 0);
     assert_string_equal(line, "");
 }
@@ -129,9 +121,8 @@ write_all_bytes(void)
 }
 
 static void
-any_bytes_make_valid_json(void **state)
+any_bytes_make_valid_json(void **state UNUSED)
 {
-    (void)state;
     (void)line_of(write_all_bytes);
 }
 
@@ -142,9 +133,8 @@ write_quotes(void)
 }
 
 static void
-escapes_mean_the_same(void **state)
+escapes_mean_the_same(void **state UNUSED)
 {
-    (void)state;
     const struct json *data = json_get(line_of(write_quotes), "data");
     check_str(json_text(json_get(data, "t")), "a\"b\\c\nd\te");
 }
@@ -157,10 +147,9 @@ write_bad_utf8(void)
 }
 
 static void
-invalid_utf8_is_replaced(void **state)
+invalid_utf8_is_replaced(void **state UNUSED)
 {
 #define FFFD "\xEF\xBF\xBD"
-    (void)state;
     const struct json *data = json_get(line_of(write_bad_utf8), "data");
     check_str(json_text(json_get(data, "t")), "\xC3\xA9|" FFFD "|" FFFD FFFD "|" FFFD FFFD FFFD
                                               "|" FFFD FFFD FFFD FFFD "|" FFFD FFFD);
@@ -177,9 +166,8 @@ write_secrets(void)
 }
 
 static void
-secrets_are_masked(void **state)
+secrets_are_masked(void **state UNUSED)
 {
-    (void)state;
     const struct json *data = json_get(line_of(write_secrets), "data");
     assert_int_equal(json_count(data), 8);
     for (const struct json *v = json_first(data); v != NULL; v = json_next(v))
@@ -206,12 +194,11 @@ write_long(void)
 
 /* Characters of 1 to 4 bytes, and ones that are escaped, in every number of fields. */
 static void
-long_lines_stay_valid(void **state)
+long_lines_stay_valid(void **state UNUSED)
 {
     static const char *const characters[] = {"x",  "\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80",
                                              "\"", "\x01",     "\xFF"};
 
-    (void)state;
     for (size_t c = 0; c < ARRAY_LEN(characters); c++) {
         const size_t width = strlen(characters[c]);
 
@@ -225,9 +212,8 @@ long_lines_stay_valid(void **state)
 }
 
 static void
-long_data_leaves_room_for_the_error(void **state)
+long_data_leaves_room_for_the_error(void **state UNUSED)
 {
-    (void)state;
     memset(long_text, 'x', sizeof(long_text) - 1);
     fields_written = 16;
     const struct json *doc = line_of(write_long);
@@ -235,9 +221,8 @@ long_data_leaves_room_for_the_error(void **state)
 }
 
 static void
-cut_texts_end_in_dots(void **state)
+cut_texts_end_in_dots(void **state UNUSED)
 {
-    (void)state;
     memset(long_text, 'x', sizeof(long_text) - 1);
     fields_written = 1;
     const struct str text = json_text(json_get(json_get(line_of(write_long), "data"), "a"));
@@ -245,11 +230,10 @@ cut_texts_end_in_dots(void **state)
 }
 
 static void
-levels_are_read_by_name(void **state)
+levels_are_read_by_name(void **state UNUSED)
 {
     enum log_level level = LOG_INFO;
 
-    (void)state;
     assert_true(log_level_read("debug", &level));
     assert_int_equal(level, LOG_DEBUG);
     assert_true(log_level_read("error", &level));
@@ -257,11 +241,10 @@ levels_are_read_by_name(void **state)
 }
 
 static void
-unknown_levels_are_refused(void **state)
+unknown_levels_are_refused(void **state UNUSED)
 {
     enum log_level level = LOG_WARN;
 
-    (void)state;
     assert_false(log_level_read("INFO", &level));
     assert_false(log_level_read("", &level));
     assert_int_equal(level, LOG_WARN);
@@ -285,9 +268,8 @@ hold_one(void)
 }
 
 static void
-held_lines_wait_for_the_flush(void **state)
+held_lines_wait_for_the_flush(void **state UNUSED)
 {
-    (void)state;
     assert_int_equal(check_child(hold_one, line, sizeof(line)), 0);
     assert_string_equal(line, "");
 }
@@ -301,9 +283,8 @@ hold_and_flush(void)
 }
 
 static void
-flush_writes_held_lines_once(void **state)
+flush_writes_held_lines_once(void **state UNUSED)
 {
-    (void)state;
     check_str(json_text(json_get(line_of(hold_and_flush), "event")), "held");
 }
 
@@ -316,9 +297,8 @@ hold_and_warn(void)
 }
 
 static void
-warning_is_written_at_once_behind_what_is_held(void **state)
+warning_is_written_at_once_behind_what_is_held(void **state UNUSED)
 {
-    (void)state;
     assert_int_equal(check_child(hold_and_warn, line, sizeof(line)), 0);
     const char *held = strstr(line, "\"held\""), *warned = strstr(line, "\"warned\"");
     assert_non_null(held);
@@ -348,12 +328,11 @@ write_many(void)
 }
 
 static void
-processes_do_not_mix_lines(void **state)
+processes_do_not_mix_lines(void **state UNUSED)
 {
     static char text[400 * 1024];
     size_t lines = 0;
 
-    (void)state;
     assert_int_equal(check_child(write_many, text, sizeof(text)), 0);
     for (char *start = text; *start != '\0'; lines++) {
         char *end = strchr(start, '\n');
@@ -370,7 +349,7 @@ processes_do_not_mix_lines(void **state)
 }
 
 static void
-processes_do_not_mix_held_lines(void **state)
+processes_do_not_mix_held_lines(void **state UNUSED)
 {
     many_are_held = true;
     processes_do_not_mix_lines(state);
@@ -379,31 +358,31 @@ processes_do_not_mix_held_lines(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static const struct CMUnitTest tests[] = {
+    TEST(line_has_level_service_and_event),
+    TEST(line_has_request_id_and_error),
+    TEST(line_has_the_data),
+    TEST(line_has_a_utc_timestamp),
+    TEST(absent_parts_are_left_out),
+    TEST(lower_levels_are_silent),
+    TEST(any_bytes_make_valid_json),
+    TEST(escapes_mean_the_same),
+    TEST(invalid_utf8_is_replaced),
+    TEST(secrets_are_masked),
+    TEST(long_lines_stay_valid),
+    TEST(long_data_leaves_room_for_the_error),
+    TEST(cut_texts_end_in_dots),
+    TEST(levels_are_read_by_name),
+    TEST(unknown_levels_are_refused),
+    TEST(held_lines_wait_for_the_flush),
+    TEST(flush_writes_held_lines_once),
+    TEST(warning_is_written_at_once_behind_what_is_held),
+    TEST(processes_do_not_mix_lines),
+    TEST(processes_do_not_mix_held_lines),
+};
+
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {
-        TEST(line_has_level_service_and_event),
-        TEST(line_has_request_id_and_error),
-        TEST(line_has_the_data),
-        TEST(line_has_a_utc_timestamp),
-        TEST(absent_parts_are_left_out),
-        TEST(lower_levels_are_silent),
-        TEST(any_bytes_make_valid_json),
-        TEST(escapes_mean_the_same),
-        TEST(invalid_utf8_is_replaced),
-        TEST(secrets_are_masked),
-        TEST(long_lines_stay_valid),
-        TEST(long_data_leaves_room_for_the_error),
-        TEST(cut_texts_end_in_dots),
-        TEST(levels_are_read_by_name),
-        TEST(unknown_levels_are_refused),
-        TEST(held_lines_wait_for_the_flush),
-        TEST(flush_writes_held_lines_once),
-        TEST(warning_is_written_at_once_behind_what_is_held),
-        TEST(processes_do_not_mix_lines),
-        TEST(processes_do_not_mix_held_lines),
-    };
-
-    return cmocka_run_group_tests_name("log", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("base_log", tests, NULL, NULL);
 }

@@ -9,18 +9,16 @@ static char *dir;
 static struct buf out;
 
 static int
-set_up(void **state)
+set_up(void **state UNUSED)
 {
-    (void)state;
     dir = check_folder();
     buf_init_heap(&out, 1024 * 1024);
     return 0;
 }
 
 static int
-tear_down(void **state)
+tear_down(void **state UNUSED)
 {
-    (void)state;
     buf_release(&out);
     check_remove_folder(dir);
     return 0;
@@ -62,12 +60,11 @@ put_file(const char *name, const void *bytes, size_t len)
 }
 
 static void
-file_is_for_owner_and_group(void **state)
+file_is_for_owner_and_group(void **state UNUSED)
 {
     char path[256];
     struct stat st;
 
-    (void)state;
     const mode_t mask = umask(077);
     assert_true(metric_open(dir, "shop"));
     (void)umask(mask);
@@ -77,11 +74,10 @@ file_is_for_owner_and_group(void **state)
 }
 
 static void
-nothing_is_left_aside(void **state)
+nothing_is_left_aside(void **state UNUSED)
 {
     int files = 0;
 
-    (void)state;
     assert_true(metric_open(dir, "shop"));
     DIR *d = opendir(dir);
     assert_non_null(d);
@@ -92,18 +88,16 @@ nothing_is_left_aside(void **state)
 }
 
 static void
-metric_with_a_label_gets_another(void **state)
+metric_with_a_label_gets_another(void **state UNUSED)
 {
-    (void)state;
     assert_true(metric_open(dir, "shop"));
     metric_add(METRIC_REQUESTS_4XX, 3);
     rendered("\nffx_requests_total{class=\"4xx\",function=\"shop\"} 3\n");
 }
 
 static void
-metric_without_label_gets_one(void **state)
+metric_without_label_gets_one(void **state UNUSED)
 {
-    (void)state;
     assert_true(metric_open(dir, "shop"));
     metric_add(METRIC_DB_QUERIES, 2);
     metric_add(METRIC_DB_QUERIES, 5);
@@ -111,9 +105,8 @@ metric_without_label_gets_one(void **state)
 }
 
 static void
-gauge_goes_down_again(void **state)
+gauge_goes_down_again(void **state UNUSED)
 {
-    (void)state;
     assert_true(metric_open(dir, "shop"));
     metric_add(METRIC_STACK_HIGH_WATER, 3);
     metric_add(METRIC_STACK_HIGH_WATER, -2);
@@ -121,9 +114,8 @@ gauge_goes_down_again(void **state)
 }
 
 static void
-maximum_is_kept(void **state)
+maximum_is_kept(void **state UNUSED)
 {
-    (void)state;
     assert_true(metric_open(dir, "shop"));
     metric_set_max(METRIC_STACK_HIGH_WATER, 500);
     metric_set_max(METRIC_STACK_HIGH_WATER, 300);
@@ -131,9 +123,8 @@ maximum_is_kept(void **state)
 }
 
 static void
-help_and_type_stand_once_per_metric(void **state)
+help_and_type_stand_once_per_metric(void **state UNUSED)
 {
-    (void)state;
     assert_true(metric_open(dir, "shop"));
     assert_true(metric_open(dir, "health"));
     const char *text = render();
@@ -146,9 +137,8 @@ help_and_type_stand_once_per_metric(void **state)
 }
 
 static void
-every_function_is_rendered(void **state)
+every_function_is_rendered(void **state UNUSED)
 {
-    (void)state;
     assert_true(metric_open(dir, "shop"));
     metric_add(METRIC_RUNS, 1);
     assert_true(metric_open(dir, "payment-webhook"));
@@ -158,9 +148,8 @@ every_function_is_rendered(void **state)
 }
 
 static void
-histogram_is_cumulative(void **state)
+histogram_is_cumulative(void **state UNUSED)
 {
-    (void)state;
     assert_true(metric_open(dir, "shop"));
     metric_observe_us(0);
     metric_observe_us(500); /* le means <= */
@@ -177,18 +166,16 @@ histogram_is_cumulative(void **state)
 }
 
 static void
-negative_duration_counts_as_none(void **state)
+negative_duration_counts_as_none(void **state UNUSED)
 {
-    (void)state;
     assert_true(metric_open(dir, "shop"));
     metric_observe_us(-5);
     rendered("ffx_request_duration_seconds_sum{function=\"shop\"} 0.000000\n");
 }
 
 static void
-counts_survive_the_process(void **state)
+counts_survive_the_process(void **state UNUSED)
 {
-    (void)state;
     assert_true(metric_open(dir, "shop"));
     metric_add(METRIC_RUNS, 41);
     assert_true(metric_open(dir, "other")); /* unmaps the first */
@@ -198,11 +185,10 @@ counts_survive_the_process(void **state)
 }
 
 static void
-file_of_another_layout_is_replaced(void **state)
+file_of_another_layout_is_replaced(void **state UNUSED)
 {
     static char wrong[5000];
 
-    (void)state;
     put_file("shop.metrics", wrong, sizeof(wrong));
     assert_true(metric_open(dir, "shop"));
     metric_add(METRIC_RUNS, 1);
@@ -227,11 +213,10 @@ good_bytes(char *ret, size_t size)
 }
 
 static void
-file_of_another_version_is_replaced(void **state)
+file_of_another_version_is_replaced(void **state UNUSED)
 {
     static char bytes[64 * 1024];
 
-    (void)state;
     const size_t len = good_bytes(bytes, sizeof(bytes));
     bytes[8]++; /* the version */
     put_file("other.metrics", bytes, len);
@@ -240,13 +225,12 @@ file_of_another_version_is_replaced(void **state)
 }
 
 static void
-replacing_does_not_touch_the_old_file(void **state)
+replacing_does_not_touch_the_old_file(void **state UNUSED)
 {
     char path[256];
     struct stat old;
     struct stat now;
 
-    (void)state;
     put_file("shop.metrics", "old", 3);
     path_of("shop.metrics", path);
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -260,15 +244,14 @@ replacing_does_not_touch_the_old_file(void **state)
 }
 
 static void
-broken_files_are_not_rendered(void **state)
+broken_files_are_not_rendered(void **state UNUSED)
 {
-    (void)state;
     put_file("broken.metrics", "x", 1);
     assert_string_equal(render(), "");
 }
 
 static void
-files_of_other_names_are_not_rendered(void **state)
+files_of_other_names_are_not_rendered(void **state UNUSED)
 {
     static const char *const names[] = {".metrics",    "shop.metrics.1234", "x\"y.metrics",
                                         "x y.metrics", "X.metrics",         "shop.limits",
@@ -276,7 +259,6 @@ files_of_other_names_are_not_rendered(void **state)
     static char bytes[64 * 1024];
     char path[256];
 
-    (void)state;
     const size_t len = good_bytes(bytes, sizeof(bytes));
     path_of("shop.metrics", path);
     assert_int_equal(unlink(path), 0);
@@ -288,7 +270,7 @@ files_of_other_names_are_not_rendered(void **state)
 }
 
 static void
-every_metric_has_help_and_type(void **state)
+every_metric_has_help_and_type(void **state UNUSED)
 {
     static const char *const lines[] = {
 #define X(id, name, type, help) name "|" type "|" help,
@@ -296,7 +278,6 @@ every_metric_has_help_and_type(void **state)
 #undef X
     };
 
-    (void)state;
     assert_true(metric_open(dir, "shop"));
     for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
         const char *type = strchr(lines[i], '|') + 1;
@@ -311,9 +292,8 @@ every_metric_has_help_and_type(void **state)
 }
 
 static void
-missing_folder_renders_nothing(void **state)
+missing_folder_renders_nothing(void **state UNUSED)
 {
-    (void)state;
     metric_render("/nonexistent", &out);
     assert_int_equal(out.len, 0);
 }
@@ -329,20 +309,18 @@ use_without_file(void)
 }
 
 static void
-without_a_file_counting_still_works(void **state)
+without_a_file_counting_still_works(void **state UNUSED)
 {
     char text[256];
 
-    (void)state;
     assert_int_equal(check_child(use_without_file, text, sizeof(text)), 0);
 }
 
 static void
-long_folder_is_refused(void **state)
+long_folder_is_refused(void **state UNUSED)
 {
     char path[1000];
 
-    (void)state;
     memset(path, 'x', sizeof(path) - 1);
     path[sizeof(path) - 1] = '\0';
     assert_false(metric_open(path, "shop"));
@@ -353,12 +331,11 @@ long_folder_is_refused(void **state)
 
 /* Workers that start together, over a file of an old layout, count into one file. */
 static void
-processes_count_together(void **state)
+processes_count_together(void **state UNUSED)
 {
     char expected[128];
     pid_t pids[PROCESSES];
 
-    (void)state;
     put_file("shop.metrics", "old layout", 10);
     for (int i = 0; i < PROCESSES; i++) {
         pids[i] = fork();
@@ -384,32 +361,32 @@ processes_count_together(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static const struct CMUnitTest tests[] = {
+    TEST(file_is_for_owner_and_group),
+    TEST(nothing_is_left_aside),
+    TEST(metric_with_a_label_gets_another),
+    TEST(metric_without_label_gets_one),
+    TEST(gauge_goes_down_again),
+    TEST(maximum_is_kept),
+    TEST(help_and_type_stand_once_per_metric),
+    TEST(every_function_is_rendered),
+    TEST(histogram_is_cumulative),
+    TEST(negative_duration_counts_as_none),
+    TEST(counts_survive_the_process),
+    TEST(file_of_another_layout_is_replaced),
+    TEST(file_of_another_version_is_replaced),
+    TEST(replacing_does_not_touch_the_old_file),
+    TEST(broken_files_are_not_rendered),
+    TEST(files_of_other_names_are_not_rendered),
+    TEST(every_metric_has_help_and_type),
+    TEST(missing_folder_renders_nothing),
+    TEST(without_a_file_counting_still_works),
+    TEST(long_folder_is_refused),
+    TEST(processes_count_together),
+};
+
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {
-        TEST(file_is_for_owner_and_group),
-        TEST(nothing_is_left_aside),
-        TEST(metric_with_a_label_gets_another),
-        TEST(metric_without_label_gets_one),
-        TEST(gauge_goes_down_again),
-        TEST(maximum_is_kept),
-        TEST(help_and_type_stand_once_per_metric),
-        TEST(every_function_is_rendered),
-        TEST(histogram_is_cumulative),
-        TEST(negative_duration_counts_as_none),
-        TEST(counts_survive_the_process),
-        TEST(file_of_another_layout_is_replaced),
-        TEST(file_of_another_version_is_replaced),
-        TEST(replacing_does_not_touch_the_old_file),
-        TEST(broken_files_are_not_rendered),
-        TEST(files_of_other_names_are_not_rendered),
-        TEST(every_metric_has_help_and_type),
-        TEST(missing_folder_renders_nothing),
-        TEST(without_a_file_counting_still_works),
-        TEST(long_folder_is_refused),
-        TEST(processes_count_together),
-    };
-
-    return cmocka_run_group_tests_name("metrics", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("base_metric", tests, NULL, NULL);
 }

@@ -36,9 +36,8 @@ static struct buf problems;
 static char *folder; /* credentials, where a test wants them */
 
 static int
-set_up(void **state)
+set_up(void **state UNUSED)
 {
-    (void)state;
     buf_init_heap(&problems, 10000);
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         (void)unsetenv(all[i]->env);
@@ -47,9 +46,8 @@ set_up(void **state)
 }
 
 static int
-tear_down(void **state)
+tear_down(void **state UNUSED)
 {
-    (void)state;
     buf_release(&problems);
     if (folder != NULL)
         check_remove_folder(folder);
@@ -100,67 +98,59 @@ put_credential(const char *name, const char *bytes, size_t len)
 }
 
 static void
-value_comes_from_the_environment(void **state)
+value_comes_from_the_environment(void **state UNUSED)
 {
-    (void)state;
     accepted(&api_key, "key-1");
 }
 
 static void
-default_fills_a_gap(void **state)
+default_fills_a_gap(void **state UNUSED)
 {
-    (void)state;
     assert_true(load(&run_dir));
     assert_string_equal(setting_text(&run_dir), "/run/ffx");
 }
 
 static void
-empty_value_means_the_default(void **state)
+empty_value_means_the_default(void **state UNUSED)
 {
-    (void)state;
     assert_int_equal(setenv("RUN_DIR", "", 1), 0);
     assert_true(load(&run_dir));
     assert_string_equal(setting_text(&run_dir), "/run/ffx");
 }
 
 static void
-default_may_be_empty(void **state)
+default_may_be_empty(void **state UNUSED)
 {
-    (void)state;
     assert_true(load(&success_page));
     check_str(setting_str(&success_page), "");
 }
 
 static void
-further_rule_is_kept(void **state)
+further_rule_is_kept(void **state UNUSED)
 {
-    (void)state;
     assert_non_null(strstr(refused(&ruled, "other"), "RULED: must be word, not \"other\""));
     accepted(&ruled, "word");
 }
 
 static void
-missing_setting_is_named(void **state)
+missing_setting_is_named(void **state UNUSED)
 {
-    (void)state;
     assert_false(load(&jwt_secret));
     assert_non_null(strstr(problems.ptr, "JWT_SECRET: missing"));
 }
 
 static void
-empty_required_setting_is_missing(void **state)
+empty_required_setting_is_missing(void **state UNUSED)
 {
-    (void)state;
     assert_non_null(strstr(refused(&database_url, ""), "DATABASE_URL: missing"));
 }
 
 static void
-every_problem_gets_a_line(void **state)
+every_problem_gets_a_line(void **state UNUSED)
 {
     struct setting *const list[] = {&jwt_secret, &workers, &database_url, &run_dir};
     size_t lines = 0;
 
-    (void)state;
     assert_int_equal(setenv("WORKERS", "many", 1), 0);
     assert_false(settings_load(list, ARRAY_LEN(list), &problems));
     for (const char *p = problems.ptr; *p != '\0'; p++)
@@ -169,22 +159,20 @@ every_problem_gets_a_line(void **state)
 }
 
 static void
-setting_named_twice_is_one_problem(void **state)
+setting_named_twice_is_one_problem(void **state UNUSED)
 {
     struct setting *const list[] = {&workers, &workers};
 
-    (void)state;
     assert_int_equal(setenv("WORKERS", "0", 1), 0);
     assert_false(settings_load(list, ARRAY_LEN(list), &problems));
     assert_ptr_equal(strchr(problems.ptr, '\n'), problems.ptr + problems.len - 1);
 }
 
 static void
-fault_keeps_the_old_values(void **state)
+fault_keeps_the_old_values(void **state UNUSED)
 {
     struct setting *const list[] = {&run_dir, &workers};
 
-    (void)state;
     accepted(&run_dir, "/one");
     assert_int_equal(setenv("RUN_DIR", "/two", 1), 0);
     assert_int_equal(setenv("WORKERS", "0", 1), 0);
@@ -193,9 +181,8 @@ fault_keeps_the_old_values(void **state)
 }
 
 static void
-url_is_http_or_https(void **state)
+url_is_http_or_https(void **state UNUSED)
 {
-    (void)state;
     accepted(&public_url, "http://127.0.0.1:54321");
     accepted(&public_url, "https://api.example.com/v1");
     (void)refused(&public_url, "ftp://example.com");
@@ -205,32 +192,28 @@ url_is_http_or_https(void **state)
 }
 
 static void
-url_has_no_trailing_slash(void **state)
+url_has_no_trailing_slash(void **state UNUSED)
 {
-    (void)state;
     assert_non_null(strstr(refused(&public_url, "https://example.com/"), "slash"));
 }
 
 static void
-url_has_no_blanks(void **state)
+url_has_no_blanks(void **state UNUSED)
 {
-    (void)state;
     (void)refused(&public_url, "https://example.com/a b");
     (void)refused(&public_url, "https://example.com\r\n");
 }
 
 static void
-secret_has_32_characters(void **state)
+secret_has_32_characters(void **state UNUSED)
 {
-    (void)state;
     (void)refused(&jwt_secret, "1234567890123456789012345678901");
     accepted(&jwt_secret, "12345678901234567890123456789012");
 }
 
 static void
-integer_is_in_its_range(void **state)
+integer_is_in_its_range(void **state UNUSED)
 {
-    (void)state;
     accepted(&connections, "2");
     accepted(&connections, "64");
     (void)refused(&connections, "1");
@@ -241,35 +224,31 @@ integer_is_in_its_range(void **state)
 }
 
 static void
-integer_fits_int32(void **state)
+integer_fits_int32(void **state UNUSED)
 {
-    (void)state;
     accepted(&idle_s, "2147483647");
     (void)refused(&idle_s, "2147483648");
     (void)refused(&idle_s, "-1");
 }
 
 static void
-integer_is_digits(void **state)
+integer_is_digits(void **state UNUSED)
 {
-    (void)state;
     (void)refused(&idle_s, "60s");
     (void)refused(&idle_s, " 60");
     (void)refused(&idle_s, "1e3");
 }
 
 static void
-integer_is_given_as_number(void **state)
+integer_is_given_as_number(void **state UNUSED)
 {
-    (void)state;
     accepted(&idle_s, "123");
     assert_int_equal(setting_int(&idle_s), 123);
 }
 
 static void
-bool_has_four_spellings(void **state)
+bool_has_four_spellings(void **state UNUSED)
 {
-    (void)state;
     accepted(&rate_limit, "false");
     assert_false(setting_bool(&rate_limit));
     accepted(&rate_limit, "1");
@@ -283,93 +262,82 @@ bool_has_four_spellings(void **state)
 }
 
 static void
-text_is_one_line(void **state)
+text_is_one_line(void **state UNUSED)
 {
-    (void)state;
     (void)refused(&api_key, "key\r\nx-evil: 1");
 }
 
 static void
-secret_values_are_not_shown(void **state)
+secret_values_are_not_shown(void **state UNUSED)
 {
-    (void)state;
     assert_null(strstr(refused(&jwt_secret, "hunter2"), "hunter2"));
     assert_null(strstr(refused(&api_key, "hunter2\n"), "hunter2"));
 }
 
 static void
-other_values_are_shown(void **state)
+other_values_are_shown(void **state UNUSED)
 {
-    (void)state;
     assert_non_null(strstr(refused(&workers, "many"), "not \"many\""));
 }
 
 static void
-credential_file_is_read(void **state)
+credential_file_is_read(void **state UNUSED)
 {
-    (void)state;
     put_credential("API_KEY", "from-file\n", 10);
     assert_true(load(&api_key));
     assert_string_equal(setting_text(&api_key), "from-file");
 }
 
 static void
-credential_of_one_character_is_read(void **state)
+credential_of_one_character_is_read(void **state UNUSED)
 {
-    (void)state;
     put_credential("API_KEY", "k", 1);
     assert_true(load(&api_key));
     assert_string_equal(setting_text(&api_key), "k");
 }
 
 static void
-only_the_last_line_feed_is_cut(void **state)
+only_the_last_line_feed_is_cut(void **state UNUSED)
 {
-    (void)state;
     put_credential("API_KEY", "k\n\n", 3);
     assert_false(load(&api_key)); /* more than one line */
 }
 
 static void
-empty_credentials_folder_means_none(void **state)
+empty_credentials_folder_means_none(void **state UNUSED)
 {
-    (void)state;
     assert_int_equal(setenv("CREDENTIALS_DIRECTORY", "", 1), 0);
     assert_true(load(&run_dir));
 }
 
 static void
-environment_goes_before_the_file(void **state)
+environment_goes_before_the_file(void **state UNUSED)
 {
-    (void)state;
     put_credential("API_KEY", "from-file", 9);
     accepted(&api_key, "from-environment");
 }
 
 static void
-empty_credential_file_is_missing(void **state)
+empty_credential_file_is_missing(void **state UNUSED)
 {
-    (void)state;
     put_credential("API_KEY", "\n", 1);
     assert_false(load(&api_key));
     assert_non_null(strstr(problems.ptr, "missing"));
 }
 
 static void
-credential_file_with_nul_is_refused(void **state)
+credential_file_with_nul_is_refused(void **state UNUSED)
 {
-    (void)state;
     put_credential("API_KEY", "a\0b", 3);
     assert_false(load(&api_key));
     assert_non_null(strstr(problems.ptr, "not text"));
 }
 
 static void
-credential_file_has_a_bound(void **state)
+credential_file_has_a_bound(void **state UNUSED)
 {
     static char big[70000];
 
-    (void)state;
     memset(big, 'x', sizeof(big));
     put_credential("API_KEY", big, sizeof(big));
     assert_false(load(&api_key));
@@ -377,11 +345,10 @@ credential_file_has_a_bound(void **state)
 }
 
 static void
-unreadable_credential_is_a_problem(void **state)
+unreadable_credential_is_a_problem(void **state UNUSED)
 {
     char path[256];
 
-    (void)state;
     folder = check_folder();
     assert_int_equal(setenv("CREDENTIALS_DIRECTORY", folder, 1), 0);
     (void)snprintf(path, sizeof(path), "%s/API_KEY", folder);
@@ -397,9 +364,8 @@ use_unloaded(void)
 }
 
 static void
-unloaded_setting_dies(void **state)
+unloaded_setting_dies(void **state UNUSED)
 {
-    (void)state;
     check_dies(use_unloaded, "OTHER_KEY is used but not loaded");
 }
 
@@ -410,53 +376,52 @@ use_as_wrong_kind(void)
 }
 
 static void
-wrong_kind_dies(void **state)
+wrong_kind_dies(void **state UNUSED)
 {
-    (void)state;
     accepted(&rate_limit, "1");
     check_dies(use_as_wrong_kind, "broken invariant");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static const struct CMUnitTest tests[] = {
+    TEST(value_comes_from_the_environment),
+    TEST(default_fills_a_gap),
+    TEST(empty_value_means_the_default),
+    TEST(default_may_be_empty),
+    TEST(further_rule_is_kept),
+    TEST(missing_setting_is_named),
+    TEST(empty_required_setting_is_missing),
+    TEST(every_problem_gets_a_line),
+    TEST(setting_named_twice_is_one_problem),
+    TEST(fault_keeps_the_old_values),
+    TEST(url_is_http_or_https),
+    TEST(url_has_no_trailing_slash),
+    TEST(url_has_no_blanks),
+    TEST(secret_has_32_characters),
+    TEST(integer_is_in_its_range),
+    TEST(integer_fits_int32),
+    TEST(integer_is_digits),
+    TEST(integer_is_given_as_number),
+    TEST(bool_has_four_spellings),
+    TEST(text_is_one_line),
+    TEST(secret_values_are_not_shown),
+    TEST(other_values_are_shown),
+    TEST(credential_file_is_read),
+    TEST(credential_of_one_character_is_read),
+    TEST(only_the_last_line_feed_is_cut),
+    TEST(empty_credentials_folder_means_none),
+    TEST(environment_goes_before_the_file),
+    TEST(empty_credential_file_is_missing),
+    TEST(credential_file_with_nul_is_refused),
+    TEST(credential_file_has_a_bound),
+    TEST(unreadable_credential_is_a_problem),
+    TEST(unloaded_setting_dies),
+    TEST(wrong_kind_dies),
+};
+
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {
-        TEST(value_comes_from_the_environment),
-        TEST(default_fills_a_gap),
-        TEST(empty_value_means_the_default),
-        TEST(default_may_be_empty),
-        TEST(further_rule_is_kept),
-        TEST(missing_setting_is_named),
-        TEST(empty_required_setting_is_missing),
-        TEST(every_problem_gets_a_line),
-        TEST(setting_named_twice_is_one_problem),
-        TEST(fault_keeps_the_old_values),
-        TEST(url_is_http_or_https),
-        TEST(url_has_no_trailing_slash),
-        TEST(url_has_no_blanks),
-        TEST(secret_has_32_characters),
-        TEST(integer_is_in_its_range),
-        TEST(integer_fits_int32),
-        TEST(integer_is_digits),
-        TEST(integer_is_given_as_number),
-        TEST(bool_has_four_spellings),
-        TEST(text_is_one_line),
-        TEST(secret_values_are_not_shown),
-        TEST(other_values_are_shown),
-        TEST(credential_file_is_read),
-        TEST(credential_of_one_character_is_read),
-        TEST(only_the_last_line_feed_is_cut),
-        TEST(empty_credentials_folder_means_none),
-        TEST(environment_goes_before_the_file),
-        TEST(empty_credential_file_is_missing),
-        TEST(credential_file_with_nul_is_refused),
-        TEST(credential_file_has_a_bound),
-        TEST(unreadable_credential_is_a_problem),
-        TEST(unloaded_setting_dies),
-        TEST(wrong_kind_dies),
-    };
-
-    return cmocka_run_group_tests_name("setting", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("base_setting", tests, NULL, NULL);
 }

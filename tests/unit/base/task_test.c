@@ -5,17 +5,15 @@
 static struct task task;
 
 static int
-set_up(void **state)
+set_up(void **state UNUSED)
 {
-    (void)state;
     task = (struct task){.arena = arena_new(64 * 1024)};
     return 0;
 }
 
 static int
-tear_down(void **state)
+tear_down(void **state UNUSED)
 {
-    (void)state;
     arena_free(task.arena);
     return 0;
 }
@@ -29,11 +27,10 @@ add_one(struct task *t, void *number)
 }
 
 static void
-work_is_done_with_its_argument(void **state)
+work_is_done_with_its_argument(void **state UNUSED)
 {
     int n = 41;
 
-    (void)state;
     assert_int_equal(task_run(&task, add_one, &n), ERR_OK);
     assert_int_equal(n, 42);
 }
@@ -46,9 +43,8 @@ refuse(struct task *t, void *unused)
 }
 
 static void
-failure_is_handed_on(void **state)
+failure_is_handed_on(void **state UNUSED)
 {
-    (void)state;
     assert_int_equal(task_run(&task, refuse, NULL), ERR_CONFLICT);
     assert_string_equal(fail_text(&task.fail, ERR_CONFLICT), "no");
 }
@@ -62,11 +58,10 @@ take_too_much(struct task *t, void *reached)
 }
 
 static void
-full_arena_ends_the_work_and_not_the_process(void **state)
+full_arena_ends_the_work_and_not_the_process(void **state UNUSED)
 {
     bool reached = false;
 
-    (void)state;
     assert_int_equal(task_run(&task, take_too_much, &reached), ERR_MEMORY);
     assert_false(reached);
     assert_string_equal(fail_text(&task.fail, ERR_MEMORY), "Request needs too much memory");
@@ -83,23 +78,22 @@ overflow_outside(void)
 }
 
 static void
-scope_ends_with_the_work(void **state)
+scope_ends_with_the_work(void **state UNUSED)
 {
-    (void)state;
     check_dies(overflow_outside, "arena: more than");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static const struct CMUnitTest tests[] = {
+    TEST(work_is_done_with_its_argument),
+    TEST(failure_is_handed_on),
+    TEST(full_arena_ends_the_work_and_not_the_process),
+    TEST(scope_ends_with_the_work),
+};
+
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {
-        TEST(work_is_done_with_its_argument),
-        TEST(failure_is_handed_on),
-        TEST(full_arena_ends_the_work_and_not_the_process),
-        TEST(scope_ends_with_the_work),
-    };
-
-    return cmocka_run_group_tests_name("task", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("base_task", tests, NULL, NULL);
 }

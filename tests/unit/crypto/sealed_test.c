@@ -13,12 +13,11 @@
 static struct arena *arena;
 
 static int
-set_up(void **state)
+set_up(void **state UNUSED)
 {
     struct setting *const keys = &cfg_credential_keys;
     struct buf problems;
 
-    (void)state;
     buf_init_heap(&problems, 1000);
     assert_int_equal(setenv("CREDENTIAL_KEYS", KEYS, 1), 0);
     assert_true(settings_load(&keys, 1, &problems));
@@ -28,9 +27,8 @@ set_up(void **state)
 }
 
 static int
-tear_down(void **state)
+tear_down(void **state UNUSED)
 {
-    (void)state;
     arena_free(arena);
     return 0;
 }
@@ -53,17 +51,26 @@ problem_of(const char *keys)
 }
 
 static void
-keys_have_ids(void **state)
+keys_have_ids(void **state UNUSED)
 {
 #define KEY "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
     static const char *const wrong[] = {
-        "k1", "k1:", ":" KEY, KEY, "k1:" KEY "0", "k1:" KEY ",", "k1:" KEY ",," "k2:" KEY,
-        "k1:" KEY " ,k2:" KEY, "K1:" KEY, "k1:0" KEY, "abcdefghijklmnopq:" KEY, "k1:" KEY ",k2",
+        "k1",
+        "k1:",
+        ":" KEY,
+        KEY,
+        "k1:" KEY "0",
+        "k1:" KEY ",",
+        "k1:" KEY ",,"
+        "k2:" KEY,
+        "k1:" KEY " ,k2:" KEY,
+        "K1:" KEY,
+        "k1:0" KEY,
+        "abcdefghijklmnopq:" KEY,
+        "k1:" KEY ",k2",
     };
 
-    (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
-        {
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
         assert_non_null(problem_of(wrong[i]));
         assert_null(strstr(problem_of(wrong[i]), "0011")); /* the secret is not shown */
     }
@@ -77,7 +84,7 @@ opens_to(const char *json, const char *expected)
 {
     struct str got;
 
-    assert_null(credentials_open(arena, str_of(json), &got));
+    assert_null(sealed_open(arena, str_of(json), &got));
     check_str(got, expected);
 }
 
@@ -86,7 +93,7 @@ static void
 stays_shut(const char *json, const char *expected, const char *part)
 {
     struct str got;
-    const char *why = credentials_open(arena, str_of(json), &got);
+    const char *why = sealed_open(arena, str_of(json), &got);
 
     assert_non_null(why);
     if (strstr(why, part) == NULL)
@@ -95,9 +102,8 @@ stays_shut(const char *json, const char *expected, const char *part)
 }
 
 static void
-values_of_the_database_open(void **state)
+values_of_the_database_open(void **state UNUSED)
 {
-    (void)state;
     opens_to("\"sealed:" ACCOUNT ":password:" SEALED_EURO "\"", "\"geheim €\"");
     opens_to("{\"a\": [\"sealed:" ACCOUNT ":password:" SEALED_X "\", "
              "\"sealed:" ACCOUNT ":investor_password:" SEALED_EMPTY "\"], \"b\": 1}",
@@ -105,14 +111,13 @@ values_of_the_database_open(void **state)
 }
 
 static void
-a_password_is_escaped(void **state)
+a_password_is_escaped(void **state UNUSED)
 {
-    (void)state;
     opens_to("[\"sealed:" ACCOUNT ":password:" SEALED_QUOTES "\"]", "[\"a\\\"\\\\\\nb\"]");
 }
 
 static void
-other_text_stays(void **state)
+other_text_stays(void **state UNUSED)
 {
     static const char *const texts[] = {
         "{}",
@@ -126,19 +131,17 @@ other_text_stays(void **state)
         "{\"sealed:" ACCOUNT ":password:" SEALED_X "\" : 1}",
     };
 
-    (void)state;
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         struct str got;
 
-        assert_null(credentials_open(arena, str_of(texts[i]), &got));
+        assert_null(sealed_open(arena, str_of(texts[i]), &got));
         assert_ptr_equal(got.ptr, texts[i]);
     }
 }
 
 static void
-what_does_not_belong_becomes_null(void **state)
+what_does_not_belong_becomes_null(void **state UNUSED)
 {
-    (void)state;
     stays_shut("[1, \"sealed:21111111-1111-1111-1111-111111111111:password:" SEALED_X "\", 2]",
                "[1, null, 2]", "another account");
     stays_shut("[\"sealed:" ACCOUNT ":investor_password:" SEALED_X "\"]", "[null]", "another");
@@ -150,12 +153,11 @@ what_does_not_belong_becomes_null(void **state)
 }
 
 static void
-every_changed_character_is_noticed(void **state)
+every_changed_character_is_noticed(void **state UNUSED)
 {
     char text[] = "[\"sealed:" ACCOUNT ":password:" SEALED_EURO "\"]";
     const size_t coded = (size_t)(strstr(text, "ffx1.k1.") - text) + strlen("ffx1.k1.");
 
-    (void)state;
     for (size_t i = coded; i < sizeof(text) - 3; i++) {
         const char before = text[i];
 
@@ -166,17 +168,17 @@ every_changed_character_is_noticed(void **state)
     opens_to(text, "[\"geheim €\"]");
 }
 
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test_setup_teardown(keys_have_ids, set_up, tear_down),
+    cmocka_unit_test_setup_teardown(values_of_the_database_open, set_up, tear_down),
+    cmocka_unit_test_setup_teardown(a_password_is_escaped, set_up, tear_down),
+    cmocka_unit_test_setup_teardown(other_text_stays, set_up, tear_down),
+    cmocka_unit_test_setup_teardown(what_does_not_belong_becomes_null, set_up, tear_down),
+    cmocka_unit_test_setup_teardown(every_changed_character_is_noticed, set_up, tear_down),
+};
+
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(keys_have_ids, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(values_of_the_database_open, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_password_is_escaped, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(other_text_stays, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(what_does_not_belong_becomes_null, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(every_changed_character_is_noticed, set_up, tear_down),
-    };
-
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests_name("crypto_sealed", tests, NULL, NULL);
 }

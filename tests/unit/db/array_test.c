@@ -1,8 +1,6 @@
-#include "check.h"
+#include "check_arena.h"
 
 #include "db/array.h"
-
-static struct arena *arena;
 
 static const struct str *
 read_all(const char *text, size_t count)
@@ -10,7 +8,7 @@ read_all(const char *text, size_t count)
     const struct str *items = NULL;
     size_t got = 99;
 
-    assert_true(db_array_read(arena, (struct str){text, strlen(text)}, &items, &got));
+    assert_true(db_array_read(a, (struct str){text, strlen(text)}, &items, &got));
     assert_int_equal(got, count);
     return items;
 }
@@ -43,14 +41,14 @@ quotes_guard_what_would_mean_something(void **state UNUSED)
 static void
 what_is_no_array_is_refused(void **state UNUSED)
 {
-    static const char *const bad[] = {"",      "{",       "}",        "a",       "{a",     "{a,}",
-                                      "{,a}",  "{a}b",    "{\"a}",    "{\"a\"b}", "{{a}}", "{a\\",
-                                      "{a\"b\"}", "{\"a\\\"}", "[1:1]={a}", "{}}", "{a,,b}"};
+    static const char *const bad[] = {
+        "",         "{",     "}",    "a",        "{a",        "{a,}",      "{,a}", "{a}b",  "{\"a}",
+        "{\"a\"b}", "{{a}}", "{a\\", "{a\"b\"}", "{\"a\\\"}", "[1:1]={a}", "{}}",  "{a,,b}"};
     const struct str *items;
     size_t count;
 
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-        if (db_array_read(arena, (struct str){bad[i], strlen(bad[i])}, &items, &count))
+        if (db_array_read(a, (struct str){bad[i], strlen(bad[i])}, &items, &count))
             fail_msg("read: %s", bad[i]);
 }
 
@@ -59,7 +57,7 @@ what_is_written_reads_as_it_was(void **state UNUSED)
 {
     static const char *const items[] = {"FFX1", NULL, "", "NULL", "a\"b\\c,{d} \xc3\xa9", "\\"};
     const size_t count = ARRAY_LEN(items), size = db_array_size(items, count);
-    char *text = arena_alloc(arena, size);
+    char *text = arena_alloc(a, size);
 
     db_array_write(text, items, count);
     assert_true(strlen(text) < size);
@@ -74,29 +72,15 @@ what_is_written_reads_as_it_was(void **state UNUSED)
     assert_string_equal(text, "{}");
 }
 
-static int
-setup(void **state UNUSED)
-{
-    arena = arena_new(1024 * 1024);
-    return 0;
-}
-
-static int
-teardown(void **state UNUSED)
-{
-    arena_free(arena);
-    return 0;
-}
+static const struct CMUnitTest tests[] = {
+    TEST(plain_elements),
+    TEST(quotes_guard_what_would_mean_something),
+    TEST(what_is_no_array_is_refused),
+    TEST(what_is_written_reads_as_it_was),
+};
 
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(plain_elements),
-        cmocka_unit_test(quotes_guard_what_would_mean_something),
-        cmocka_unit_test(what_is_no_array_is_refused),
-        cmocka_unit_test(what_is_written_reads_as_it_was),
-    };
-
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests_name("db_array", tests, NULL, NULL);
 }

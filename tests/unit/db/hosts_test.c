@@ -107,21 +107,21 @@ a_connection_is_found_in_the_list(void **state UNUSED)
     db_hosts_release(&a);
 }
 
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(a_socket_folder_needs_no_lookup),
+    cmocka_unit_test(an_address_needs_no_lookup),
+    cmocka_unit_test(a_name_needs_a_lookup),
+    cmocka_unit_test(a_broken_string_is_left_to_libpq),
+    cmocka_unit_test(every_address_of_every_host_is_listed_with_its_port),
+    cmocka_unit_test(an_unknown_name_gives_nothing),
+    cmocka_unit_test(the_list_begins_where_it_is_told),
+    cmocka_unit_test(addresses_of_the_string_are_kept),
+    cmocka_unit_test(several_hosts_are_seen),
+    cmocka_unit_test(a_connection_is_found_in_the_list),
+};
+
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_socket_folder_needs_no_lookup),
-        cmocka_unit_test(an_address_needs_no_lookup),
-        cmocka_unit_test(a_name_needs_a_lookup),
-        cmocka_unit_test(a_broken_string_is_left_to_libpq),
-        cmocka_unit_test(every_address_of_every_host_is_listed_with_its_port),
-        cmocka_unit_test(an_unknown_name_gives_nothing),
-        cmocka_unit_test(the_list_begins_where_it_is_told),
-        cmocka_unit_test(addresses_of_the_string_are_kept),
-        cmocka_unit_test(several_hosts_are_seen),
-        cmocka_unit_test(a_connection_is_found_in_the_list),
-    };
-
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests_name("db_hosts", tests, NULL, NULL);
 }

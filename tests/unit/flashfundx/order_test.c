@@ -3,17 +3,16 @@
 #include "shared/order.h"
 
 static void
-order_id_is_ffx_and_nine_digits(void **state)
+order_id_is_ffx_and_nine_digits(void **state UNUSED)
 {
     char id[ORDER_ID_SIZE];
 
-    (void)state;
     assert_true(order_id_read(STR("FFX012345678"), id));
     assert_string_equal(id, "FFX012345678");
 }
 
 static void
-order_id_refuses_other_forms(void **state)
+order_id_refuses_other_forms(void **state UNUSED)
 {
     static const char *const wrong[] = {"",
                                         "FFX",
@@ -25,7 +24,6 @@ order_id_refuses_other_forms(void **state)
                                         " FFX01234567",
                                         "FFX-12345678"};
 
-    (void)state;
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
         char id[ORDER_ID_SIZE] = "untouched";
 
@@ -34,13 +32,13 @@ order_id_refuses_other_forms(void **state)
     }
 }
 
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(order_id_is_ffx_and_nine_digits),
+    cmocka_unit_test(order_id_refuses_other_forms),
+};
+
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(order_id_is_ffx_and_nine_digits),
-        cmocka_unit_test(order_id_refuses_other_forms),
-    };
-
-    return cmocka_run_group_tests_name("order", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("flashfundx_order", tests, NULL, NULL);
 }

@@ -9,18 +9,16 @@
 static char *dir;
 
 static int
-set_up(void **state)
+set_up(void **state UNUSED)
 {
-    (void)state;
     dir = check_folder();
     assert_true(limit_open(dir, "shop"));
     return 0;
 }
 
 static int
-tear_down(void **state)
+tear_down(void **state UNUSED)
 {
-    (void)state;
     check_remove_folder(dir);
     return 0;
 }
@@ -38,77 +36,69 @@ accepted(const char *key, int tries, int calls, int window_s)
 }
 
 static void
-all_calls_may_come_at_once(void **state)
+all_calls_may_come_at_once(void **state UNUSED)
 {
-    (void)state;
     assert_int_equal(accepted("a", 1000, 30, 3600), 30);
 }
 
 static void
-one_call_per_window(void **state)
+one_call_per_window(void **state UNUSED)
 {
-    (void)state;
     assert_int_equal(accepted("a", 10, 1, 3600), 1);
 }
 
 static void
-keys_are_counted_apart(void **state)
+keys_are_counted_apart(void **state UNUSED)
 {
-    (void)state;
     assert_int_equal(accepted("a", 10, 5, 3600), 5);
     assert_int_equal(accepted("b", 10, 5, 3600), 5);
 }
 
 static void
-empty_key_is_a_key(void **state)
+empty_key_is_a_key(void **state UNUSED)
 {
     int wait_s;
 
-    (void)state;
     assert_int_equal(accepted("", 10, 5, 3600), 5);
     assert_false(limit_take(STR_NONE, 5, 3600, &wait_s));
 }
 
 static void
-refusal_tells_when_to_come_again(void **state)
+refusal_tells_when_to_come_again(void **state UNUSED)
 {
     int wait_s = 0;
 
-    (void)state;
     assert_int_equal(accepted("a", 6, 6, 3600), 6);
     assert_false(limit_take(STR("a"), 6, 3600, &wait_s));
     assert_in_range(wait_s, 599, 600); /* one call every window / calls */
 }
 
 static void
-waiting_time_is_at_least_a_second(void **state)
+waiting_time_is_at_least_a_second(void **state UNUSED)
 {
     int wait_s = 0;
 
-    (void)state;
     assert_int_equal(accepted("a", 100, 100, 3), 100);
     assert_false(limit_take(STR("a"), 100, 3, &wait_s));
     assert_int_equal(wait_s, 1);
 }
 
 static void
-waiting_time_is_untouched_when_accepted(void **state)
+waiting_time_is_untouched_when_accepted(void **state UNUSED)
 {
     int wait_s = -7;
 
-    (void)state;
     assert_true(limit_take(STR("a"), 1, 60, &wait_s));
     assert_int_equal(wait_s, -7);
 }
 
 /* A call comes back every 20 ms; waits for what the clock says, not for a fixed time. */
 static void
-calls_come_back_one_by_one(void **state)
+calls_come_back_one_by_one(void **state UNUSED)
 {
     int wait_s;
     int good = 0;
 
-    (void)state;
     const int64_t start_us = clock_us();
     assert_int_equal(accepted("a", 50, 50, 1), 50);
     while (good < 3) {
@@ -119,17 +109,15 @@ calls_come_back_one_by_one(void **state)
 }
 
 static void
-another_limit_on_the_same_key_does_not_lock_it(void **state)
+another_limit_on_the_same_key_does_not_lock_it(void **state UNUSED)
 {
-    (void)state;
     assert_int_equal(accepted("a", 10, 1, 86400), 1);
     assert_int_equal(accepted("a", 10, 5, 60), 5);
 }
 
 static void
-more_keys_than_places_still_work(void **state)
+more_keys_than_places_still_work(void **state UNUSED)
 {
-    (void)state;
     for (int i = 0; i < 3 * LIMIT_SLOTS; i++) {
         char key[32];
         int wait_s;
@@ -140,9 +128,8 @@ more_keys_than_places_still_work(void **state)
 }
 
 static void
-few_keys_do_not_disturb_each_other(void **state)
+few_keys_do_not_disturb_each_other(void **state UNUSED)
 {
-    (void)state;
     for (int round = 0; round < 3; round++) {
         int good = 0;
 
@@ -158,9 +145,8 @@ few_keys_do_not_disturb_each_other(void **state)
 }
 
 static void
-counts_survive_the_process(void **state)
+counts_survive_the_process(void **state UNUSED)
 {
-    (void)state;
     assert_int_equal(accepted("a", 4, 5, 3600), 4);
     assert_true(limit_open(dir, "other"));
     assert_int_equal(accepted("a", 9, 5, 3600), 5);
@@ -169,23 +155,21 @@ counts_survive_the_process(void **state)
 }
 
 static void
-file_is_for_owner_and_group(void **state)
+file_is_for_owner_and_group(void **state UNUSED)
 {
     char path[256];
     struct stat st;
 
-    (void)state;
     (void)snprintf(path, sizeof(path), "%s/shop.limits", dir);
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0640);
 }
 
 static void
-file_of_another_layout_is_replaced(void **state)
+file_of_another_layout_is_replaced(void **state UNUSED)
 {
     char path[256];
 
-    (void)state;
     (void)snprintf(path, sizeof(path), "%s/old.limits", dir);
     const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0660);
     assert_true(fd >= 0);
@@ -203,11 +187,10 @@ use_without_file(void)
 }
 
 static void
-missing_folder_is_reported(void **state)
+missing_folder_is_reported(void **state UNUSED)
 {
     char text[256];
 
-    (void)state;
     assert_int_equal(check_child(use_without_file, text, sizeof(text)), 0);
 }
 
@@ -221,9 +204,8 @@ no_calls_allowed(void)
 }
 
 static void
-limit_of_nothing_dies(void **state)
+limit_of_nothing_dies(void **state UNUSED)
 {
-    (void)state;
     check_dies(no_calls_allowed, "broken invariant");
 }
 
@@ -234,13 +216,12 @@ limit_of_nothing_dies(void **state)
 /* Processes that hammer the same keys, each from its first use on, get exactly the calls of the
  * limit.  Many keys, because what can go wrong happens at a key's first and last call. */
 static void
-processes_share_a_limit(void **state)
+processes_share_a_limit(void **state UNUSED)
 {
     int results[2];
     int gate[2];
     int good = 0;
 
-    (void)state;
     assert_int_equal(pipe(results), 0);
     assert_int_equal(pipe(gate), 0);
     for (int i = 0; i < PROCESSES; i++) {
@@ -284,28 +265,28 @@ processes_share_a_limit(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static const struct CMUnitTest tests[] = {
+    TEST(all_calls_may_come_at_once),
+    TEST(one_call_per_window),
+    TEST(keys_are_counted_apart),
+    TEST(empty_key_is_a_key),
+    TEST(refusal_tells_when_to_come_again),
+    TEST(waiting_time_is_at_least_a_second),
+    TEST(waiting_time_is_untouched_when_accepted),
+    TEST(calls_come_back_one_by_one),
+    TEST(another_limit_on_the_same_key_does_not_lock_it),
+    TEST(more_keys_than_places_still_work),
+    TEST(few_keys_do_not_disturb_each_other),
+    TEST(counts_survive_the_process),
+    TEST(file_is_for_owner_and_group),
+    TEST(file_of_another_layout_is_replaced),
+    TEST(missing_folder_is_reported),
+    TEST(limit_of_nothing_dies),
+    TEST(processes_share_a_limit),
+};
+
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {
-        TEST(all_calls_may_come_at_once),
-        TEST(one_call_per_window),
-        TEST(keys_are_counted_apart),
-        TEST(empty_key_is_a_key),
-        TEST(refusal_tells_when_to_come_again),
-        TEST(waiting_time_is_at_least_a_second),
-        TEST(waiting_time_is_untouched_when_accepted),
-        TEST(calls_come_back_one_by_one),
-        TEST(another_limit_on_the_same_key_does_not_lock_it),
-        TEST(more_keys_than_places_still_work),
-        TEST(few_keys_do_not_disturb_each_other),
-        TEST(counts_survive_the_process),
-        TEST(file_is_for_owner_and_group),
-        TEST(file_of_another_layout_is_replaced),
-        TEST(missing_folder_is_reported),
-        TEST(limit_of_nothing_dies),
-        TEST(processes_share_a_limit),
-    };
-
-    return cmocka_run_group_tests_name("limit", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("fn_limit", tests, NULL, NULL);
 }

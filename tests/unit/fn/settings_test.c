@@ -14,23 +14,21 @@
 static struct buf problems;
 
 static int
-set_up(void **state)
+set_up(void **state UNUSED)
 {
-    (void)state;
     buf_init_heap(&problems, 10000);
     return 0;
 }
 
 static int
-tear_down(void **state)
+tear_down(void **state UNUSED)
 {
-    (void)state;
     buf_release(&problems);
     return 0;
 }
 
 static void
-every_default_is_valid(void **state)
+every_default_is_valid(void **state UNUSED)
 {
     static struct setting *const own[] = {
         &cfg_supabase_url, &cfg_frontend_url, &cfg_workers, &cfg_log_level,
@@ -39,7 +37,6 @@ every_default_is_valid(void **state)
         db_settings, np_settings, np_ipn_settings, np_login_settings, mail_settings, own};
     size_t checked = 0;
 
-    (void)state;
     for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
         for (struct setting *const *s = lists[i]; *s != NULL; s++) {
             (void)unsetenv((*s)->env);
@@ -54,11 +51,10 @@ every_default_is_valid(void **state)
 }
 
 static void
-log_level_is_known(void **state)
+log_level_is_known(void **state UNUSED)
 {
     struct setting *const level = &cfg_log_level;
 
-    (void)state;
     assert_int_equal(setenv("LOG_LEVEL", "debug", 1), 0);
     assert_true(settings_load(&level, 1, &problems));
     assert_int_equal(setenv("LOG_LEVEL", "loud", 1), 0);
@@ -82,11 +78,10 @@ has(const struct fn_spec *spec, const struct setting *wanted)
 }
 
 static void
-a_function_has_what_its_spec_lists(void **state)
+a_function_has_what_its_spec_lists(void **state UNUSED)
 {
     const struct fn_spec spec = {.settings = with_mail};
 
-    (void)state;
     assert_true(has(&spec, mail_settings[0]));
     assert_true(has(&spec, &cfg_workers));
     assert_false(has(&spec, &cfg_database_url));
@@ -94,37 +89,35 @@ a_function_has_what_its_spec_lists(void **state)
 }
 
 static void
-a_function_with_a_schedule_has_the_database(void **state)
+a_function_with_a_schedule_has_the_database(void **state UNUSED)
 {
     const struct fn_spec spec = {.run = (enum err(*)(struct task *))1};
 
-    (void)state;
     assert_true(fn_uses_db(&spec));
     assert_true(has(&spec, &cfg_database_url));
 }
 
 static void
-a_function_that_takes_tokens_has_their_secret(void **state)
+a_function_that_takes_tokens_has_their_secret(void **state UNUSED)
 {
     const struct fn_spec spec = {.auth = FN_AUTH_USER, .settings = with_db};
 
-    (void)state;
     assert_true(has(&spec, &cfg_jwt_secret));
     assert_true(has(&spec, &cfg_database_url));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static const struct CMUnitTest tests[] = {
+    TEST(every_default_is_valid),
+    TEST(log_level_is_known),
+    TEST(a_function_has_what_its_spec_lists),
+    TEST(a_function_with_a_schedule_has_the_database),
+    TEST(a_function_that_takes_tokens_has_their_secret),
+};
+
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {
-        TEST(every_default_is_valid),
-        TEST(log_level_is_known),
-        TEST(a_function_has_what_its_spec_lists),
-        TEST(a_function_with_a_schedule_has_the_database),
-        TEST(a_function_that_takes_tokens_has_their_secret),
-    };
-
-    return cmocka_run_group_tests_name("settings", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("fn_settings", tests, NULL, NULL);
 }

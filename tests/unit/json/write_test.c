@@ -1,5 +1,7 @@
-/* json/write: what is written, and that it reads back. */
-#include "json_test.h"
+#include "check_json.h"
+
+#include "base/buf.h"
+#include "json/write.h"
 
 static struct buf out;
 static struct json_writer w;
@@ -12,9 +14,8 @@ begin(void)
 }
 
 static void
-writes_an_object(void **state)
+writes_an_object(void **state UNUSED)
 {
-    (void)state;
     begin();
     jw_open(&w);
     jw_text_at(&w, "t", "x");
@@ -32,9 +33,8 @@ writes_an_object(void **state)
 }
 
 static void
-writes_nested_arrays(void **state)
+writes_nested_arrays(void **state UNUSED)
 {
-    (void)state;
     begin();
     jw_open_array(&w);
     jw_open_array(&w);
@@ -52,9 +52,8 @@ writes_nested_arrays(void **state)
 }
 
 static void
-writes_null_for_no_text(void **state)
+writes_null_for_no_text(void **state UNUSED)
 {
-    (void)state;
     begin();
     jw_open_array(&w);
     jw_text(&w, NULL);
@@ -68,9 +67,8 @@ writes_null_for_no_text(void **state)
 }
 
 static void
-writes_what_is_no_number_as_a_string(void **state)
+writes_what_is_no_number_as_a_string(void **state UNUSED)
 {
-    (void)state;
     begin();
     jw_open_array(&w);
     jw_number(&w, "NaN");
@@ -83,27 +81,24 @@ writes_what_is_no_number_as_a_string(void **state)
 }
 
 static void
-writes_escapes(void **state)
+writes_escapes(void **state UNUSED)
 {
-    (void)state;
     begin();
     jw_text(&w, "\"\\/\b\f\n\r\t\x01\x1F\x7F");
     check_str(buf_str(&out), "\"\\\"\\\\/\\b\\f\\n\\r\\t\\u0001\\u001f\x7F\"");
 }
 
 static void
-writes_a_nul_as_escape(void **state)
+writes_a_nul_as_escape(void **state UNUSED)
 {
-    (void)state;
     begin();
     jw_str(&w, (struct str){"a\0b", 3});
     check_str(buf_str(&out), "\"a\\u0000b\"");
 }
 
 static void
-escapes_names_too(void **state)
+escapes_names_too(void **state UNUSED)
 {
-    (void)state;
     begin();
     jw_open(&w);
     jw_i64_at(&w, "a\"b", 1);
@@ -112,21 +107,19 @@ escapes_names_too(void **state)
 }
 
 static void
-replaces_invalid_utf8(void **state)
+replaces_invalid_utf8(void **state UNUSED)
 {
-    (void)state;
     begin();
     jw_text(&w, "\xC3\xA9\xFF\xE2\x82");
     check_str(buf_str(&out), "\"\xC3\xA9\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\"");
 }
 
 static void
-printing_reads_back(void **state)
+printing_reads_back(void **state UNUSED)
 {
     static const char text[] =
         "{\"a\":[1.0,-0,1e400,\"\\u0001\\\"\"],\"\\n\":{\"b\":[[],{}]},\"c\":[true,false,null]}";
 
-    (void)state;
     const struct str once = printed(parsed(text));
     const struct str twice = printed(parsed_str(once));
     assert_true(str_eq(once, twice));
@@ -134,9 +127,8 @@ printing_reads_back(void **state)
 }
 
 static void
-overflow_of_the_buffer_is_sticky(void **state)
+overflow_of_the_buffer_is_sticky(void **state UNUSED)
 {
-    (void)state;
     buf_init_arena(&out, a, 5);
     jw_init(&w, &out);
     jw_open(&w);
@@ -218,9 +210,8 @@ too_deep(void)
 }
 
 static void
-writes_up_to_its_depth(void **state)
+writes_up_to_its_depth(void **state UNUSED)
 {
-    (void)state;
     begin();
     for (int i = 0; i < JSON_WRITE_DEPTH_MAX - 1; i++)
         jw_open_array(&w);
@@ -230,34 +221,27 @@ writes_up_to_its_depth(void **state)
 }
 
 static void
-misuse_dies(void **state)
+misuse_dies(void **state UNUSED)
 {
     void (*const misuses[])(void) = {two_keys,         value_without_key, key_in_array,
                                      key_at_the_top,   key_without_value, wrong_close,
                                      close_at_the_top, two_values,        too_deep};
 
-    (void)state;
     for (size_t i = 0; i < ARRAY_LEN(misuses); i++)
         check_dies(misuses[i], "broken invariant");
 }
 
+static const struct CMUnitTest tests[] = {
+    TEST(writes_an_object),        TEST(writes_nested_arrays),
+    TEST(writes_null_for_no_text), TEST(writes_what_is_no_number_as_a_string),
+    TEST(writes_escapes),          TEST(writes_a_nul_as_escape),
+    TEST(escapes_names_too),       TEST(replaces_invalid_utf8),
+    TEST(printing_reads_back),     TEST(overflow_of_the_buffer_is_sticky),
+    TEST(writes_up_to_its_depth),  TEST(misuse_dies),
+};
+
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {
-        TEST(writes_an_object),
-        TEST(writes_nested_arrays),
-        TEST(writes_null_for_no_text),
-        TEST(writes_what_is_no_number_as_a_string),
-        TEST(writes_escapes),
-        TEST(writes_a_nul_as_escape),
-        TEST(escapes_names_too),
-        TEST(replaces_invalid_utf8),
-        TEST(printing_reads_back),
-        TEST(overflow_of_the_buffer_is_sticky),
-        TEST(writes_up_to_its_depth),
-        TEST(misuse_dies),
-    };
-
-    return cmocka_run_group_tests_name("json.write", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("json_write", tests, NULL, NULL);
 }

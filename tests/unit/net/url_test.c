@@ -3,9 +3,8 @@
 #include "net/url.h"
 
 static void
-host_ends_where_port_path_or_query_begin(void **state)
+host_ends_where_port_path_or_query_begin(void **state UNUSED)
 {
-    (void)state;
     check_str(url_host(STR("https://api.example.com")), "api.example.com");
     check_str(url_host(STR("https://api.example.com:8443/x")), "api.example.com");
     check_str(url_host(STR("http://api.example.com/a:b@c")), "api.example.com");
@@ -14,15 +13,14 @@ host_ends_where_port_path_or_query_begin(void **state)
 }
 
 static void
-address_keeps_its_brackets(void **state)
+address_keeps_its_brackets(void **state UNUSED)
 {
-    (void)state;
     check_str(url_host(STR("http://[::1]:80/")), "[::1]");
     check_str(url_host(STR("http://[2001:db8::1]")), "[2001:db8::1]");
 }
 
 static void
-no_host_where_there_is_none(void **state)
+no_host_where_there_is_none(void **state UNUSED)
 {
     static const char *const wrong[] = {"",
                                         "example.com",
@@ -36,16 +34,14 @@ no_host_where_there_is_none(void **state)
                                         "http://[::1]x/",
                                         "http://127.0.0.1\\@example.com/"};
 
-    (void)state;
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
         if (url_host(str_of(wrong[i])).ptr != NULL)
             fail_msg("%s has a host", wrong[i]);
 }
 
 static void
-this_machine_is_loopback(void **state)
+this_machine_is_loopback(void **state UNUSED)
 {
-    (void)state;
     assert_true(host_is_loopback(STR("localhost")));
     assert_true(host_is_loopback(STR("127.0.0.1")));
     assert_true(host_is_loopback(STR("127.9.8.7")));
@@ -53,9 +49,8 @@ this_machine_is_loopback(void **state)
 }
 
 static void
-what_only_begins_like_it_is_not(void **state)
+what_only_begins_like_it_is_not(void **state UNUSED)
 {
-    (void)state;
     assert_false(host_is_loopback(STR_NONE));
     assert_false(host_is_loopback(STR("localhost.example.com")));
     assert_false(host_is_loopback(STR("127.0.0.1.example.com")));
@@ -64,16 +59,16 @@ what_only_begins_like_it_is_not(void **state)
     assert_false(host_is_loopback(STR("[::11]")));
 }
 
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(host_ends_where_port_path_or_query_begin),
+    cmocka_unit_test(address_keeps_its_brackets),
+    cmocka_unit_test(no_host_where_there_is_none),
+    cmocka_unit_test(this_machine_is_loopback),
+    cmocka_unit_test(what_only_begins_like_it_is_not),
+};
+
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(host_ends_where_port_path_or_query_begin),
-        cmocka_unit_test(address_keeps_its_brackets),
-        cmocka_unit_test(no_host_where_there_is_none),
-        cmocka_unit_test(this_machine_is_loopback),
-        cmocka_unit_test(what_only_begins_like_it_is_not),
-    };
-
-    return cmocka_run_group_tests_name("url", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("net_url", tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-#include "check.h"
+#include "check_arena.h"
 
 #include <qrencode.h>
 #include <zlib.h>
@@ -8,24 +8,6 @@
 #define PREFIX "data:image/png;base64,"
 #define SCALE  4
 #define QUIET  4
-
-static struct arena *a;
-
-static int
-set_up(void **state)
-{
-    (void)state;
-    a = arena_new(4 * 1024 * 1024);
-    return 0;
-}
-
-static int
-tear_down(void **state)
-{
-    (void)state;
-    arena_free(a);
-    return 0;
-}
 
 /* ---- a reader of PNG for what qr writes, written apart from it ---- */
 
@@ -151,32 +133,28 @@ check_picture(struct str text)
 }
 
 static void
-picture_shows_an_address(void **state)
+picture_shows_an_address(void **state UNUSED)
 {
-    (void)state;
     check_picture(STR("0x71C7656EC7ab88b098defB751B7401B5f6d8976F"));
 }
 
 static void
-picture_shows_one_character(void **state)
+picture_shows_one_character(void **state UNUSED)
 {
-    (void)state;
     check_picture(STR("x"));
 }
 
 static void
-picture_shows_any_bytes(void **state)
+picture_shows_any_bytes(void **state UNUSED)
 {
-    (void)state;
     check_picture((struct str){"bitcoin:\0\xFF\xC3\xA9", 12});
 }
 
 static void
-picture_shows_texts_of_every_size(void **state)
+picture_shows_texts_of_every_size(void **state UNUSED)
 {
     static char text[1000];
 
-    (void)state;
     memset(text, 'q', sizeof(text));
     for (size_t len = 100; len <= sizeof(text); len += 150) {
         check_picture((struct str){text, len});
@@ -185,34 +163,30 @@ picture_shows_texts_of_every_size(void **state)
 }
 
 static void
-empty_text_has_no_picture(void **state)
+empty_text_has_no_picture(void **state UNUSED)
 {
-    (void)state;
     assert_null(qr_data_url(a, STR("")));
     assert_null(qr_data_url(a, STR_NONE));
 }
 
 static void
-text_has_at_most_1000_bytes(void **state)
+text_has_at_most_1000_bytes(void **state UNUSED)
 {
     static char text[1001];
 
-    (void)state;
     memset(text, 'q', sizeof(text));
     assert_non_null(qr_data_url(a, (struct str){text, 1000}));
     assert_null(qr_data_url(a, (struct str){text, 1001}));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+static const struct CMUnitTest tests[] = {
+    TEST(picture_shows_an_address),  TEST(picture_shows_one_character),
+    TEST(picture_shows_any_bytes),   TEST(picture_shows_texts_of_every_size),
+    TEST(empty_text_has_no_picture), TEST(text_has_at_most_1000_bytes),
+};
 
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {
-        TEST(picture_shows_an_address),  TEST(picture_shows_one_character),
-        TEST(picture_shows_any_bytes),   TEST(picture_shows_texts_of_every_size),
-        TEST(empty_text_has_no_picture), TEST(text_has_at_most_1000_bytes),
-    };
-
-    return cmocka_run_group_tests_name("qr", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("qr_code", tests, NULL, NULL);
 }

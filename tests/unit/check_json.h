@@ -1,38 +1,19 @@
 /*
- * json_test: what the tests of json/ share: a document that is read, refused or printed.
+ * check_json: for tests of json: texts that are read or refused, in the arena of check_arena.h.
  */
-#ifndef FFX_JSON_TEST_H
-#define FFX_JSON_TEST_H
+#ifndef FFX_CHECK_JSON_H
+#define FFX_CHECK_JSON_H
 
-#include "check.h"
+#include "check_arena.h"
 
 #include "json/tree.h"
 #include "json/write.h"
-
-static struct arena *a;
-static struct fail f;
-
-static inline int
-set_up(void **state)
-{
-    (void)state;
-    a = arena_new(8 * 1024 * 1024);
-    f = (struct fail){0};
-    return 0;
-}
-
-static inline int
-tear_down(void **state)
-{
-    (void)state;
-    arena_free(a);
-    return 0;
-}
 
 static inline const struct json *
 parsed_str(struct str text)
 {
     const struct json *doc = NULL;
+    struct fail f = {0};
 
     if (json_parse(a, &f, text, &doc) != ERR_OK)
         fail_msg("refused: %s: %.*s", f.text, (int)text.len, text.ptr);
@@ -51,8 +32,8 @@ refused_str(struct str text, const char *reason)
 {
     static const struct json *const untouched = (const struct json *)(const void *)"x";
     const struct json *doc = untouched;
+    struct fail f = {0};
 
-    f = (struct fail){0};
     if (json_parse(a, &f, text, &doc) == ERR_OK)
         fail_msg("accepted: %.*s", (int)text.len, text.ptr);
     assert_int_equal(f.err, ERR_INVALID);
@@ -67,18 +48,7 @@ refused(const char *text, const char *reason)
     refused_str(str_of(text), reason);
 }
 
-/* A copy on the heap of exactly the text's size, so that AddressSanitizer sees a read too far. */
-static inline struct str
-heap_copy(struct str text)
-{
-    char *copy = malloc(MAX(text.len, 1));
-
-    assert_non_null(copy);
-    if (text.len > 0)
-        memcpy(copy, text.ptr, text.len);
-    return (struct str){copy, text.len};
-}
-
+/* A document, written again. */
 static inline struct str
 printed(const struct json *doc)
 {
@@ -90,7 +60,5 @@ printed(const struct json *doc)
     jw_value(&w, doc);
     return buf_str(&out);
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 #endif

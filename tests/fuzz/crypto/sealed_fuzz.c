@@ -36,7 +36,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct str opened;
 
     load_keys();
-    const char *problem = credentials_open(a, text, &opened);
+    const char *problem = sealed_open(a, text, &opened);
     MUST(problem == NULL || opened.ptr != text.ptr);
     if (memmem(data, size, "\"sealed:", 8) == NULL)
         MUST(opened.ptr == text.ptr && opened.len == text.len);
