@@ -41,7 +41,8 @@ values
     ('fn_reconcile', 'pause_reconciliation'),
     ('fn_payment_history', 'payment_history');
 insert into granted
-select rolname, 'claim_schedule' from pg_roles
+select rolname, f.name from pg_roles
+cross join (values ('claim_schedule'), ('schema')) as f (name)
 where rolname like 'fn\_%' or rolname = 'ffx_function';
 
 select set_eq(
