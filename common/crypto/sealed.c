@@ -75,7 +75,7 @@ read_sealed(struct str text, struct sealed *ret)
     return text.len == 0 || text.ptr[0] != ':'; /* a name of a member is not a value */
 }
 
-/* As backend.credential_keys() of the database reads them. */
+/* As platform.seal_keys() of the database reads them. */
 static const char *
 check_keys(const char *text)
 {

@@ -129,11 +129,12 @@ begin
            case p_state when 'delivered' then 10.99726171 end, price, 'usd', at + interval '7 days',
            case p_state when 'waiting' then bench.callback(n, 'waiting', 0) end, at, greatest(at, now() - interval '1 day'), at, at
       from fresh;
-    insert into public.payment_checks (payment_id, not_before, settled)
-    select payment_id,
-           case p_state when 'delivered' then 'infinity' when 'expired' then now() + interval '1 day'
-                        else now() end, p_state = 'delivered'
-      from fresh;
+    if p_state <> 'delivered' then
+        insert into platform.jobs (kind, key, due_at)
+        select 'payment_check', payment_id,
+               case p_state when 'expired' then now() + interval '1 day' else now() end
+          from fresh;
+    end if;
     insert into public.payment_transactions
         (order_id, user_id, transaction_type, amount, provider, provider_transaction_id,
          provider_status, status, created_at, processed_at, updated_at)

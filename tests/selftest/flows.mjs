@@ -57,7 +57,7 @@ const lostCallbacks = (name) => async () => {
   await control(paymentId, 'pay');
   // After an answer that was none the next question waits, longer each time; here it does not.
   await until(async () => {
-    await rows('update public.payment_checks set not_before = null where payment_id = $1', [paymentId]);
+    await rows(`update platform.jobs set due_at = now() where kind = 'payment_check' and key = $1`, [paymentId]);
     return (await orderState(order)) === DELIVERED;
   }, `order ${order.order_id} in ${DELIVERED}`, { timeout: 60_000, every: 500 });
   await clearFaults();

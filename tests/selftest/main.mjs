@@ -138,7 +138,7 @@ async function underFire(random, server) {
     }
   };
   // What a killed sender had in hand is sent again after its lease of a minute; here now.
-  const after = () => rows(`update public.outbox set lease_until = now() where state = 'sending'`);
+  const after = () => rows(`update platform.jobs set due_at = now() where kind = 'mail' and state = 'running'`);
   await histories('kill -9  ', seed + 1_000_000, many, server, { strike, after });
   finished(`           while ${struck.workers} workers were killed and PostgreSQL crashed ${struck.crashes} times`);
 }

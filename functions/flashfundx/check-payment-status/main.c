@@ -63,8 +63,8 @@ enum {
 static struct db_stmt payment_status = {
     .sql = "SELECT backend.payment_status($1::uuid, $2)", .kind = DB_READ, .packed = true};
 static struct db_stmt record_event = {
-    .sql = "SELECT outcome FROM backend.record_payment_event('poll', $1, $2, $3, $4, $5, $6, $7, "
-           "$8, $9, $10::numeric, $11::numeric, $12::numeric, $13, $14::numeric, $15, $16)",
+    .sql = "SELECT outcome FROM backend.record_payment_event(row('poll', $1, $2, $3, $4, $5, $6, "
+           "$7, $8, $9, $10, $11, $12, $13, $14, $15, $16)::backend.payment_event)",
     .kind = DB_WRITE};
 
 static enum err

@@ -35,19 +35,21 @@ struct callback {
     struct np_payment payment;
 };
 
+/* A backend.payment_event: $1 to $17. */
+#define EVENT                                                                                      \
+    "row($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"              \
+    "::backend.payment_event"
+
 static struct db_stmt lock_for_events = {.sql = "SELECT backend.lock_for_events($1, $2)"};
 
 static struct db_stmt record_event = {
-    .sql = "SELECT outcome, order_id FROM backend.record_payment_event($1, $2, $3, $4, $5, $6, "
-           "$7, $8, $9, $10, $11::numeric, $12::numeric, $13::numeric, $14, $15::numeric, $16, "
-           "$17)",
+    .sql = "SELECT outcome, order_id FROM backend.record_payment_event(" EVENT ")",
     .kind = DB_GROUPED,
     .lock = &lock_for_events,
     .lock_params = {7, 8}}; /* order_id, status */
 
 static struct db_stmt store_event = {
-    .sql = "SELECT outcome FROM backend.store_payment_event($1, $2, $3, $4, $5, $6, $7, $8, $9, "
-           "$10, $11::numeric, $12::numeric, $13::numeric, $14, $15::numeric, $16, $17, $18)",
+    .sql = "SELECT outcome FROM backend.store_payment_event(" EVENT ", $18)",
     .kind = DB_WRITE};
 
 /* `*ret_source`: by which key, as the event is stored. */

@@ -36,8 +36,8 @@ static struct db_stmt payments_to_check = {
 static struct db_stmt record_check = {
     .sql = "SELECT failures FROM backend.record_payment_check($1, $2, $3)", .kind = DB_WRITE};
 static struct db_stmt record_event = {
-    .sql = "SELECT outcome, order_id FROM backend.record_payment_event('poll', $1, $2, $3, $4, $5, "
-           "$6, $7, $8, $9, $10::numeric, $11::numeric, $12::numeric, $13, $14::numeric, $15, $16)",
+    .sql = "SELECT outcome, order_id FROM backend.record_payment_event(row('poll', $1, $2, $3, $4, "
+           "$5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)::backend.payment_event)",
     .kind = DB_WRITE};
 static struct db_stmt settle_attempts = {
     .sql = "SELECT attempt_id, order_id, state FROM backend.settle_attempts(20)", .kind = DB_WRITE};

@@ -15,15 +15,15 @@
 #include "mail/message.h"
 #include "mail/send.h"
 
-/* Columns of backend.send_email. */
+/* Columns of platform.send_email. */
 enum { COL_OUTCOME, COL_ID, COL_ATTEMPT, COL_MESSAGE_ID, COL_CREATED_S };
 
 static struct db_stmt begin = {
-    .sql = "SELECT * FROM backend.send_email($1::uuid, $2, $3, $4, $5, $6)", .kind = DB_WRITE};
-static struct db_stmt sent = {.sql = "SELECT outcome FROM backend.outbox_sent($1::uuid, $2)",
+    .sql = "SELECT * FROM platform.send_email($1::uuid, $2, $3, $4, $5, $6)", .kind = DB_WRITE};
+static struct db_stmt sent = {.sql = "SELECT outcome FROM platform.outbox_sent($1::uuid, $2)",
                               .kind = DB_WRITE};
 static struct db_stmt failed = {
-    .sql = "SELECT outcome FROM backend.outbox_failed($1::uuid, $2::int, $3, $4::boolean)",
+    .sql = "SELECT outcome FROM platform.outbox_failed($1::uuid, $2::int, $3, $4::boolean)",
     .kind = DB_WRITE};
 
 static const char *

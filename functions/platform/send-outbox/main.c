@@ -23,7 +23,7 @@
 #define RECORD_WAIT_MS 300
 #define WORDS_MAX      ((size_t)1024 * 1024)
 
-/* Columns of backend.outbox_claim. */
+/* Columns of platform.outbox_claim. */
 enum {
     COL_ID,
     COL_ATTEMPT,
@@ -37,15 +37,15 @@ enum {
     COL_VARIABLES,
 };
 
-static struct db_stmt claim = {.sql = "SELECT * FROM backend.outbox_claim(1, $1, $2)",
+static struct db_stmt claim = {.sql = "SELECT * FROM platform.outbox_claim(1, $1, $2)",
                                .kind = DB_WRITE};
-static struct db_stmt sent = {.sql = "SELECT outcome FROM backend.outbox_sent($1::uuid, $2)",
+static struct db_stmt sent = {.sql = "SELECT outcome FROM platform.outbox_sent($1::uuid, $2)",
                               .kind = DB_WRITE};
 static struct db_stmt failed = {
-    .sql = "SELECT outcome FROM backend.outbox_failed($1::uuid, $2::int, $3, $4::boolean)",
+    .sql = "SELECT outcome FROM platform.outbox_failed($1::uuid, $2::int, $3, $4::boolean)",
     .kind = DB_WRITE};
 
-static struct db_stmt forget = {.sql = "SELECT forgotten FROM backend.forget_mail_words(200)",
+static struct db_stmt forget = {.sql = "SELECT forgotten FROM platform.forget_mail_words(200)",
                                 .kind = DB_WRITE};
 
 static const char *

@@ -2,12 +2,14 @@
 --
 -- A callback is normally stored and applied in one transaction (record_payment_event). When that
 -- fails although the database is there, the callback stores its event only, in state received, and
--- is acknowledged. It is finished later in two transactions: claim_next_event counts the try and
--- leases the event, process_event applies it. So a try counts also when it takes the process or
--- its backend along. After twelve tries the event is dead, and a review says so.
+-- is acknowledged. It waits in the queue (kind payment_event) and is finished in two transactions:
+-- claim_next_event counts the try and leases the event, process_event applies it. So a try counts
+-- also when it takes the process or its backend along. After twelve tries the event is dead, and a
+-- review says so.
 --
 -- A lease only keeps others from trying at the same time. Who holds the order's row lock owns its
--- events: whatever applies one asks again under that lock whether it is done.
+-- events: whatever applies one asks again under that lock whether it is done. Locks are taken in
+-- the order of order, event, job.
 
 -- Arriving ----------------------------------------------------------------------------------------
 
@@ -70,24 +72,8 @@ comment on function backend.lock_for_events(text[], text[]) is
 grant execute on function backend.lock_for_events(text[], text[]) to fn_payment_webhook;
 
 create or replace function backend.store_payment_event(
-    p_source              text,
-    p_raw                 text,
-    p_payment_id          text,
-    p_parent_payment_id   text,
-    p_invoice_id          text,
-    p_purchase_id         text,
-    p_order_id            text,
-    p_status              text,
-    p_pay_address         text,
-    p_pay_currency        text,
-    p_pay_amount          numeric,
-    p_actually_paid       numeric,
-    p_price_amount        numeric,
-    p_price_currency      text,
-    p_outcome_amount      numeric,
-    p_outcome_currency    text,
-    p_provider_updated_at text,
-    p_error               text)
+    p_event backend.payment_event,
+    p_error text)
 returns table (outcome text)
 language plpgsql security definer
 set search_path = pg_catalog, public, backend, pg_temp
@@ -95,111 +81,98 @@ set enable_seqscan = off                -- see record_payment_event
 set lock_timeout = '1s'                 -- of a session that is about to store the same event
 as $$
 #variable_conflict use_column
+declare
+    v_id bigint;
 begin
     -- An insert and no more: it waits for nobody's order.
     insert into public.payment_events
         (payment_id, status, actually_paid, order_id, parent_payment_id, source, raw,
-         provider_updated_at, state, tries, next_try_at, last_error, done_at, arguments)
+         provider_updated_at, state, tries, last_error, done_at, arguments)
     values
-        (p_payment_id, backend.event_status(p_status), platform.plain_amount(p_actually_paid),
-         left(coalesce(nullif(p_order_id, ''),
-                       backend.order_of_payment(p_payment_id, nullif(p_parent_payment_id, ''),
-                                                p_invoice_id)), 200),
-         nullif(p_parent_payment_id, ''), p_source, p_raw, p_provider_updated_at,
-         'received', 1, clock_timestamp() + backend.retry_delay(1),
-         coalesce(left(p_error, 500), 'not applied'), null,
+        (p_event.payment_id, backend.event_status(p_event.status),
+         platform.plain_amount(p_event.actually_paid),
+         left(coalesce(nullif(p_event.order_id, ''),
+                       backend.order_of_payment(p_event.payment_id,
+                                                nullif(p_event.parent_payment_id, ''),
+                                                p_event.invoice_id)), 200),
+         nullif(p_event.parent_payment_id, ''), p_event.source, p_event.raw,
+         p_event.provider_updated_at, 'received', 1, coalesce(left(p_error, 500), 'not applied'),
+         null,
          jsonb_strip_nulls(jsonb_build_object(
-            'invoice_id', p_invoice_id,
-            'purchase_id', p_purchase_id,
-            'order_id', p_order_id,
-            'pay_address', p_pay_address,
-            'pay_currency', p_pay_currency,
-            'pay_amount', p_pay_amount::text,
-            'actually_paid', p_actually_paid::text,
-            'price_amount', p_price_amount::text,
-            'price_currency', p_price_currency,
-            'outcome_amount', p_outcome_amount::text,
-            'outcome_currency', p_outcome_currency)))
-    on conflict on constraint payment_events_effect_key do nothing;
-    outcome := case when found then 'stored' else 'duplicate' end;
-    if not found then
+            'invoice_id', p_event.invoice_id,
+            'purchase_id', p_event.purchase_id,
+            'order_id', p_event.order_id,
+            'pay_address', p_event.pay_address,
+            'pay_currency', p_event.pay_currency,
+            'pay_amount', p_event.pay_amount::text,
+            'actually_paid', p_event.actually_paid::text,
+            'price_amount', p_event.price_amount::text,
+            'price_currency', p_event.price_currency,
+            'outcome_amount', p_event.outcome_amount::text,
+            'outcome_currency', p_event.outcome_currency)))
+    on conflict on constraint payment_events_effect_key do nothing
+    returning id into v_id;
+    if v_id is null then
+        outcome := 'duplicate';
         perform platform.await_standby();
+    else
+        outcome := 'stored';
+        -- Its arrival was the first try.
+        perform platform.job_put('payment_event', v_id::text,
+            clock_timestamp() + platform.job_back_off('payment_event', 1), 1);
     end if;
     return next;
 end
 $$;
-comment on function backend.store_payment_event(text, text, text, text, text, text, text, text,
-        text, text, numeric, numeric, numeric, text, numeric, text, text, text) is
+comment on function backend.store_payment_event(backend.payment_event, text) is
     'Stores an event whose effect could not happen now, with the reason; process_event finishes '
     'it. Outcome stored or duplicate.';
-grant execute on function backend.store_payment_event(text, text, text, text, text, text, text,
-        text, text, text, numeric, numeric, numeric, text, numeric, text, text, text)
+grant execute on function backend.store_payment_event(backend.payment_event, text)
     to fn_payment_webhook;
 
 create or replace function backend.record_event_without_order(
-    p_source              text,
-    p_raw                 text,
-    p_payment_id          text,
-    p_parent_payment_id   text,
-    p_order_id            text,
-    p_status              text,
-    p_actually_paid       numeric,
-    p_provider_updated_at text)
+    p_event         backend.payment_event,
+    p_status        text,
+    p_actually_paid numeric)
 returns table (
     outcome text, order_id text, order_status text, payment_status text, delivery_status text)
 language plpgsql
 as $$
 #variable_conflict use_column
 declare
+    v_order_id text := left(nullif(p_event.order_id, ''), 200);
     v_event_id bigint;
 begin
     insert into public.payment_events as e
         (payment_id, status, actually_paid, order_id, parent_payment_id, outcome, source, raw,
          provider_updated_at)
     values
-        (p_payment_id, p_status, p_actually_paid, left(nullif(p_order_id, ''), 200),
-         p_parent_payment_id, 'order_not_found', p_source, p_raw, p_provider_updated_at)
+        (p_event.payment_id, p_status, p_actually_paid, v_order_id,
+         nullif(p_event.parent_payment_id, ''), 'order_not_found', p_event.source, p_event.raw,
+         p_event.provider_updated_at)
     on conflict on constraint payment_events_effect_key do update
-       set outcome = excluded.outcome, state = 'done', next_try_at = null, done_at = now()
+       set outcome = excluded.outcome, state = 'done', done_at = now()
      where e.state <> 'done'
     returning e.id into v_event_id;
-    perform backend.event_revived(p_payment_id, v_event_id);
+    perform backend.event_revived(p_event.payment_id, v_event_id);
     if p_status not in ('waiting', 'confirming', 'failed', 'expired') then
-        perform backend.open_review('order_not_found', left(nullif(p_order_id, ''), 200),
-            p_payment_id, jsonb_build_object('status', p_status, 'actually_paid', p_actually_paid));
+        perform backend.open_review('order_not_found', v_order_id, p_event.payment_id,
+            jsonb_build_object('status', p_status, 'actually_paid', p_actually_paid));
     end if;
     outcome := 'order_not_found';
     return next;
 end
 $$;
-comment on function backend.record_event_without_order(text, text, text, text, text, text, numeric,
-        text) is
-    'Keeps an event whose order does not exist; when it tells of money, somebody has to look.';
+comment on function backend.record_event_without_order(backend.payment_event, text, numeric) is
+    'Keeps an event whose order does not exist, with status and amount as they are stored; when it '
+    'tells of money, somebody has to look.';
 
 -- Finishing: process-events -----------------------------------------------------------------------
-
-create or replace function backend.retry_delay(p_tries integer)
-returns interval
-language sql volatile
-as $$
-    -- 1, 2, 4 … seconds, at most 5 minutes; a quarter more or less, so that events which failed
-    -- together do not come back together.
-    select least(300, power(2, greatest(p_tries, 1) - 1)) * (0.75 + 0.5 * random())
-           * interval '1 second'
-$$;
-comment on function backend.retry_delay(integer) is
-    'How long to wait after so many tries: exponential, with jitter, at most about five minutes.';
-
-create or replace function backend.event_tries_max()
-returns integer
-language sql immutable
-as $$ select 12 $$;
-comment on function backend.event_tries_max() is 'Tries before an event is dead.';
 
 create or replace function backend.next_received_event()
 returns public.payment_events
 language plpgsql
--- Along payment_events_received_idx, whatever the statistics say: a hundred thousand may wait.
+-- Along jobs_due_idx, whatever the statistics say: a hundred thousand may wait.
 set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_sort = off
@@ -215,41 +188,44 @@ begin
     -- that has failed more often. An order that somebody else has locked is left for the next turn.
     select e.*
       into v_event
-      from public.payment_events as e
+      from platform.jobs as j
+      join public.payment_events as e on e.id = j.key::bigint
       join public.orders as o on o.order_id = e.order_id
-     where e.state = 'received'
-       and e.next_try_at <= v_now
+     where j.kind = 'payment_event'
+       and j.due_at <= v_now
        and not exists (
             select
             from public.payment_events as older
             where older.payment_id = e.payment_id
-              -- By the payment: the index of all that are received would serve a plain condition.
-              and coalesce(older.state, '') = 'received'
+              and older.state = 'received'
               and older.id < e.id
               and older.tries <= e.tries)
-     order by e.next_try_at, e.id
+     order by j.due_at
      limit 1
        for update of o skip locked;
     if found then
         -- As it stands now that the order is ours.
         select * into v_event
           from public.payment_events as e
-         where e.id = v_event.id;
+         where e.id = v_event.id
+           for update;
         return v_event;
     end if;
     select e.*
       into v_event
-      from public.payment_events as e
-     where e.state = 'received'
-       and e.next_try_at <= v_now
+      from platform.jobs as j
+      join public.payment_events as e on e.id = j.key::bigint
+     where j.kind = 'payment_event'
+       and j.due_at <= v_now
        and not exists (select from public.orders as o where o.order_id = e.order_id)
-     order by e.next_try_at, e.id
-     limit 1;
+     order by j.due_at
+     limit 1
+       for update of e skip locked;
     return v_event;
 end
 $$;
 comment on function backend.next_received_event() is
-    'The next event to finish, with its order''s row locked; null when nothing is due.';
+    'The next event to finish, locked, and its order''s row as well; null when nothing is due.';
 
 create or replace function backend.claim_next_event()
 returns table (event_id text, attempt text)
@@ -260,21 +236,17 @@ as $$
 declare
     v_event public.payment_events;
 begin
-    loop
+    while platform.job_may_begin('payment_event') loop
         v_event := backend.next_received_event();
         exit when v_event.id is null;
-        continue when v_event.state <> 'received';      -- done by somebody meanwhile
-        if v_event.tries >= backend.event_tries_max() then
-            -- A last try that had come back would have ended it.
-            perform backend.event_failed(v_event, 'processing did not return');
+        event_id := v_event.id;
+        if v_event.state <> 'received' then
+            perform platform.job_done('payment_event', event_id);   -- by somebody meanwhile
             continue;
         end if;
-        update public.payment_events as e
-           set tries = e.tries + 1,
-               next_try_at = clock_timestamp() + interval '30 seconds'
-                             + backend.retry_delay(e.tries)
-         where e.id = v_event.id
-        returning e.id::text, e.tries::text into event_id, attempt;
+        attempt := platform.job_begin('payment_event', event_id);
+        continue when attempt is null;
+        update public.payment_events as e set tries = attempt::integer where e.id = v_event.id;
         return next;
         exit;
     end loop;
@@ -301,13 +273,18 @@ begin
        and exists (select from public.orders as o where o.order_id = v_event.order_id) then
         -- Somebody took the order since the claim. That is no try.
         update public.payment_events as e
-           set tries = e.tries - 1, next_try_at = clock_timestamp() + backend.retry_delay(1)
+           set tries = e.tries - 1
          where e.id = p_id and e.tries = p_attempt and e.state = 'received';
+        if found then
+            perform platform.job_put_off('payment_event', p_id::text,
+                clock_timestamp() + platform.job_back_off('payment_event', 1));
+        end if;
         result := 'held';
     else
         select * into v_event
           from public.payment_events as e
-         where e.id = p_id and e.tries = p_attempt and e.state = 'received';
+         where e.id = p_id and e.tries = p_attempt and e.state = 'received'
+           for update;
         if not found then
             result := 'duplicate';      -- done by somebody, or somebody else's by now
         else
@@ -339,43 +316,55 @@ returns text
 language sql
 as $$
     select r.outcome
-    from backend.record_payment_event(
-        p_event.source, p_event.raw, p_event.payment_id, p_event.parent_payment_id,
-        p_event.arguments ->> 'invoice_id', p_event.arguments ->> 'purchase_id',
-        coalesce(nullif(p_event.arguments ->> 'order_id', ''), p_event.order_id), p_event.status,
-        p_event.arguments ->> 'pay_address', p_event.arguments ->> 'pay_currency',
-        (p_event.arguments ->> 'pay_amount')::numeric,
-        (p_event.arguments ->> 'actually_paid')::numeric,
-        (p_event.arguments ->> 'price_amount')::numeric, p_event.arguments ->> 'price_currency',
-        (p_event.arguments ->> 'outcome_amount')::numeric,
-        p_event.arguments ->> 'outcome_currency', p_event.provider_updated_at) as r
+    from backend.record_payment_event(jsonb_populate_record(
+        row(p_event.source, p_event.raw, p_event.payment_id, p_event.parent_payment_id, null, null,
+            p_event.order_id, p_event.status, null, null, null, null, null, null, null, null,
+            p_event.provider_updated_at)::backend.payment_event,
+        case when p_event.arguments ->> 'order_id' = '' then p_event.arguments - 'order_id'
+             else p_event.arguments end)) as r
 $$;
 comment on function backend.apply_stored_event(public.payment_events) is
-    'record_payment_event with the arguments that were kept.';
+    'record_payment_event with what was kept: the event''s columns, and the arguments over them.';
 
 create or replace function backend.event_failed(p_event public.payment_events, p_error text)
 returns text
 language plpgsql
 as $$
 declare
-    v_dead boolean := p_event.tries >= backend.event_tries_max();
+    v_state text := platform.job_failed('payment_event', p_event.id::text, p_event.tries, p_error);
 begin
-    update public.payment_events as e
-       set last_error = left(p_error, 500),
-           state = case when v_dead then 'dead' else 'received' end,
-           next_try_at = case when not v_dead
-                              then clock_timestamp() + backend.retry_delay(e.tries) end
-     where e.id = p_event.id and e.state = 'received';
-    if found and v_dead then
-        perform backend.open_review('event_dead', p_event.order_id, p_event.payment_id,
-            jsonb_build_object('event', p_event.id, 'status', p_event.status,
-                               'tries', p_event.tries, 'error', left(p_error, 500)));
+    if v_state = 'waiting' then
+        update public.payment_events as e
+           set last_error = left(p_error, 500)
+         where e.id = p_event.id;
     end if;
-    return case when v_dead then 'dead' else 'failed' end;
+    return case v_state when 'dead' then 'dead' else 'failed' end;
 end
 $$;
 comment on function backend.event_failed(public.payment_events, text) is
     'Puts an event off after a try that failed; after the twelfth it is dead and a human is asked.';
+
+create or replace function backend.event_dead(p_id text, p_error text)
+returns void
+language plpgsql
+as $$
+declare
+    v_event public.payment_events;
+begin
+    update public.payment_events as e
+       set state = 'dead',
+           last_error = coalesce(left(p_error, 500), 'processing did not return')
+     where e.id = p_id::bigint and e.state = 'received'
+    returning * into v_event;
+    if found then
+        perform backend.open_review('event_dead', v_event.order_id, v_event.payment_id,
+            jsonb_build_object('event', v_event.id, 'status', v_event.status,
+                               'tries', v_event.tries, 'error', v_event.last_error));
+    end if;
+end
+$$;
+comment on function backend.event_dead(text, text) is
+    'An event is given up: a human is asked. For the queue.';
 
 create or replace function backend.retry_event(p_id bigint)
 returns jsonb
@@ -386,7 +375,7 @@ declare
     v_event public.payment_events;
 begin
     update public.payment_events as e
-       set state = 'received', tries = 0, next_try_at = clock_timestamp()
+       set state = 'received', tries = 0
      where e.id = p_id and e.state in ('dead', 'received')
     returning e.* into v_event;
     if not found then
@@ -394,6 +383,7 @@ begin
             when exists (select from public.payment_events as e where e.id = p_id)
                 then 'Event is done' else 'Event not found' end);
     end if;
+    perform platform.job_replay('payment_event', p_id::text);
     insert into public.admin_audit_log
         (admin_email, admin_ip, action_type, table_name, record_id, new_values, description)
     values
@@ -413,6 +403,7 @@ returns void
 language plpgsql
 as $$
 begin
+    perform platform.job_done('payment_event', p_event_id::text);
     update public.reviews as r
        set state = 'resolved', resolution = 'the event took effect', resolved_by = 'events',
            resolved_at = now()
@@ -423,4 +414,4 @@ begin
 end
 $$;
 comment on function backend.event_revived(text, bigint) is
-    'Closes the review of a dead event that took effect after all.';
+    'A stored event took effect: it waits no longer, and a review of its death is closed.';

@@ -27,10 +27,9 @@ comment on function backend.order_words(public.orders, text) is
 -- To customers ------------------------------------------------------------------------------------
 
 create or replace function backend.mail_customer(
-    p_kind                 text,
-    p_cause                text,
-    p_order                public.orders,
-    p_delivered_account_id uuid)
+    p_kind  text,
+    p_cause text,
+    p_order public.orders)
 returns void
 language plpgsql
 as $$
@@ -42,18 +41,13 @@ begin
       into v_email, v_first_name
       from public.user_profiles as u
      where u.id = p_order.user_id;
-    if coalesce(v_email, '') = '' then
-        return;
+    if coalesce(v_email, '') <> '' then
+        perform platform.write_mail(p_kind, p_cause, v_email,
+            backend.order_words(p_order, v_first_name), p_order.order_id, p_order.user_id);
     end if;
-    insert into public.outbox
-        (kind, cause, order_id, user_id, delivered_account_id, recipient, template_name, variables)
-    values
-        (p_kind, p_cause, p_order.order_id, p_order.user_id, p_delivered_account_id, v_email,
-         p_kind, backend.order_words(p_order, v_first_name))
-    on conflict (cause) do nothing;
 end
 $$;
-comment on function backend.mail_customer(text, text, public.orders, uuid) is
+comment on function backend.mail_customer(text, text, public.orders) is
     'Writes a mail to the customer of an order, once per cause.';
 
 create or replace function backend.mail_delivery()
@@ -65,8 +59,7 @@ declare
     v_order public.orders;
 begin
     select * into v_order from public.orders as o where o.order_id = new.order_id;
-    perform backend.mail_customer('account_delivery', 'account_delivery ' || new.id, v_order,
-                                  new.id);
+    perform backend.mail_customer('account_delivery', 'account_delivery ' || new.id, v_order);
     return null;
 end
 $$;
@@ -86,7 +79,7 @@ declare
                                            else 'payment_failed' end;
 begin
     if new.payment_status in ('paid', 'failed') then
-        perform backend.mail_customer(v_kind, v_kind || ' ' || new.order_id, new, null);
+        perform backend.mail_customer(v_kind, v_kind || ' ' || new.order_id, new);
     end if;
     return null;
 end
@@ -111,11 +104,9 @@ returns void
 language plpgsql
 as $$
 begin
-    insert into public.outbox (kind, cause, order_id, recipient, template_name, variables)
-    select p_kind, p_cause || ' ' || a.email, p_order_id, a.email, p_kind, p_variables
-    from platform.administrators as a
-    where a.is_active
-    on conflict (cause) do nothing;
+    perform platform.write_mail(p_kind, p_cause || ' ' || a.email, a.email, p_variables, p_order_id)
+       from platform.administrators as a
+      where a.is_active;
 end
 $$;
 comment on function backend.mail_administrators(text, text, text, jsonb) is
@@ -170,3 +161,144 @@ comment on function backend.mail_stock_alert() is
 create or replace trigger stock_alerts_mail
     after insert on public.stock_alerts
     for each row execute function backend.mail_stock_alert();
+
+-- When they are sent ------------------------------------------------------------------------------
+
+create or replace function backend.prepare_delivery_mail(p_mail public.outbox)
+returns jsonb
+language plpgsql volatile
+as $$
+begin
+    -- Read at this moment, for this mail only. The sender opens the passwords.
+    return coalesce(
+        (select jsonb_build_object(
+            'server_name', d.server_name,
+            'login_id', d.login_id,
+            'password', backend.reveal(
+                d.container_account_id, 'password', d.password, 'mail ' || p_mail.id),
+            'investor_password', coalesce(backend.reveal(
+                d.container_account_id, 'investor_password', d.investor_password,
+                'mail ' || p_mail.id), ''))
+        from public.delivered_accounts as d
+        where d.id = split_part(p_mail.cause, ' ', 2)::uuid and d.account_status = 'active'),
+        to_jsonb('the account is not active'::text));
+end
+$$;
+comment on function backend.prepare_delivery_mail(public.outbox) is
+    'The credentials a delivery mail shows, or that the account may not be used any more.';
+
+create or replace function backend.note_delivery_mail()
+returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, backend, pg_temp
+as $$
+begin
+    -- A mail that only went to the log was not sent to the customer.
+    if new.kind = 'account_delivery' and new.provider_id not like 'dev-%' then
+        update public.delivered_accounts as d
+           set email_sent = true, email_sent_at = clock_timestamp()
+         where d.id = split_part(new.cause, ' ', 2)::uuid and not d.email_sent;
+    end if;
+    return null;
+end
+$$;
+comment on function backend.note_delivery_mail() is
+    'Trigger: a delivery mail that was sent is noted with the account.';
+
+create or replace trigger outbox_delivery_sent
+    after update of state on public.outbox
+    for each row
+    when (new.state = 'sent')
+    execute function backend.note_delivery_mail();
+
+-- Who deletes the customer or the account deletes their mails -------------------------------------
+
+create or replace function backend.delete_mails()
+returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, backend, pg_temp
+set enable_seqscan = off                -- see record_payment_event
+as $$
+begin
+    if tg_table_name = 'user_profiles' then
+        delete from public.outbox as m where m.person = old.id;
+    else
+        delete from public.outbox as m where m.cause = 'account_delivery ' || old.id;
+    end if;
+    return null;
+end
+$$;
+comment on function backend.delete_mails() is
+    'Trigger: the mails of a customer or an account that is deleted go too.';
+
+create or replace trigger user_profiles_delete_mails
+    after delete on public.user_profiles
+    for each row execute function backend.delete_mails();
+create or replace trigger delivered_accounts_delete_mails
+    after delete on public.delivered_accounts
+    for each row execute function backend.delete_mails();
+
+-- For administrators ------------------------------------------------------------------------------
+
+create or replace function backend.keep_mail_words()
+returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, platform, pg_temp
+as $$
+begin
+    update platform.mail_kinds as k set keep_days = new.value where k.kind = 'direct';
+    return null;
+end
+$$;
+comment on function backend.keep_mail_words() is
+    'Trigger: the shop''s figure of how long the words of mails are kept.';
+
+create or replace trigger shop_settings_keep_mail_words
+    after insert or update on public.shop_settings
+    for each row
+    when (new.name = 'mail_words_days')
+    execute function backend.keep_mail_words();
+
+create or replace function backend.replay_mails(p_ids uuid[], p_all_dead boolean)
+returns table (id text)
+language plpgsql security definer
+set search_path = pg_catalog, public, backend, pg_temp
+as $$
+begin
+    return query
+        with replayed as (select r.* from platform.outbox_replay(p_ids, p_all_dead) as r),
+        written as (
+            insert into public.admin_audit_log
+                (admin_email, admin_ip, action_type, table_name, record_id, old_values, description)
+            select platform.caller_name(), platform.caller_ip(), 'REPLAY', 'outbox',
+                   r.mail_id::text, jsonb_build_object('state', r.old_state),
+                   'mail put back to be sent again'
+            from replayed as r)
+        select r.mail_id::text from replayed as r;
+end
+$$;
+comment on function backend.replay_mails(uuid[], boolean) is
+    'Puts sent or dead mails back to be sent again, by id or all that are dead; audited.';
+
+create or replace function public.replay_outbox(p_id uuid)
+returns jsonb
+language plpgsql security definer
+set search_path = pg_catalog, public, backend, pg_temp
+as $$
+begin
+    if platform.caller_role() in ('anon', 'authenticated') and not platform.is_admin() then
+        raise exception using
+            errcode = '42501',
+            message = 'Only administrators may replay mails';
+    end if;
+    perform from backend.replay_mails(array[p_id], false);
+    if not found then
+        return jsonb_build_object('success', false, 'error', 'No sent or dead mail of this id');
+    end if;
+    return jsonb_build_object('success', true, 'id', p_id);
+end
+$$;
+comment on function public.replay_outbox(uuid) is
+    'Sends a sent or dead mail again: {success, id} or {success, error}. For administrators and '
+    'service_role.';
+grant execute on function public.replay_outbox(uuid) to authenticated, service_role;

@@ -33,18 +33,13 @@ returns trigger
 language plpgsql
 as $$
 begin
-    if tg_op = 'INSERT' then
-        insert into public.payment_checks (payment_id, not_before)
-        values (new.payment_id, new.last_seen_at);
     -- Whatever else happens to a payment puts its next check off, which the next look finds.
     -- (Asked here: the trigger's WHEN is read again for every statement, three times as dear.)
-    elsif (old.status in ('failed', 'expired') and new.status <> old.status)
-          or new.last_seen_at < old.last_seen_at
-          or new.created_at <> old.created_at then
-        -- Not a lease, nor a back-off.
-        update public.payment_checks as c
-           set not_before = new.last_seen_at
-         where c.payment_id = new.payment_id and c.lost = 0 and c.failures = 0;
+    if tg_op = 'INSERT'
+       or (old.status in ('failed', 'expired') and new.status <> old.status)
+       or new.last_seen_at < old.last_seen_at
+       or new.created_at <> old.created_at then
+        perform platform.job_put('payment_check', new.payment_id, new.last_seen_at);
     end if;
     return null;
 end
@@ -64,42 +59,32 @@ set enable_seqscan = off                -- see record_payment_event
 as $$
 #variable_conflict use_column
 declare
-    v_now constant timestamptz := clock_timestamp();
     v_found integer := 0;
-    v_check public.payment_checks;
+    v_job platform.jobs;
     v_due_at timestamptz;
 begin
-    -- Along payment_checks_next_idx. What was heard of since its last look is put off: once for
-    -- each time it may be silent. A call looks at a thousand at most.
+    -- What was heard of since its last look is put off: once for each time it may be silent. A call
+    -- looks at a thousand at most.
     for v_turn in 1..1000 loop
         exit when v_found >= p_limit;
-        select c.*
-          into v_check
-          from public.payment_checks as c
-         where coalesce(c.not_before, '-infinity') <= v_now
-         order by coalesce(c.not_before, '-infinity'), c.lost
-         limit 1
-           for update skip locked;
-        exit when not found;
-        select backend.check_due_at(p, v_check.settled, p_after_s * interval '1 second')
+        v_job := platform.job_next('payment_check');
+        exit when v_job.key is null;
+        select backend.check_due_at(p, c.settled, p_after_s * interval '1 second')
           into v_due_at
           from public.payments as p
-         where p.payment_id = v_check.payment_id and p.created_at > now() - interval '30 days';
-        if v_due_at <= v_now then
-            -- The lease counts as lost until the answer is recorded: a payment that kills whoever
-            -- asks about it waits longer each time, and keeps no other one waiting.
-            update public.payment_checks as c
-               set not_before = v_now + least(interval '1 day', interval '2 minutes'
-                                              * 2 ^ least(c.lost, 10)),
-                   lost = c.lost + 1
-             where c.payment_id = v_check.payment_id;
-            v_found := v_found + 1;
-            payment_id := v_check.payment_id;
-            return next;
+          left join public.payment_checks as c on c.payment_id = p.payment_id
+         where p.payment_id = v_job.key and p.created_at > now() - interval '30 days';
+        if v_due_at is null then
+            perform platform.job_done('payment_check', v_job.key);
+        elsif v_due_at > clock_timestamp() then
+            perform platform.job_put_off('payment_check', v_job.key, v_due_at);
         else
-            update public.payment_checks as c
-               set not_before = coalesce(v_due_at, 'infinity')
-             where c.payment_id = v_check.payment_id;
+            -- A payment that kills whoever asks about it waits longer each time, and keeps no other
+            -- one waiting.
+            perform platform.job_begin('payment_check', v_job.key);
+            v_found := v_found + 1;
+            payment_id := v_job.key;
+            return next;
         end if;
     end loop;
 end
@@ -114,33 +99,41 @@ create or replace function backend.record_payment_check(
     p_result     text,
     p_detail     text)
 returns table (failures integer)
-language sql volatile security definer
+language plpgsql volatile security definer
 set search_path = pg_catalog, public, backend, pg_temp
 set enable_seqscan = off                -- see record_payment_event
 as $$
-    update public.payment_checks as c
-       set failures = case when p_result = 'seen' then 0 else c.failures + 1 end,
-           lost = 0,
-           not_before = case p_result
-               when 'seen' then null
-               when 'not_found' then clock_timestamp()
-                   + least(interval '1 day', interval '5 minutes' * 2 ^ least(c.failures, 10))
-               -- Not the payment's fault: soon again.
-               else clock_timestamp()
-                   + least(interval '10 minutes', interval '15 seconds' * 2 ^ least(c.failures, 10))
-           end,
-           settled = c.settled or (
-               p_result = 'seen' and exists (
-                   select
-                   from public.payments as p
-                   where p.payment_id = c.payment_id
-                     and p.status = 'finished'
-                     and p.updated_at <= now() - interval '24 hours')),
-           last_result = p_result,
-           last_detail = left(p_detail, 500),
-           checked_at = clock_timestamp()
-     where c.payment_id = p_payment_id
-    returning c.failures
+#variable_conflict use_column
+begin
+    insert into public.payment_checks as c
+        (payment_id, failures, settled, last_result, last_detail, checked_at)
+    select p.payment_id, (p_result <> 'seen')::int,
+           p_result = 'seen' and p.status = 'finished'
+               and p.updated_at <= now() - interval '24 hours',
+           p_result, left(p_detail, 500), clock_timestamp()
+    from public.payments as p
+    where p.payment_id = p_payment_id
+    on conflict (payment_id) do update
+       set failures = case when excluded.failures = 0 then 0 else c.failures + 1 end,
+           settled = c.settled or excluded.settled,
+           last_result = excluded.last_result,
+           last_detail = excluded.last_detail,
+           checked_at = excluded.checked_at
+    returning c.failures into failures;
+    if not found then
+        return;                         -- deleted meanwhile
+    elsif p_result = 'seen' then
+        perform platform.job_replay('payment_check', p_payment_id);
+    else
+        perform platform.job_failed('payment_check', p_payment_id, null, p_detail, false,
+            case when p_result = 'not_found'
+                 then least(interval '1 day', interval '5 minutes' * 2 ^ least(failures - 1, 10))
+                 -- Not the payment's fault: soon again.
+                 else least(interval '10 minutes',
+                            interval '15 seconds' * 2 ^ least(failures - 1, 10)) end);
+    end if;
+    return next;
+end
 $$;
 comment on function backend.record_payment_check(text, text, text) is
     'What came of asking about a payment: seen (its state is applied already), not_found, '

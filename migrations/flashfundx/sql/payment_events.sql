@@ -18,24 +18,7 @@
 -- order_not_found; from the delivery itself: delivery_error, delivered_by_hand. Those that only
 -- inform stand at the head of payment_credit.
 
-create or replace function backend.record_payment_event(
-    p_source              text,
-    p_raw                 text,
-    p_payment_id          text,
-    p_parent_payment_id   text,
-    p_invoice_id          text,
-    p_purchase_id         text,
-    p_order_id            text,
-    p_status              text,
-    p_pay_address         text,
-    p_pay_currency        text,
-    p_pay_amount          numeric,
-    p_actually_paid       numeric,
-    p_price_amount        numeric,
-    p_price_currency      text,
-    p_outcome_amount      numeric,
-    p_outcome_currency    text,
-    p_provider_updated_at text)
+create or replace function backend.record_payment_event(p_event backend.payment_event)
 returns table (
     outcome text, order_id text, order_status text, payment_status text, delivery_status text)
 language plpgsql security definer
@@ -46,14 +29,14 @@ set enable_seqscan = off
 as $$
 #variable_conflict use_column
 declare
-    v_status text := backend.event_status(p_status);
-    v_order_id text := nullif(p_order_id, '');
-    v_parent_id text := nullif(p_parent_payment_id, '');
-    v_paid numeric := platform.plain_amount(p_actually_paid);
+    v_status text := backend.event_status(p_event.status);
+    v_order_id text := nullif(p_event.order_id, '');
+    v_parent_id text := nullif(p_event.parent_payment_id, '');
+    v_paid numeric := platform.plain_amount(p_event.actually_paid);
     v_pay_amount numeric;
     v_price_amount numeric;
     v_price_currency text;
-    v_seen_at timestamptz := platform.read_time(p_provider_updated_at);
+    v_seen_at timestamptz := platform.read_time(p_event.provider_updated_at);
     v_rank integer;
     v_old_rank integer;
     v_order public.orders;          -- the row as locked, then as it shall become
@@ -87,7 +70,7 @@ begin
     select e.order_id, e.outcome = 'review' and v_status = 'finished'
       into v_event_order_id, v_again
       from public.payment_events as e
-     where e.payment_id = p_payment_id
+     where e.payment_id = p_event.payment_id
        and e.status = v_status
        and e.actually_paid is not distinct from v_paid
        and e.state = 'done'
@@ -100,12 +83,12 @@ begin
          where o.order_id = v_event_order_id;
         v_again := v_again and payment_status <> 'paid'
                    and order_status in ('pending', 'processing', 'failed')
-                   and not backend.was_decided(v_event_order_id, p_payment_id);
+                   and not backend.was_decided(v_event_order_id, p_event.payment_id);
         if v_again is not true then
-            if p_source = 'poll' then
+            if p_event.source = 'poll' then
                 update public.payments as p
                    set last_seen_at = now()
-                 where p.payment_id = p_payment_id;
+                 where p.payment_id = p_event.payment_id;
             else
                 perform platform.await_standby();
             end if;
@@ -117,20 +100,18 @@ begin
     -- Lock the order: everything below is decided on it and on the payment. Who writes a payment
     -- has locked its order, so that the payment needs no lock of its own.
     if v_order_id is null then
-        v_order_id := backend.order_of_payment(p_payment_id, v_parent_id, p_invoice_id);
+        v_order_id := backend.order_of_payment(p_event.payment_id, v_parent_id, p_event.invoice_id);
     end if;
     select * into v_order from public.orders as o where o.order_id = v_order_id for update;
     if not found then
         return query
-            select * from backend.record_event_without_order(
-                p_source, p_raw, p_payment_id, v_parent_id, p_order_id, v_status, v_paid,
-                p_provider_updated_at);
+            select * from backend.record_event_without_order(p_event, v_status, v_paid);
         return;
     end if;
     v_old_order_status := v_order.order_status;
     v_old_payment_status := v_order.payment_status;
 
-    select * into v_payment from public.payments as p where p.payment_id = p_payment_id;
+    select * into v_payment from public.payments as p where p.payment_id = p_event.payment_id;
     if not found then
         -- Chosen on the provider's page (another coin), a repeated deposit, or faster than us.
         insert into public.payments as p
@@ -138,23 +119,30 @@ begin
              pay_address, pay_currency, crypto_currency, pay_amount, actually_paid, price_amount,
              price_currency, outcome_amount, outcome_currency)
         values
-            (p_payment_id, v_order.order_id, v_parent_id, nullif(p_invoice_id, ''),
-             nullif(p_purchase_id, ''), case when v_rank is null then v_status else 'waiting' end,
-             nullif(p_pay_address, ''), lower(p_pay_currency),
-             backend.shop_currency(p_pay_currency),
-             nullif(platform.plain_amount(p_pay_amount), 0), v_paid,
-             platform.plain_amount(p_price_amount), lower(nullif(p_price_currency, '')),
-             platform.plain_amount(p_outcome_amount), lower(nullif(p_outcome_currency, '')))
+            (p_event.payment_id, v_order.order_id, v_parent_id, nullif(p_event.invoice_id, ''),
+             nullif(p_event.purchase_id, ''),
+             case when v_rank is null then v_status else 'waiting' end,
+             nullif(p_event.pay_address, ''), lower(p_event.pay_currency),
+             backend.shop_currency(p_event.pay_currency),
+             nullif(platform.plain_amount(p_event.pay_amount), 0), v_paid,
+             platform.plain_amount(p_event.price_amount), lower(nullif(p_event.price_currency, '')),
+             platform.plain_amount(p_event.outcome_amount),
+             lower(nullif(p_event.outcome_currency, '')))
         on conflict (payment_id) do nothing
         returning p.* into v_payment;
         if not found then
-            select * into v_payment from public.payments as p where p.payment_id = p_payment_id;
+            select *
+              into v_payment
+              from public.payments as p
+             where p.payment_id = p_event.payment_id;
         end if;
     end if;
 
-    v_pay_amount := coalesce(nullif(platform.plain_amount(p_pay_amount), 0), v_payment.pay_amount);
-    v_price_amount := coalesce(platform.plain_amount(p_price_amount), v_payment.price_amount);
-    v_price_currency := coalesce(lower(nullif(p_price_currency, '')), v_payment.price_currency);
+    v_pay_amount := coalesce(nullif(platform.plain_amount(p_event.pay_amount), 0),
+                             v_payment.pay_amount);
+    v_price_amount := coalesce(platform.plain_amount(p_event.price_amount), v_payment.price_amount);
+    v_price_currency := coalesce(lower(nullif(p_event.price_currency, '')),
+                                 v_payment.price_currency);
     v_old_rank := coalesce(backend.payment_status_rank(v_payment.status), 0);
     v_child := v_parent_id is not null or v_payment.parent_payment_id is not null;
 
@@ -171,7 +159,7 @@ begin
                 select
                 from public.payments as p
                 where p.payment_id = coalesce(v_payment.parent_payment_id, v_parent_id)
-                  and p.pay_currency <> lower(p_pay_currency)) then 'wrong_asset'
+                  and p.pay_currency <> lower(p_event.pay_currency)) then 'wrong_asset'
             else 'child_payment'
         end;
         v_moves := v_rank >= v_old_rank;
@@ -193,7 +181,7 @@ begin
         when v_status in ('confirmed', 'sending', 'finished') then
             v_review := backend.payment_problem(v_status, v_order, v_payment, v_paid,
                                                 v_pay_amount, v_price_amount, v_price_currency);
-            if v_review is null and v_payment.pay_currency <> lower(p_pay_currency) then
+            if v_review is null and v_payment.pay_currency <> lower(p_event.pay_currency) then
                 v_review := 'wrong_asset';
             end if;
             if v_review is not null then
@@ -203,10 +191,11 @@ begin
             else
                 if v_order.payment_status <> 'paid' then
                     v_payment.counted := true;
-                    v_order := backend.as_paid(v_order, p_payment_id,
-                        coalesce(v_payment.crypto_currency, backend.shop_currency(p_pay_currency)),
+                    v_order := backend.as_paid(v_order, p_event.payment_id,
+                        coalesce(v_payment.crypto_currency,
+                                 backend.shop_currency(p_event.pay_currency)),
                         v_pay_amount,
-                        coalesce(v_payment.pay_address, nullif(p_pay_address, '')));
+                        coalesce(v_payment.pay_address, nullif(p_event.pay_address, '')));
                 end if;
                 if v_status = 'finished' and v_paid > 1.01 * v_pay_amount then
                     v_note := 'overpaid';
@@ -226,19 +215,20 @@ begin
             elsif v_order.order_status in ('pending', 'processing')
                   and (v_payment.counted
                        or (v_order.payment_status = 'pending'
-                           and not backend.has_live_payment(v_order.order_id, p_payment_id))) then
+                           and not backend.has_live_payment(v_order.order_id,
+                                                            p_event.payment_id))) then
                 v_order.order_status := 'processing';
                 v_order.payment_status := 'pending';
                 v_order.paid_at := null;
                 if v_payment.counted then
                     v_payment.counted := false;
-                    v_other := backend.payment_that_pays(v_order, p_payment_id);
+                    v_other := backend.payment_that_pays(v_order, p_event.payment_id);
                 end if;
                 if v_other.payment_id is not null then
                     v_order := backend.as_paid(v_order, v_other.payment_id,
                         v_other.crypto_currency, v_other.pay_amount, v_other.pay_address);
                     v_deliver := true;
-                elsif backend.has_live_payment(v_order.order_id, p_payment_id) then
+                elsif backend.has_live_payment(v_order.order_id, p_event.payment_id) then
                     v_review := 'counted_payment_failed';
                 else
                     v_order.order_status := 'failed';
@@ -250,7 +240,7 @@ begin
             -- A paid order: see what went back below.
             if v_order.payment_status not in ('paid', 'refunded')
                and (v_payment.counted
-                    or not backend.has_live_payment(v_order.order_id, p_payment_id)) then
+                    or not backend.has_live_payment(v_order.order_id, p_event.payment_id)) then
                 v_order.order_status := 'refunded';
                 v_order.payment_status := 'refunded';
             end if;
@@ -264,14 +254,14 @@ begin
         v_after := v_payment;
         v_after.status := v_status;
         v_after.parent_payment_id := coalesce(v_payment.parent_payment_id, v_parent_id);
-        v_after.pay_currency := coalesce(v_payment.pay_currency, lower(p_pay_currency));
+        v_after.pay_currency := coalesce(v_payment.pay_currency, lower(p_event.pay_currency));
         v_after.pay_amount := v_pay_amount;
         v_after.actually_paid := greatest(v_payment.actually_paid, v_paid);
         v_after.price_amount := v_price_amount;
         v_after.price_currency := v_price_currency;
-        v_after.outcome_amount := coalesce(platform.plain_amount(p_outcome_amount),
+        v_after.outcome_amount := coalesce(platform.plain_amount(p_event.outcome_amount),
                                            v_payment.outcome_amount);
-        v_after.outcome_currency := coalesce(lower(nullif(p_outcome_currency, '')),
+        v_after.outcome_currency := coalesce(lower(nullif(p_event.outcome_currency, '')),
                                              v_payment.outcome_currency);
         select c.amount, c.settles, c.main_payment_id
           into v_credit, v_settles, v_counted_id
@@ -284,7 +274,7 @@ begin
                 select * into v_main
                   from public.payments as p
                  where p.payment_id = v_counted_id;
-                v_payment.counted := v_counted_id = p_payment_id;
+                v_payment.counted := v_counted_id = p_event.payment_id;
                 v_order := backend.as_paid(v_order, v_counted_id, v_main.crypto_currency,
                     coalesce(v_main.pay_amount, v_pay_amount), v_main.pay_address);
             elsif v_credit <= 1.01 * v_order.final_amount or v_payment.counted then
@@ -344,11 +334,11 @@ begin
         (payment_id, status, actually_paid, order_id, parent_payment_id, outcome, source, raw,
          provider_updated_at)
     values
-        (p_payment_id, v_status, v_paid, v_order.order_id, v_parent_id, outcome, p_source, p_raw,
-         p_provider_updated_at)
+        (p_event.payment_id, v_status, v_paid, v_order.order_id, v_parent_id, outcome,
+         p_event.source, p_event.raw, p_event.provider_updated_at)
     on conflict on constraint payment_events_effect_key do update
        set order_id = excluded.order_id, outcome = excluded.outcome, state = 'done',
-           next_try_at = null, done_at = now()
+           done_at = now()
      where e.state <> 'done'
         or e.outcome = 'order_not_found'
         or (e.outcome = 'review' and excluded.outcome = 'applied')
@@ -366,30 +356,34 @@ begin
 
     -- Act ---------------------------------------------------------------------------------------
     if v_order.payment_status = 'paid' and v_old_payment_status <> 'paid' then
-        perform backend.uncount_others(v_order.order_id, coalesce(v_counted_id, p_payment_id));
+        perform backend.uncount_others(v_order.order_id,
+                                       coalesce(v_counted_id, p_event.payment_id));
     end if;
     if v_moves then
         update public.payments as p
            set status = v_status,
                counted = v_payment.counted,
                parent_payment_id = coalesce(p.parent_payment_id, v_parent_id),
-               invoice_id = coalesce(p.invoice_id, nullif(p_invoice_id, '')),
-               purchase_id = coalesce(p.purchase_id, nullif(p_purchase_id, '')),
-               pay_address = coalesce(p.pay_address, nullif(p_pay_address, '')),
-               pay_currency = coalesce(p.pay_currency, lower(p_pay_currency)),
+               invoice_id = coalesce(p.invoice_id, nullif(p_event.invoice_id, '')),
+               purchase_id = coalesce(p.purchase_id, nullif(p_event.purchase_id, '')),
+               pay_address = coalesce(p.pay_address, nullif(p_event.pay_address, '')),
+               pay_currency = coalesce(p.pay_currency, lower(p_event.pay_currency)),
                pay_amount = v_pay_amount,
                actually_paid = greatest(p.actually_paid, v_paid),
                price_amount = v_price_amount,
                price_currency = v_price_currency,
-               outcome_amount = coalesce(platform.plain_amount(p_outcome_amount), p.outcome_amount),
-               outcome_currency = coalesce(lower(nullif(p_outcome_currency, '')),
+               outcome_amount = coalesce(platform.plain_amount(p_event.outcome_amount),
+                                         p.outcome_amount),
+               outcome_currency = coalesce(lower(nullif(p_event.outcome_currency, '')),
                                            p.outcome_currency),
                provider_updated_at = greatest(p.provider_updated_at, v_seen_at),
                last_seen_at = now(),
                updated_at = now()
-         where p.payment_id = p_payment_id;
-    elsif p_source = 'poll' then
-        update public.payments as p set last_seen_at = now() where p.payment_id = p_payment_id;
+         where p.payment_id = p_event.payment_id;
+    elsif p_event.source = 'poll' then
+        update public.payments as p
+           set last_seen_at = now()
+         where p.payment_id = p_event.payment_id;
     end if;
 
     if v_moves and v_status = 'refunded' then
@@ -403,7 +397,7 @@ begin
         perform backend.count_payment(v_order, v_counted_id);
     end if;
     if v_other.payment_id is not null then
-        perform backend.count_instead(v_order, v_other.payment_id, p_payment_id, v_status);
+        perform backend.count_instead(v_order, v_other.payment_id, p_event.payment_id, v_status);
         if v_back is null and v_other.actually_paid > 1.01 * v_other.pay_amount then
             perform backend.open_review('overpaid', v_order.order_id, v_other.payment_id,
                 jsonb_build_object('event', v_event_id, 'actually_paid', v_other.actually_paid,
@@ -412,11 +406,12 @@ begin
     end if;
 
     if v_review is not null then
-        perform backend.open_review(v_review, v_order.order_id, p_payment_id, jsonb_build_object(
-            'event', v_event_id, 'status', v_status, 'actually_paid', v_paid,
-            'pay_amount', v_pay_amount, 'pay_currency', lower(p_pay_currency),
-            'price_amount', v_price_amount, 'price_currency', v_price_currency,
-            'parent_payment_id', v_parent_id)
+        perform backend.open_review(v_review, v_order.order_id, p_event.payment_id,
+            jsonb_build_object(
+                'event', v_event_id, 'status', v_status, 'actually_paid', v_paid,
+                'pay_amount', v_pay_amount, 'pay_currency', lower(p_event.pay_currency),
+                'price_amount', v_price_amount, 'price_currency', v_price_currency,
+                'parent_payment_id', v_parent_id)
             || case when v_back is null then '{}'
                     else jsonb_build_object('remaining', round(v_rest, 2)) end);
     end if;
@@ -435,18 +430,19 @@ begin
                 || case when v_settles then array['child_payment', 'wrong_asset'] else '{}' end,
             'answered by event ' || v_event_id || ': the order is paid');
         if v_old_order_status = 'failed' then
-            perform backend.open_review('paid_late', v_order.order_id, p_payment_id,
+            perform backend.open_review('paid_late', v_order.order_id, p_event.payment_id,
                 jsonb_build_object('event', v_event_id, 'status', v_status));
         end if;
     end if;
     if v_note is not null then
-        perform backend.open_review(v_note, v_order.order_id, p_payment_id, jsonb_build_object(
-            'event', v_event_id, 'status', v_status, 'actually_paid', v_paid,
-            'pay_amount', v_pay_amount, 'pay_currency', lower(p_pay_currency),
-            'credit', v_credit, 'final_amount', v_order.final_amount));
+        perform backend.open_review(v_note, v_order.order_id, p_event.payment_id,
+            jsonb_build_object(
+                'event', v_event_id, 'status', v_status, 'actually_paid', v_paid,
+                'pay_amount', v_pay_amount, 'pay_currency', lower(p_event.pay_currency),
+                'credit', v_credit, 'final_amount', v_order.final_amount));
     end if;
     if v_stored then
-        perform backend.event_revived(p_payment_id, v_event_id);
+        perform backend.event_revived(p_event.payment_id, v_event_id);
     end if;
 
     if v_deliver then
@@ -479,11 +475,9 @@ begin
     return next;
 end
 $$;
-comment on function backend.record_payment_event(text, text, text, text, text, text, text, text,
-        text, text, numeric, numeric, numeric, text, numeric, text, text) is
+comment on function backend.record_payment_event(backend.payment_event) is
     'Stores what the provider says about a payment exactly once and moves order, payment and '
     'transaction forward; a sufficient "finished" delivers. Outcome applied, duplicate, stale, '
     'review or order_not_found. Raises for no reason of business.';
-grant execute on function backend.record_payment_event(text, text, text, text, text, text, text,
-        text, text, text, numeric, numeric, numeric, text, numeric, text, text)
+grant execute on function backend.record_payment_event(backend.payment_event)
     to fn_payment_webhook, fn_check_payment_status, fn_reconcile;

@@ -20,7 +20,7 @@ begin
       into v_where
       from pg_attribute as a
      where a.attrelid = to_regclass(p_table)
-       and a.attname in ('order_id', 'payment_id')
+       and a.attname in ('order_id', 'reference', 'payment_id')
        and not a.attisdropped;
     if v_where is not null then
         return query execute format('select to_jsonb(t) from %s as t where %s',
@@ -30,7 +30,8 @@ begin
 end
 $$;
 comment on function backend.related_rows(text, text[], text[]) is
-    'Rows of a table, if it exists, whose order_id or payment_id is one of the given.';
+    'Rows of a table, if it exists, whose order (order_id, reference) or payment_id is one of the '
+    'given.';
 
 create or replace function backend.event_evidence(p_event jsonb)
 returns jsonb
@@ -141,7 +142,11 @@ as $$
         'pay_currency', p.pay_currency, 'pay_address', p.pay_address, 'raw', p.provider_created))
     from public.payments as p where p.payment_id = any (p_payment_ids)
     union all
-    select e.received_at, 'event', backend.event_evidence(to_jsonb(e)) from events as e
+    select e.received_at, 'event', backend.event_evidence(
+        to_jsonb(e) || jsonb_build_object('next_try_at', j.due_at))
+    from events as e
+    left join platform.jobs as j
+           on j.kind = 'payment_event' and j.key = e.id::text and j.state <> 'dead'
     union all
     select m.received_at, 'transition', jsonb_build_object(
         'payment_id', m.payment_id, 'from', m.came_from, 'to', m.status, 'event', m.id,
@@ -186,9 +191,11 @@ as $$
     from public.reconciliation_differences as d
     where d.order_id = any (p_order_ids) or d.payment_id = any (p_payment_ids)
     union all
-    select c.checked_at, 'asked', jsonb_strip_nulls(to_jsonb(c) - array['checked_at', 'not_before'])
+    select c.checked_at, 'asked', jsonb_strip_nulls(to_jsonb(c) - 'checked_at')
+           || jsonb_build_object('lost', coalesce(j.lost, 0))
     from public.payment_checks as c
-    where c.payment_id = any (p_payment_ids) and c.checked_at is not null
+    left join platform.jobs as j on j.kind = 'payment_check' and j.key = c.payment_id
+    where c.payment_id = any (p_payment_ids)
     union all
     select l.created_at, 'staff', jsonb_strip_nulls(to_jsonb(l) - array['created_at', 'id'])
     from public.admin_audit_log as l
@@ -216,8 +223,10 @@ as $$
     union all
     -- Mails without their bodies: these hold credentials.
     select (m ->> 'created_at')::timestamptz, 'mail',
-           platform.pick(m, array['id', 'kind', 'cause', 'template_name', 'recipient', 'subject',
-               'state', 'tries', 'replays', 'message_id', 'last_error', 'order_id'])
+           platform.pick(
+               m || jsonb_build_object('order_id', coalesce(m -> 'order_id', m -> 'reference')),
+               array['id', 'kind', 'cause', 'template_name', 'recipient', 'subject', 'state',
+                     'tries', 'replays', 'message_id', 'last_error', 'order_id'])
     from backend.related_rows('public.outbox', p_order_ids, p_payment_ids) as m
     union all
     select (m ->> 'sent_at')::timestamptz, 'mail_sent',

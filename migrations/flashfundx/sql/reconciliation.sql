@@ -5,15 +5,21 @@
 
 create or replace function backend.request_reconciliation(p_since timestamptz)
 returns bigint
-language sql volatile
+language plpgsql volatile
 set search_path = pg_catalog, public, pg_temp
 as $$
+declare
+    v_id bigint;
+begin
     -- One that waits or runs already gets to the older of the two dates, from its beginning.
     insert into public.reconciliation_runs as r (reason, since)
     values ('asked', p_since)
     on conflict ((true)) where finished_at is null do update
        set since = least(r.since, excluded.since), position = '', list_page = 0
-    returning r.id
+    returning r.id into v_id;
+    perform platform.job_put('reconciliation', v_id::text);
+    return v_id;
+end
 $$;
 comment on function backend.request_reconciliation(timestamptz) is
     'Makes a run due now, for everything that changed since; its number.';
@@ -26,6 +32,7 @@ set enable_seqscan = off                -- see record_payment_event
 as $$
 declare
     v_run public.reconciliation_runs;
+    v_key text;
 begin
     -- The first process after midnight (UTC) makes the day's run.
     insert into public.reconciliation_runs (reason, since)
@@ -38,17 +45,32 @@ begin
             where r.reason = 'daily'
               and r.requested_at >= date_trunc('day', now() at time zone 'UTC')
                                     at time zone 'UTC')
-    on conflict do nothing;
-    update public.reconciliation_runs as r
-       set started_at = coalesce(r.started_at, clock_timestamp()),
-           leased_until = clock_timestamp() + interval '1 minute',
-           lost = r.lost + 1
-     where r.finished_at is null
-       and (r.leased_until is null or r.leased_until < clock_timestamp())
+    on conflict do nothing
     returning * into v_run;
+    if found then
+        perform platform.job_put('reconciliation', v_run.id::text);
+    end if;
+    -- The run is locked before its job, as everywhere.
+    select *
+      into v_run
+      from public.reconciliation_runs as r
+     where r.finished_at is null
+       for update skip locked;
     if not found then
         return;
     end if;
+    loop
+        select c.key into v_key from platform.job_claim('reconciliation') as c;
+        if not found then
+            return;
+        end if;
+        exit when v_key = v_run.id::text;
+        perform platform.job_done('reconciliation', v_key);     -- a run that was ended by hand
+    end loop;
+    update public.reconciliation_runs as r
+       set started_at = coalesce(r.started_at, clock_timestamp()), lost = r.lost + 1
+     where r.id = v_run.id
+    returning * into v_run;
     if v_run.lost > 5 then
         perform backend.pass_over(v_run);
     end if;
@@ -103,13 +125,16 @@ declare
     v_run public.reconciliation_runs;
 begin
     update public.reconciliation_runs as r
-       set leased_until = case when p_problem is null then null
-                               else clock_timestamp() + interval '30 seconds' end,
-           failures = case when p_problem is null then 0 else r.failures + 1 end,
+       set failures = case when p_problem is null then 0 else r.failures + 1 end,
            lost = 0,
            problem = left(p_problem, 500)
      where r.id = p_run_id and r.finished_at is null
     returning * into v_run;
+    if p_problem is null then
+        perform platform.job_put_off('reconciliation', p_run_id::text, clock_timestamp());
+    else
+        perform platform.job_failed('reconciliation', p_run_id::text, null, p_problem);
+    end if;
     -- One payment that never gets an answer does not keep the others from theirs.
     skipped := coalesce(v_run.failures >= 20 and p_payment_id is not null, false);
     if skipped then
@@ -168,7 +193,6 @@ begin
     return query
         update public.reconciliation_runs as r
            set finished_at = clock_timestamp(),
-               leased_until = null,
                problem = null,
                differences = (select count(*)
                               from public.reconciliation_differences as d
@@ -212,10 +236,10 @@ as $$
 declare
     v_run public.reconciliation_runs;
 begin
-    update public.reconciliation_runs as r
-       set leased_until = clock_timestamp() + interval '1 minute'
-     where r.id = p_run_id and r.finished_at is null
-    returning * into v_run;
+    select *
+      into v_run
+      from public.reconciliation_runs as r
+     where r.id = p_run_id and r.finished_at is null;
     return query
         select p.payment_id from backend.changed_payments(v_run) as p limit p_limit;
 end
@@ -362,7 +386,7 @@ as $$
 #variable_conflict use_column
 begin
     update public.reconciliation_runs as r
-       set list_page = p_page, leased_until = clock_timestamp() + interval '1 minute',
+       set list_page = p_page,
            lost = case when p_page > r.list_page then 0 else r.lost end
      where r.id = p_run_id and r.finished_at is null;
     return query

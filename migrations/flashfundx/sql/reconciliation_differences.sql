@@ -239,7 +239,7 @@ begin
     end if;
     return jsonb_build_object(
         'run', (
-            select to_jsonb(r) - array['leased_until', 'position']
+            select to_jsonb(r) - 'position'
             from public.reconciliation_runs as r
             order by r.id desc
             limit 1),

@@ -54,9 +54,3 @@ create domain public.trading_account_state as text
     check (value in ('active', 'suspended', 'closed', 'breached'));
 create domain public.customer_standing as text
     check (value in ('active', 'suspended', 'banned'));
-
-create domain public.outbox_kind as text
-    check (value in ('account_delivery', 'payment_received', 'payment_failed', 'review_needed',
-                     'stock_alert', 'direct'));
-create domain public.outbox_state as text
-    check (value in ('pending', 'sending', 'sent', 'dead'));

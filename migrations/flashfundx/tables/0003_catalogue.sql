@@ -59,24 +59,6 @@ create table public.crypto_addresses (
 comment on table public.crypto_addresses is
     'Wallets for manual payments. Shown to customers while active; active only with an address.';
 
-create table public.email_templates (
-    id            uuid primary key default gen_random_uuid(),
-    template_name text not null unique,
-    template_type text not null
-        check (template_type in ('account_delivery', 'welcome', 'phase_completion',
-                                 'account_breach', 'payment_received', 'payment_failed',
-                                 'review_needed', 'stock_alert')),
-    subject       text not null,
-    html_content  text not null,
-    text_content  text,
-    variables     jsonb not null default '[]' check (jsonb_typeof(variables) = 'array'),
-    is_active     boolean not null default true,
-    created_at    timestamptz not null default now(),
-    updated_at    timestamptz not null default now()
-);
-comment on table public.email_templates is
-    'Mails to customers. {{name}} is replaced by the variable of that name.';
-
 create table public.shop_settings (
     name       text primary key,
     value      numeric not null,

@@ -112,7 +112,6 @@ create table public.payment_events (
     state               text not null default 'done'
         constraint payment_events_state check (state in ('done', 'received', 'dead')),
     tries               integer not null default 1,
-    next_try_at         timestamptz,
     last_error          text,
     done_at             timestamptz default now(),
     -- What record_payment_event was given and has no column here; amounts are text, digit by digit.
@@ -129,9 +128,34 @@ comment on column public.payment_events.state is
 comment on column public.payment_events.tries is
     'Tries begun, the one on arrival among them.';
 
+-- What the provider says about a payment, as record_payment_event takes it.
+create type backend.payment_event as (
+    source              text,
+    raw                 text,
+    payment_id          text,
+    parent_payment_id   text,
+    invoice_id          text,
+    purchase_id         text,
+    order_id            text,
+    status              text,
+    pay_address         text,
+    pay_currency        text,
+    pay_amount          numeric,
+    actually_paid       numeric,
+    price_amount        numeric,
+    price_currency      text,
+    outcome_amount      numeric,
+    outcome_currency    text,
+    provider_updated_at text
+);
+
+-- Events that wait to be finished; key: the id.
+insert into platform.job_kinds
+    (kind, tries_max, first_pause, growth, most_pause, lease, on_dead)
+values
+    ('payment_event', 12, '1 second', 2, '5 minutes', '30 seconds', 'backend.event_dead');
+
 create index payment_events_order_idx on public.payment_events (order_id, id);
-create index payment_events_received_idx
-    on public.payment_events (next_try_at, id) where state = 'received';
 create index payment_events_dead_idx
     on public.payment_events (id) where state = 'dead';
 

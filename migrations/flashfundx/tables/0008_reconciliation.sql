@@ -3,24 +3,22 @@
 
 create table public.payment_checks (
     payment_id  text primary key references public.payments (payment_id) on delete cascade,
-    -- When the payment is looked at next, null: at once. A lease while somebody asks; a back-off
-    -- after an answer that was none; else when it may be due, as was thought at the last look.
-    not_before  timestamptz,
+    -- In a row.
     failures    integer not null default 0,
-    -- Times in a row that somebody began to ask and never said what came of it.
-    lost        integer not null default 0,
     -- A finished payment was looked at once more, a day later: no late refund.
     settled     boolean not null default false,
-    last_result text check (last_result in ('seen', 'not_found', 'unreachable', 'refused')),
+    last_result text not null
+        check (last_result in ('seen', 'not_found', 'unreachable', 'refused')),
     last_detail text,
-    checked_at  timestamptz
+    checked_at  timestamptz not null
 );
 comment on table public.payment_checks is
-    'When the provider is asked about a payment because it is open or silent, and what came of it: '
-    'one row for each payment.';
+    'What came of asking the provider about a payment that was open or silent.';
 
-create index payment_checks_next_idx
-    on public.payment_checks (coalesce(not_before, '-infinity'), lost);
+-- Payments that are looked at again, because the provider may have to be asked; key: the id. Nobody
+-- gives that up, but one that kills whoever asks waits longer each time.
+insert into platform.job_kinds (kind, first_pause, growth, most_pause, lease)
+values ('payment_check', '15 seconds', 2, '1 day', '2 minutes');
 
 create table public.reconciliation_runs (
     id           bigint generated always as identity primary key,
@@ -29,7 +27,6 @@ create table public.reconciliation_runs (
     requested_at timestamptz not null default clock_timestamp(),
     started_at   timestamptz,
     finished_at  timestamptz,
-    leased_until timestamptz,
     -- The last payment that was compared: where the next process goes on.
     position     text not null default '',
     -- The next page of the provider's own list.
@@ -50,6 +47,10 @@ create unique index reconciliation_runs_one_at_a_time_idx
     on public.reconciliation_runs ((true)) where finished_at is null;
 create index reconciliation_runs_daily_idx
     on public.reconciliation_runs (requested_at) where reason = 'daily';
+
+-- The run that is not finished; key: its id. After a problem the next try is half a minute later.
+insert into platform.job_kinds (kind, first_pause, growth, most_pause, lease)
+values ('reconciliation', '30 seconds', 1, '30 seconds', '1 minute');
 
 create table public.reconciliation_differences (
     id          bigint generated always as identity primary key,

@@ -13,14 +13,13 @@ declare
     -- Tables of the contract: the three roles may try, the policies decide.
     c_contract constant text[] := array[
         'user_profiles', 'orders', 'trading_rules', 'prices', 'account_container',
-        'delivered_accounts', 'payment_transactions', 'crypto_addresses', 'email_templates',
-        'reviews'];
+        'delivered_accounts', 'payment_transactions', 'crypto_addresses', 'reviews'];
     -- Figures: administrators and service_role read them.
     c_figures constant text[] := array['shop_settings', 'stock_levels', 'stock_alerts'];
     -- Evidence: administrators and service_role read it, only the database writes it.
     c_evidence constant text[] := array[
         'payment_attempts', 'payments', 'payment_events', 'waiting_deliveries',
-        'webhook_debug_calls', 'outbox', 'payment_checks', 'reconciliation_runs',
+        'webhook_debug_calls', 'payment_checks', 'reconciliation_runs',
         'reconciliation_differences', 'credential_reveals'];
     v_table text;
 begin

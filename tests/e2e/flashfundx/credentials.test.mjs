@@ -11,6 +11,7 @@ import { promisify } from 'node:util';
 import { as, row, rows, value } from '../lib/db.mjs';
 import { invoke } from '../lib/http.mjs';
 import { ipnBody, postIpn } from '../lib/flashfundx/ipn.mjs';
+import { hurry } from '../lib/queue.mjs';
 import { addStock, credentials, delivered, makeOrder, makeProduct, makeSale, untilState } from '../lib/flashfundx/shop.mjs';
 import { clone, deploy, env, functionNames, home, log, pids, serviceKey, spec } from '../lib/system.mjs';
 import { userClaims } from '../lib/tokens.mjs';
@@ -42,7 +43,7 @@ async function sold() {
 }
 
 const mailOf = (order) =>
-  row(`select * from public.outbox where order_id = $1 and kind = 'account_delivery'`, [order.order_id]);
+  row(`select * from public.outbox where reference = $1 and kind = 'account_delivery'`, [order.order_id]);
 const untilMail = (order, state) =>
   until(async () => (await mailOf(order))?.state === state && (await mailOf(order)), `the mail ${state}`);
 
@@ -183,7 +184,7 @@ test('a password moved from another account is noticed and not mailed, until sta
 
   await rows(`update public.account_container set password = 'right again' where id = $1`, [mine]);
   await rows(`update public.delivered_accounts set password = 'right again' where order_id = $1`, [order.order_id]);
-  await rows(`update public.outbox set next_try_at = now() where id = $1`, [mail.id]);
+  await hurry('mail', [mail.id]);
   await untilMail(order, 'sent');
 });
 

@@ -4,10 +4,10 @@ import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 
 import { breakOrder, kill } from '../lib/flashfundx/broken.mjs';
-import { as, row, rows, value } from '../lib/db.mjs';
+import { as, row, value } from '../lib/db.mjs';
 import { ipnBody, paymentId, postIpn } from '../lib/flashfundx/ipn.mjs';
 import { clearFaults, control, settled } from '../lib/flashfundx/sandbox.mjs';
-import { delivered, events, makeSale, openedSale, orderState, untilState } from '../lib/flashfundx/shop.mjs';
+import { delivered, events, hurryEvents, makeSale, openedSale, orderState, untilState } from '../lib/flashfundx/shop.mjs';
 import { until } from '../lib/wait.mjs';
 import { answered } from './payment-webhook/answers.mjs';
 
@@ -30,10 +30,7 @@ const holding = (order, work) =>
 /** Everything that waits is due, until an event is in this state. */
 const untilEvent = (order, state) =>
   until(async () => {
-    await rows(
-      `update public.payment_events set next_try_at = now() where order_id = $1 and state = 'received'`,
-      [order.order_id],
-    );
+    await hurryEvents(order);
     return (await events(order)).every((e) => e.state === state);
   }, `events of ${order.order_id} ${state}`, { timeout: 60_000 });
 

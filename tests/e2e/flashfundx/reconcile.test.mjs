@@ -6,6 +6,7 @@ import { beforeEach, test } from 'node:test';
 
 import { as, row, rows, value } from '../lib/db.mjs';
 import { ipnBody, postIpn } from '../lib/flashfundx/ipn.mjs';
+import { hurry, jobOf } from '../lib/queue.mjs';
 import { clearFaults, control, fault, providerPayment, providerState, settled } from '../lib/flashfundx/sandbox.mjs';
 import {
   attempts,
@@ -124,7 +125,7 @@ test('a payment the provider does not know: noted, and asked about ever more sel
   );
   assert.equal(seen.last_result, 'not_found');
   assert.equal(seen.failures, 1);
-  assert.ok(seen.not_before - seen.checked_at > 250_000);
+  assert.ok((await jobOf('payment_check', paymentId)).due_at - seen.checked_at > 250_000);
   assert.equal(await orderState(order), 'processing/pending/pending');
 });
 
@@ -137,7 +138,7 @@ test('the provider is down: nothing changes, and all goes on when it is back', a
   });
   assert.equal(await orderState(order), 'processing/pending/pending');
   await clearFaults();
-  await rows('update public.payment_checks set not_before = null where payment_id = $1', [paymentId]);
+  await hurry('payment_check', [paymentId]);
   await untilState(order, 'completed/paid/delivered', { timeout: 20_000 });
 });
 
@@ -145,10 +146,10 @@ test('the process is killed while it waits for the provider: another one takes o
   const { order, paymentId } = await deafSale();
   await fault('payment-get', 'slow', { times: 1, delayMs: 3000 });
   await silence(paymentId);
-  await until(async () => (await checkRow(paymentId)).lost > 0, 'the claim', { timeout: 20_000 });
+  await until(async () => (await jobOf('payment_check', paymentId)).lost > 0, 'the claim', { timeout: 20_000 });
   await killWorkers('reconcile');
   await clearFaults();
-  await rows('update public.payment_checks set not_before = null where payment_id = $1', [paymentId]);
+  await hurry('payment_check', [paymentId]);
   await untilState(order, 'completed/paid/delivered', { timeout: 20_000 });
   assert.equal((await delivered(order)).length, 1);
 });
@@ -364,7 +365,7 @@ test('the provider goes down in the middle of a run: the run waits and goes on',
   assert.equal(stopped.finished_at, null);
   assert.match(stopped.problem, /500/);
   await clearFaults();
-  await rows('update public.reconciliation_runs set leased_until = null where id = $1', [id]);
+  await hurry('reconciliation', [id]);
   await until(
     () => row('select 1 from public.reconciliation_runs where id = $1 and finished_at is not null', [id]),
     'the end of the run',

@@ -10,6 +10,7 @@ import { as, row, rows, value } from '../lib/db.mjs';
 import { invoke } from '../lib/http.mjs';
 import { ipnBody, postIpn } from '../lib/flashfundx/ipn.mjs';
 import { resendMock, smtpServer } from '../lib/mail.mjs';
+import { hurry, jobOf } from '../lib/queue.mjs';
 import { addStock, credentials, delivered, makeOrder, makeSale, untilState } from '../lib/flashfundx/shop.mjs';
 import { deploy, home, killWorkers, log } from '../lib/system.mjs';
 import { mint, userClaims } from '../lib/tokens.mjs';
@@ -38,19 +39,12 @@ const smtpSettings = () => [
 ];
 
 const mail = (order, kind) =>
-  row('select * from public.outbox where order_id = $1 and kind = $2', [order.order_id, kind]);
+  row('select * from public.outbox where reference = $1 and kind = $2', [order.order_id, kind]);
 const untilMail = (order, kind, state) =>
   until(async () => {
     const m = await mail(order, kind);
     return m?.state === state && m;
   }, `${kind} of ${order.order_id} ${state}`);
-/** As if the pause, or the lease, were over. */
-const hurry = (id) =>
-  rows(
-    `update public.outbox set next_try_at = now(),
-            lease_until = case when state = 'sending' then now() end where id = $1`,
-    [id],
-  );
 const pay = async (order) => {
   assert.equal((await postIpn(ipnBody(order, 'finished'))).status, 200);
 };
@@ -141,7 +135,7 @@ test('by SMTP', async (t) => {
     const m = await mail(order, 'account_delivery');
     assert.equal(m.state, 'sending');
     assert.equal((await delivered(order))[0].email_sent, false);
-    await hurry(m.id);
+    await hurry('mail', [m.id]);
     const sent = await untilMail(order, 'account_delivery', 'sent');
     assert.equal(sent.tries, 2);
     const got = smtp.to(user.email).filter((one) => one.subject.includes('ready'));
@@ -165,10 +159,10 @@ test('by SMTP', async (t) => {
         return now.state === 'pending' && now.tries === 1 && now;
       }, `a failed try after ${answer}`);
       assert.match(m.last_error, reason);
-      const wait = m.next_try_at.getTime() - Date.now();
+      const wait = (await jobOf('mail', m.id)).due_at.getTime() - Date.now();
       assert.ok(wait > 1000 && wait <= 10_000, `waits ${wait} ms`);
       smtp.onMail = () => '250 2.0.0 queued';
-      await hurry(m.id);
+      await hurry('mail', [m.id]);
       const sent = await untilMail(order, 'payment_received', 'sent');
       assert.equal(sent.message_id, m.message_id);
       assert.equal(sent.last_error, null);
@@ -205,7 +199,7 @@ test('by SMTP', async (t) => {
       smtp[what] = undefined;
       assert.equal(m.state, 'pending', `${what}: ${m.last_error}`);
       assert.match(m.last_error, new RegExp(line.slice(0, 3)));
-      await hurry(m.id);
+      await hurry('mail', [m.id]);
       await untilMail(order, 'payment_received', 'sent');
     }
   });
@@ -218,7 +212,7 @@ test('by SMTP', async (t) => {
       const m = await mail(order, 'payment_received');
       return m.tries === 1 && m.state === 'pending' && m;
     }, 'the first failure');
-    await rows('update public.outbox set tries = 9, next_try_at = now() where id = $1', [first.id]);
+    await rows(`update platform.jobs set tries = 9, due_at = now() where kind = 'mail' and key = $1`, [first.id]);
     const dead = await untilMail(order, 'payment_received', 'dead');
     assert.match(dead.last_error, /450/);
     assert.ok(log('send-outbox').includes('"mail_dead"'));
@@ -280,12 +274,38 @@ test('by SMTP', async (t) => {
     const waiting = await row('select * from public.outbox where id = $1', [queued.json.id]);
     assert.equal(waiting.state, 'pending');
     smtp.onMail = () => '250 2.0.0 queued';
-    await hurry(waiting.id);
+    await hurry('mail', [waiting.id]);
     await until(
       async () => (await value('select state from public.outbox where id = $1', [waiting.id])) === 'sent',
       'send-outbox to send it',
     );
     assert.equal(new Set(smtp.to(to).slice(1).map((m) => m.headers['message-id'])).size, 1);
+  });
+
+  await t.test('a secret of a mail is sealed until it is sent, and gone then', async () => {
+    const [code, to] = [randomBytes(8).toString('hex'), `code-${randomBytes(6).toString('hex')}@example.org`];
+    await rows(`insert into public.email_templates (template_name, template_type, subject, html_content)
+                values ('test_code', 'welcome', 'Your code', '<p>{{code}}</p>')`);
+    smtp.onMail = () => '451 later';
+    const id = await value(`select platform.write_mail('test_code', $1, $1, '{}', null, null, $2)`, [to, { code }]);
+    const stored = () => row('select m.*, m::text as whole from public.outbox as m where id = $1', [id]);
+    const waiting = await until(async () => {
+      const now = await stored();
+      return now.tries === 1 && now.state === 'pending' && now;
+    }, 'the first failure');
+    assert.match(waiting.secrets.code, /^ffx1\./);
+    assert.ok(!waiting.whole.includes(code));
+    smtp.onMail = () => '250 2.0.0 queued';
+    await hurry('mail', [id]);
+    const sent = await until(async () => {
+      const now = await stored();
+      return now.state === 'sent' && now;
+    }, 'the mail');
+    assert.equal(smtp.to(to).at(-1).html.trim(), `<p>${code}</p>`);
+    assert.deepEqual(sent.secrets, {});
+    assert.ok(!log('send-outbox').includes(code));
+    assert.notEqual((await deploy('replay', id)).status, 0, 'what it was about is gone');
+    await rows(`delete from public.email_templates where template_name = 'test_code'`);
   });
 
   await t.test('what is sent late has the credentials of that moment, or is not sent', async () => {
@@ -302,7 +322,7 @@ test('by SMTP', async (t) => {
       order.order_id,
     ]);
     smtp.onRcpt = () => '250 ok';
-    await hurry(m.id);
+    await hurry('mail', [m.id]);
     const dead = await untilMail(order, 'account_delivery', 'dead');
     assert.equal(dead.last_error, 'the account is not active');
     assert.equal((await delivered(order))[0].email_sent, false);
@@ -339,7 +359,7 @@ test('by Resend', async (t) => {
         const now = await mail(order, 'payment_received');
         return now?.state === 'pending' && now.last_error?.includes(`resend: ${status}`) && now;
       }, `the failure ${status}`);
-      await hurry(m.id);
+      await hurry('mail', [m.id]);
     }
     const sent = await untilMail(order, 'payment_received', 'sent');
     assert.equal(sent.provider_id, 're_42');

@@ -21,7 +21,7 @@ const BREAKS = {
   'delivered only when enough arrived, or staff said so': `update selftest.sent set share = 0.5`,
   'who paid enough is served, or waits for stock': `update public.orders set payment_status = 'failed' where ${OURS}`,
   'who waits for stock waits only while there is none': `update public.waiting_deliveries set parked_at = now() where ${OURS}`,
-  'one delivery mail, one Message-ID, per delivery': `delete from public.outbox where kind = 'account_delivery' and ${OURS}`,
+  'one delivery mail, one Message-ID, per delivery': `delete from public.outbox where kind = 'account_delivery' and ${OURS.replace('order_id', 'reference')}`,
   'states never move backwards': `insert into selftest.transitions (order_id, what, was, became)
     select order_id, 'order', 'completed', 'processing' from selftest.orders`,
   'sums of transactions equal sums of orders': `update public.payment_transactions set amount = amount + 1 where ${OURS}`,

@@ -11,16 +11,16 @@ insert into administrators values ('boss@example.com');
 
 -- Sealing ----------------------------------------------------------------------------------------
 
-create temporary table v as select backend.seal('geheim €', :account, 'password') as sealed;
+create temporary table v as select platform.seal('geheim €', :account, 'password') as sealed;
 select matches(sealed, '^ffx1\.k1\.[A-Za-z0-9_-]+$', 'a sealed value names its key') from v;
-select is(backend.unseal(sealed, :account, 'password'), 'geheim €', 'and opens again') from v;
-select isnt(backend.seal('geheim €', :account, 'password'), sealed, 'never twice the same') from v;
-select is(backend.unseal(backend.seal(p, :account, 'password'), :account, 'password'), p,
+select is(platform.unseal(sealed, :account, 'password'), 'geheim €', 'and opens again') from v;
+select isnt(platform.seal('geheim €', :account, 'password'), sealed, 'never twice the same') from v;
+select is(platform.unseal(platform.seal(p, :account, 'password'), :account, 'password'), p,
           format('%s characters', length(p)))
 from unnest(array['', 'a', repeat('x', 15), repeat('x', 16), repeat('x', 17), repeat('ß', 500)]) as p;
-select throws_ok(format('select backend.unseal(%L, %L, %L)', sealed, :other, 'password'), 'FFX11',
+select throws_ok(format('select platform.unseal(%L, %L, %L)', sealed, :other, 'password'), 'FFX11',
                  null, 'not for another account') from v;
-select throws_ok(format('select backend.unseal(%L, %L, %L)', sealed, :account, 'investor_password'),
+select throws_ok(format('select platform.unseal(%L, %L, %L)', sealed, :account, 'investor_password'),
                  'FFX11', null, 'not for the other column') from v;
 -- The last character of a group may have bits that belong to no byte; the check is on bytes.
 select is((select count(*) from generate_series(9, length(sealed) - 2) as n
@@ -37,11 +37,11 @@ select is(try_unseal('plain', :account), 'FFX10', 'a plain value is none');
 
 insert into account_container (id, account_size, platform_type, server_name, login_id, password)
 values (:account, 10000, 'mt5', 'Demo', 'a', 'pw-a');
-select is(backend.unseal(password, :account, 'password') || coalesce(investor_password, ''), 'pw-a',
+select is(platform.unseal(password, :account, 'password') || coalesce(investor_password, ''), 'pw-a',
           'a plain password is sealed when it is inserted')
 from account_container where id = :account;
 update account_container set investor_password = 'inv-a' where id = :account;
-select is(backend.unseal(investor_password, :account, 'investor_password'), 'inv-a',
+select is(platform.unseal(investor_password, :account, 'investor_password'), 'inv-a',
           'and when it is changed') from account_container where id = :account;
 create temporary table before as select * from account_container where id = :account;
 update account_container set notes = 'x', password = password where id = :account;
@@ -60,14 +60,14 @@ select throws_like($$ insert into account_container (account_size, platform_type
                    '%this session has no key%', 'without a key nothing is stored');
 select throws_ok($$ update account_container set password = 'new' $$, 'FFX10', null,
                  'nor changed');
-select throws_ok('select backend.unseal(password, id, ''password'') from account_container',
+select throws_ok('select platform.unseal(password, id, ''password'') from account_container',
                  'FFX10', null, 'nor opened');
 set local session_replication_role = replica;       -- no triggers
 select throws_ok($$ update account_container set password = 'new' $$, '23514', null,
                  'the table itself takes no plain one');
 set local session_replication_role = origin;
 set local ffx.credential_keys = 'k1:short';
-select throws_ok('select backend.seal(''x'', gen_random_uuid(), ''password'')', 'FFX10',
+select throws_ok('select platform.seal(''x'', gen_random_uuid(), ''password'')', 'FFX10',
                  'ffx.credential_keys is malformed: it must be id:64 hex digits[,id:…]',
                  'a malformed setting is not repeated in the message');
 set local ffx.credential_keys = '';

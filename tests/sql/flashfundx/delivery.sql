@@ -43,8 +43,8 @@ select rows_eq(
     $$ values (true, '2026-01-01Z'::timestamptz) $$, 'delivered_at is set, paid_at kept');
 select rows_eq(
     $$ select user_id, order_id, login_id,
-              backend.unseal(password, container_account_id, 'password'),
-              backend.unseal(investor_password, container_account_id, 'investor_password'),
+              platform.unseal(password, container_account_id, 'password'),
+              platform.unseal(investor_password, container_account_id, 'investor_password'),
               current_phase, phase_status, challenge_status, phase_1_status, phase_2_status, live_status,
               account_status, email_sent
        from delivered_accounts $$,

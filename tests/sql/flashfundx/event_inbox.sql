@@ -1,6 +1,6 @@
 -- The inbox: stored is not done, and what is not done is finished or reported.
 begin;
-select plan(63);
+select plan(64);
 select make_user('ann');
 select make_order('ann', n) from generate_series(1, 20) as n;
 select make_stock(n::text) from generate_series(1, 9) as n;
@@ -13,8 +13,9 @@ create function tests.store(
     p_error  text default 'SQLSTATE 55P03')
 returns text language sql as $$
     select s.outcome
-    from backend.store_payment_event('ipn', '{"raw": true}', p_payment, null, null, null, p_order,
-        p_status, '0xabc', 'usdtbsc', 349, p_paid, 349, 'usd', 340, 'usdtbsc', null, p_error) as s
+    from backend.store_payment_event(row('ipn', '{"raw": true}', p_payment, null, null, null,
+        p_order, p_status, '0xabc', 'usdtbsc', 349, p_paid, 349, 'usd', 340, 'usdtbsc', null
+        )::backend.payment_event, p_error) as s
 $$;
 -- The clock moves on: everything that waits is due.
 create function tests.process()
@@ -22,11 +23,17 @@ returns text language plpgsql as $$
 declare
     v_result text;
 begin
-    update payment_events set next_try_at = now() - interval '1 s' where state = 'received';
+    perform tests.hurry('payment_event');
     select string_agg(p.payment_id || ' ' || p.status || ' ' || p.result, ',') into v_result
       from process_next_event() as p;
     return v_result;
 end
+$$;
+create function tests.job(p_payment text, p_status text default 'finished')
+returns platform.jobs language sql as $$
+    select j from platform.jobs as j join payment_events as e
+        on j.kind = 'payment_event' and j.key = e.id::text
+    where e.payment_id = p_payment and e.status = p_status
 $$;
 create function tests.inbox(p_payment text)
 returns text language sql as $$
@@ -42,14 +49,14 @@ select is(inbox('a1'), 'finished received 1', 'as received');
 select is(state('FFX000000001'), 'pending/pending/pending', 'without effect');
 select is((select last_error from payment_events where payment_id = 'a1'), 'SQLSTATE 55P03',
           'with the reason');
-select ok((select next_try_at > now() and outcome is null and done_at is null
+select ok((select (job('a1')).due_at > now() and outcome is null and done_at is null
            from payment_events where payment_id = 'a1'), 'for a later try');
 select is(store('FFX000000001', 'a1', 'finished'), 'duplicate', 'once');
 select is((select count(*) from process_next_event()), 0::bigint, 'not before its time');
 select is(process(), 'a1 finished applied', 'then it is applied');
 select is(state('FFX000000001'), 'completed/paid/delivered', 'with all that follows');
 select is(inbox('a1'), 'finished done applied 2', 'and done, with the second try');
-select ok((select done_at is not null and next_try_at is null and raw = '{"raw": true}'
+select ok((select done_at is not null and job('a1') is null and raw = '{"raw": true}'
            from payment_events where payment_id = 'a1'), 'its body as it came');
 select is(process(), null, 'once');
 select is(event('FFX000000001', 'a1', 'finished'), 'duplicate completed/paid/delivered',
@@ -64,9 +71,10 @@ select is(inbox('b1'), 'finished done applied 1', 'one event, done');
 select is(process(), null, 'nothing is left');
 
 -- The arguments are kept digit by digit
-select is((select s.outcome from backend.store_payment_event('ipn', '{}', 'c1', null, null, 'pu1',
+select is((select s.outcome from backend.store_payment_event(row('ipn', '{}', 'c1', null, null, 'pu1',
     'FFX000000003', 'spending', '0xdef', 'BTC', 0.000000000000000001000, 0.000000000000000001000,
-    349.00, 'USD', 12345678901234567890.123456789, 'usdtbsc', '1752957872000', null) as s),
+    349.00, 'USD', 12345678901234567890.123456789, 'usdtbsc', '1752957872000'
+    )::backend.payment_event, null) as s),
     'stored', 'long figures');
 select is((select status || ' ' || last_error from payment_events where payment_id = 'c1'),
           'sending not applied', 'spending is sending; there is always a reason');
@@ -87,12 +95,11 @@ select is(process() || ';' || process() || ';' || process(),
           'd1 waiting applied;d1 confirming applied;d1 finished applied', 'the oldest first');
 select store('FFX000000005', 'd2', 'waiting', 0);
 select store('FFX000000005', 'd2', 'finished');
-update payment_events
-   set next_try_at = now() + case status when 'finished' then '-1 s' else '1 min' end::interval
- where payment_id = 'd2';
+select hurry('payment_event', (job('d2')).key);
 select is((select count(*) from process_next_event()), 0::bigint,
           'a younger event waits for an older one');
 update payment_events set tries = 2 where payment_id = 'd2' and status = 'waiting';
+select is((job('d2', 'waiting')).due_at > now(), true, 'which is not due');
 select is((select status || ' ' || result from process_next_event()), 'finished applied',
           'but not for one that keeps failing');
 select is(process(), 'd2 waiting stale', 'which is late then');
@@ -115,9 +122,8 @@ select is(process(), 'f1 finished failed', 'an event that fails');
 select is(inbox('f1'), 'finished received 2', 'has one more try behind it');
 select is((select last_error from payment_events where payment_id = 'f1'),
           'P0001: broken on purpose', 'and says why');
-select ok((select next_try_at between clock_timestamp() + interval '1 s'
-                                  and clock_timestamp() + interval '3 s'
-           from payment_events where payment_id = 'f1'), 'is put off');
+select ok((job('f1')).due_at between clock_timestamp() + interval '1 s'
+                                 and clock_timestamp() + interval '3 s', 'is put off');
 select is((select count(*) from payments where payment_id = 'f1'), 0::bigint,
           'nothing of the try is left');
 select is(string_agg(process(), ','), repeat('f1 finished failed,', 9) || 'f1 finished dead',
@@ -141,7 +147,8 @@ select is((select state from reviews where kind = 'event_dead'), 'resolved', 'wh
 -- What never comes back: the claim counts, and what was claimed is left alone meanwhile
 create function tests.due()
 returns void language sql as $$
-    update payment_events set next_try_at = now() - interval '1 s' where state = 'received'
+    update platform.jobs set due_at = now() - interval '1 hour' + key::integer * interval '1 ms'
+    where kind = 'payment_event' and state <> 'dead'
 $$;
 select store('FFX000000009', 'h1', 'finished'), store('FFX000000010', 'h2', 'finished');
 select due();
@@ -175,8 +182,8 @@ select is(backend.retry_event(id) ->> 'success', 'true', 'who may have it tried 
 from payment_events where payment_id = 'h1';
 select is(process(), 'h1 finished applied', 'with effect');
 
-select is((select max(extract(epoch from backend.retry_delay(n))) <= 375
-                  and min(extract(epoch from backend.retry_delay(n))) >= 0.75
+select is((select max(extract(epoch from platform.job_back_off('payment_event', n))) <= 375
+                  and min(extract(epoch from platform.job_back_off('payment_event', n))) >= 0.75
            from generate_series(1, 40) as n), true, 'no delay is longer than about five minutes');
 select is(event('FFX000000008', 'g1', 'finished'), 'applied completed/paid/delivered', 'stock left');
 select is((select state || ' ' || tries from payment_events where payment_id = 'g1'), 'done 1',

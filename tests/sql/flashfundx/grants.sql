@@ -41,8 +41,9 @@ values
     ('fn_reconcile', 'pause_reconciliation'),
     ('fn_payment_history', 'payment_history');
 insert into granted
-select rolname, f.name from pg_roles
-cross join (values ('claim_schedule'), ('schema')) as f (name)
+select r.rolname, f.name
+from pg_roles as r
+cross join unnest(array['claim_schedule', 'schema']) as f (name)
 where rolname like 'fn\_%' or rolname = 'ffx_function';
 
 select set_eq(

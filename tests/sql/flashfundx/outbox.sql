@@ -1,6 +1,6 @@
 -- The outbox: one mail per cause, leases, back-off, giving up, replay, who may what.
 begin;
-select plan(57);
+select plan(59);
 
 select make_user('ann');
 select make_user('bob');
@@ -11,13 +11,13 @@ select make_order('ann', 1), make_order('ann', 2, 'two_step'), make_order('bob',
 
 create function tests.mails(p_order text) returns text language sql as $$
     select string_agg(kind || ' ' || recipient, ', ' order by kind, recipient)
-    from outbox where order_id = p_order
+    from outbox where reference = p_order
 $$;
 create function tests.claim(p_count integer default 10)
 returns table (id text, attempt text, kind text, message_id text, created_s text, recipient text,
                subject text, html text, plain text, variables text)
 language sql as $$
-    select * from backend.outbox_claim(p_count, 'shop.example', 'https://shop.example/dashboard')
+    select * from platform.outbox_claim(p_count, 'shop.example', 'https://shop.example/dashboard')
 $$;
 
 -- Causes -----------------------------------------------------------------------------------------
@@ -84,64 +84,68 @@ select is_empty($$ select from claimed where message_id <> id || '@shop.example'
 select is((select id from claimed where kind = 'account_delivery')::uuid,
           (select id from outbox where kind = 'account_delivery'), 'the row''s own');
 
-select is(outcome, 'ok', 'sent') from backend.outbox_sent(
+select is(outcome, 'ok', 'sent') from platform.outbox_sent(
     (select id::uuid from claimed where kind = 'account_delivery'), 'smtp 1');
 select ok((select email_sent and email_sent_at is not null from delivered_accounts),
           'email_sent tells the truth');
-select is(outcome, 'unchanged', 'recorded once') from backend.outbox_sent(
+select is(outcome, 'unchanged', 'recorded once') from platform.outbox_sent(
     (select id::uuid from claimed where kind = 'account_delivery'), 'smtp 2');
-select is(outcome, 'unchanged', 'a late failure does not undo it') from backend.outbox_failed(
+select is(outcome, 'unchanged', 'a late failure does not undo it') from platform.outbox_failed(
     (select id::uuid from claimed where kind = 'account_delivery'), 1, 'late', false);
 select is((select state || ' ' || provider_id from outbox where kind = 'account_delivery'),
           'sent smtp 1', 'it stays sent');
 
 -- Lease ------------------------------------------------------------------------------------------
 
-select count(outcome) from claimed as c, backend.outbox_sent(c.id::uuid, 'x')
+select count(outcome) from claimed as c, platform.outbox_sent(c.id::uuid, 'x')
 where c.kind <> 'payment_received';
 create function tests.one() returns outbox language sql as $$
     select m from outbox as m where kind = 'payment_received' $$;
+create function tests.job() returns platform.jobs language sql as $$
+    select j from platform.jobs as j where j.kind = 'mail' and j.key = ((tests.one()).id)::text $$;
 select is((one()).state::text, 'sending', 'one is being sent');
-update outbox set lease_until = now() - interval '1 s' where state = 'sending';
+select hurry('mail');
 select is((select attempt || ' ' || message_id from claim()),
           '2 ' || (select message_id from claimed where kind = 'payment_received'),
           'a lease that ran out: the same message, the second try');
 select is(outcome, 'unchanged', 'the first try cannot fail the second')
-from backend.outbox_failed((one()).id, 1, 'slow', false);
+from platform.outbox_failed((one()).id, 1, 'slow', false);
 
 -- Back-off ---------------------------------------------------------------------------------------
 
 select is(outcome, 'pending', 'the second try fails')
-from backend.outbox_failed((one()).id, 2, '450 busy', false);
+from platform.outbox_failed((one()).id, 2, '450 busy', false);
 select is((one()).last_error, '450 busy', 'with its reason');
-select ok((one()).next_try_at between clock_timestamp() + interval '14 s'
-                                  and clock_timestamp() + interval '30 s', 'and waits 15 to 30 s');
+select ok((job()).due_at between clock_timestamp() + interval '14 s'
+                             and clock_timestamp() + interval '30 s', 'and waits 15 to 30 s');
 select is_empty('select from claim()', 'nothing is due meanwhile');
 select is_empty(
     $$ select from generate_series(1, 10) as t, generate_series(1, 50),
-              lateral backend.outbox_pause(t) as p
+              lateral platform.job_back_off('mail', t) as p
        where p < least(interval '4 hours', interval '10 s' * 3 ^ (t - 1)) * 0.5
           or p > least(interval '4 hours', interval '10 s' * 3 ^ (t - 1)) $$,
     'pauses triple up to four hours, with jitter');
-update outbox set tries = 9, next_try_at = now() where kind = 'payment_received';
+update platform.jobs set tries = 9, due_at = now() where key = (one()).id::text;
 select is((select attempt from claim()), '10', 'the tenth try');
 select is(outcome, 'dead', 'is the last one')
-from backend.outbox_failed((one()).id, 10, '450 busy', false);
+from platform.outbox_failed((one()).id, 10, '450 busy', false);
 select is_empty('select from claim()', 'who is dead is left alone');
-update outbox set state = 'sending', lease_until = now() where kind = 'payment_received';
+update outbox set state = 'sending' where kind = 'payment_received';
+update platform.jobs set state = 'running', due_at = now() where key = (one()).id::text;
 select is_empty('select from claim()', 'the tenth sender died: no eleventh try');
 select is((one()).state || ' ' || (one()).last_error, 'dead 450 busy', 'but a dead letter');
 
-update outbox set state = 'pending', tries = 0, lease_until = null, next_try_at = now()
-where kind = 'payment_received';
+select is((job()).state::text, 'dead', 'in the queue as well');
+update outbox set state = 'pending' where kind = 'payment_received';
+select platform.job_replay('mail', (one()).id::text);
 select is((select attempt from claim()), '1', 'a first try');
 select is(outcome, 'dead', 'that is refused for good is the last one')
-from backend.outbox_failed((one()).id, 1, '550 no such user', true);
+from platform.outbox_failed((one()).id, 1, '550 no such user', true);
 select is((one()).last_error, '550 no such user', 'with its reason');
 
 -- Replay -----------------------------------------------------------------------------------------
 
-select is((select count(*) from backend.outbox_replay('{}', true)), 1::bigint, 'all dead ones');
+select is((select count(*) from backend.replay_mails('{}', true)), 1::bigint, 'all dead ones');
 select is((one()).state || ' ' || (one()).tries, 'pending 0', 'wait again');
 select is((select message_id from claim()),
           (select message_id from claimed where kind = 'payment_received'),
@@ -163,28 +167,29 @@ select is((select count(*) from admin_audit_log
 
 update delivered_accounts set account_status = 'suspended';
 update email_templates set is_active = false where template_name = 'payment_received';
-update outbox set state = 'pending', lease_until = null
+select platform.job_replay('mail', id::text) from outbox
 where kind in ('account_delivery', 'payment_received');
 select is_empty('select from claim()', 'no template, no account to use: no mail');
 select is((select string_agg(last_error, ', ' order by kind) from outbox where state = 'dead'),
           'the account is not active, no active template of this name', 'but the reason');
-update outbox set state = 'pending', tries = 0, next_try_at = now() - interval '1 hour'
+select platform.job_replay('mail', id::text, now() - interval '1 hour') from outbox
 where state = 'dead';
-update outbox set state = 'pending', next_try_at = now() where kind = 'payment_failed';
+select platform.job_replay('mail', id::text) from outbox where kind = 'payment_failed';
 select is((select kind from claim(1)), 'payment_failed', 'who is given up takes nobody''s place');
-update outbox set state = 'sent', lease_until = null where kind = 'payment_failed';
+select is((select outcome from platform.outbox_sent(id, 'x')), 'ok', 'and sent')
+from outbox where kind = 'payment_failed';
 
 -- send_email -------------------------------------------------------------------------------------
 
-select is((select outcome from backend.send_email(id('ann'), 'bob@example.com', 's', 'h', '', 'd')),
+select is((select outcome from platform.send_email(id('ann'), 'bob@example.com', 's', 'h', '', 'd')),
           'unauthorized', 'a customer writes to nobody else');
 update user_profiles set account_status = 'suspended' where id = id('bob');
-select is((select outcome from backend.send_email(id('bob'), 'bob@example.com', 's', 'h', '', 'd')),
+select is((select outcome from platform.send_email(id('bob'), 'bob@example.com', 's', 'h', '', 'd')),
           'unauthorized', 'a suspended one to nobody');
 select is((select outcome || ' ' || attempt || ' ' || (message_id = id || '@shop.example')
-           from backend.send_email(id('ann'), 'Ann@example.com', 's', '{{h}}', '', 'shop.example')),
+           from platform.send_email(id('ann'), 'Ann@example.com', 's', '{{h}}', '', 'shop.example')),
           'ok 1 true', 'the own address: claimed at once');
-update outbox set lease_until = now() where kind = 'direct';
+select hurry('mail');
 select rows_eq('select recipient, subject, html, plain, variables from claim()',
     $$ values ('Ann@example.com', 's', '{{h}}', null::text, null::text) $$,
     'left alone, send-outbox takes it; its words are final');

@@ -13,7 +13,7 @@ returns void language sql as $$
             now() - p_age)
 $$;
 create function tests.forget(p_limit int default 100)
-returns int language sql as $$ select forgotten from backend.forget_mail_words(p_limit) $$;
+returns int language sql as $$ select forgotten from platform.forget_mail_words(p_limit) $$;
 create function tests.kept()
 returns text language sql as $$
     select string_agg(recipient, ',' order by recipient) from outbox
@@ -34,7 +34,7 @@ select rows_eq($$ select subject, html, plain, message_id, state, created_at < n
                $$ values ('', '', null::text, 'c-old@x', 'sent', true) $$, 'the row stays');
 select is(public.replay_outbox(id) ->> 'error', 'No sent or dead mail of this id',
           'what has no words is not sent again') from outbox where recipient = 'd-dead';
-select is((select count(*) from backend.outbox_replay('{}', true)), 0::bigint,
+select is((select count(*) from backend.replay_mails('{}', true)), 0::bigint,
           'nor with all the dead');
 update shop_settings set value = 80 where name = 'mail_words_days';
 select is(forget(), 1, 'the time is the shop''s');

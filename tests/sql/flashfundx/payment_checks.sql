@@ -16,7 +16,9 @@ returns text language sql as $$
     select string_agg(payment_id, ',' order by payment_id) from backend.payments_to_check(100)
 $$;
 create function tests.lease_ends() returns void language sql as
-    $$ update payment_checks set not_before = null $$;
+    $$ select tests.hurry('payment_check') $$;
+create function tests.job(p_payment text) returns platform.jobs language sql as
+    $$ select j from platform.jobs as j where j.kind = 'payment_check' and j.key = p_payment $$;
 
 select silent('a-new', 'waiting', '50 seconds', '50 seconds');
 select is(due(), null, 'a payment that was just heard of is left alone');
@@ -54,7 +56,8 @@ select silent('q-finished', 'finished', '2 days', '23 hours'),
 select is(due(), 'r-finished', 'finished ones after a day');
 select is((select failures from backend.record_payment_check('r-finished', 'seen', null)), 0, 'seen');
 select is(due(), null, 'once');
-select ok((select settled from payment_checks where payment_id = 'r-finished'), 'it is settled');
+select ok((select settled and job('r-finished') is null from payment_checks
+           where payment_id = 'r-finished'), 'it is settled');
 
 select silent('s-late', 'waiting', '10 minutes', '61 seconds');
 select due();
@@ -79,7 +82,7 @@ update payments set last_seen_at = now() where payment_id = 'u-1';
 -- Back-off
 create function tests.wait(p_payment text)
 returns interval language sql as $$
-    select date_trunc('minute', not_before - checked_at + interval '1 second')
+    select date_trunc('minute', (job(p_payment)).due_at - checked_at + interval '1 second')
     from payment_checks where payment_id = p_payment
 $$;
 select is((select failures from backend.record_payment_check('t-1', 'not_found', '404')), 1,
@@ -91,8 +94,8 @@ update payment_checks set failures = 1000 where payment_id = 't-1';
 select backend.record_payment_check('t-1', 'not_found', '404');
 select is(wait('t-1'), '24 hours', 'at least once a day');
 select backend.record_payment_check('t-2', 'unreachable', 'down');
-select ok((select not_before between checked_at + interval '14 seconds'
-                                 and checked_at + interval '16 seconds'
+select ok((select (job('t-2')).due_at between checked_at + interval '14 seconds'
+                                          and checked_at + interval '16 seconds'
            from payment_checks where payment_id = 't-2'), 'a provider that is down: soon');
 update payment_checks set failures = 1000 where payment_id = 't-2';
 select backend.record_payment_check('t-2', 'unreachable', repeat('x', 1000));
@@ -100,9 +103,9 @@ select is(wait('t-2'), '10 minutes', 'at least every ten minutes');
 select rows_eq($$ select last_result, length(last_detail) from payment_checks
                   where payment_id = 't-2' $$, $$ values ('unreachable', 500) $$, 'with its reason');
 select backend.record_payment_check('t-2', 'seen', null);
-select rows_eq($$ select failures, not_before, last_detail from payment_checks
-                  where payment_id = 't-2' $$, $$ values (0, null::timestamptz, null::text) $$,
-               'an answer clears it');
+select rows_eq($$ select failures, (job('t-2')).due_at <= clock_timestamp(), last_detail
+                  from payment_checks where payment_id = 't-2' $$,
+               $$ values (0, true, null::text) $$, 'an answer clears it');
 
 -- Who asks and never comes back
 update payments set last_seen_at = now();
@@ -110,7 +113,7 @@ select lease_ends();
 select silent('v-kills', 'waiting', '50 minutes', '40 minutes'),
        silent('v-other', 'waiting', '50 minutes', '4 minutes');
 select is((select payment_id from backend.payments_to_check(1)), 'v-kills', 'longest silent first');
-select is((select lost from payment_checks where payment_id = 'v-kills'), 1, 'counted beforehand');
+select is((job('v-kills')).lost, 1, 'counted beforehand');
 select lease_ends();
 select is((select payment_id from backend.payments_to_check(1)), 'v-other',
           'a payment that nobody came back from is asked about after the others');
@@ -123,18 +126,18 @@ begin
     end loop;
 end
 $$;
-select ok((select lost = 4 and not_before between clock_timestamp() + interval '15 minutes'
-                                             and clock_timestamp() + interval '17 minutes'
-           from payment_checks where payment_id = 'v-kills'), 'and later each time');
+select ok((job('v-kills')).lost = 4
+          and (job('v-kills')).due_at between clock_timestamp() + interval '15 minutes'
+                                          and clock_timestamp() + interval '17 minutes',
+          'and later each time');
 select backend.record_payment_check('v-kills', 'seen', null);
-select is((select lost from payment_checks where payment_id = 'v-kills'), 0, 'until one does');
+select is((job('v-kills')).lost, 0, 'until one does');
 
 -- When a payment is looked at next
 update payments set last_seen_at = now();
 create function tests.next_look(p_payment text)
 returns text language sql as $$
-    select case when isfinite(not_before) then (not_before - now())::text else 'never' end
-    from payment_checks where payment_id = p_payment
+    select coalesce(((job(p_payment)).due_at - now())::text, 'never')
 $$;
 select silent('w-new', 'waiting', '40 seconds', '30 seconds');
 select is(next_look('w-new'), '-00:00:30', 'a payment that is new is looked at');
@@ -146,7 +149,7 @@ select due();
 select is(next_look('w-new'), '00:00:30', 'and put off until it may be due');
 select is(next_look('w-expired'), '23:00:00', 'as long as its state allows');
 select is(next_look('w-old') || ' ' || next_look('w-back'), 'never never', 'or for good');
-update payment_checks set lost = 1 where payment_id = 'w-asked';
+update platform.jobs set state = 'running', tries = 1, lost = 1 where key = 'w-asked';
 update payments set status = 'confirming', last_seen_at = now()
 where payment_id in ('w-expired', 'w-old', 'w-asked');
 select is(next_look('w-expired') || ' ' || next_look('w-old'), '00:00:00 00:00:00',

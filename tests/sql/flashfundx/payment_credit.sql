@@ -17,8 +17,9 @@ create function tests.child(
 returns text language sql as $$
     -- As the provider sends it: the child's own price, and its own amount to pay.
     select e.outcome || ' ' || e.order_status || '/' || e.payment_status || '/' || e.delivery_status
-    from backend.record_payment_event('ipn', '{}', p_payment, p_parent, null, null, p_order,
-        p_status, '0xabc', p_coin, p_paid, p_paid, p_paid, 'usd', p_outcome, p_settled, null) as e
+    from backend.record_payment_event(row('ipn', '{}', p_payment, p_parent, null, null, p_order,
+        p_status, '0xabc', p_coin, p_paid, p_paid, p_paid, 'usd', p_outcome, p_settled, null
+        )::backend.payment_event) as e
 $$;
 create function tests.books(p_order text)
 returns text language sql as $$

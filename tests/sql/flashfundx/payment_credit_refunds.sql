@@ -13,8 +13,9 @@ create function tests.child(
     p_status  text default 'finished')
 returns text language sql as $$
     select e.outcome || ' ' || e.order_status || '/' || e.payment_status || '/' || e.delivery_status
-    from backend.record_payment_event('ipn', '{}', p_payment, p_parent, null, null, p_order,
-        p_status, '0xabc', 'usdtbsc', p_paid, p_paid, p_paid, 'usd', null, null, null) as e
+    from backend.record_payment_event(row('ipn', '{}', p_payment, p_parent, null, null, p_order,
+        p_status, '0xabc', 'usdtbsc', p_paid, p_paid, p_paid, 'usd', null, null, null
+        )::backend.payment_event) as e
 $$;
 -- The money counted: payments and refunds that are completed.
 create function tests.books(p_order text)

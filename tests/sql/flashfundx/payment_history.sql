@@ -82,7 +82,7 @@ from reviews where payment_id = '14';
 update payment_events set state = 'dead', outcome = null where payment_id = '14';
 select is(backend.retry_event(id) ->> 'success', 'true', 'retried')
 from payment_events where payment_id = '14';
-insert into outbox (kind, cause, order_id, recipient, template_name, state)
+insert into outbox (kind, cause, reference, recipient, template_name, state)
 values ('payment_received', 'x', 'FFX000000003', 'ann@example.com', 'payment_received', 'sent');
 select is(public.replay_outbox(id) ->> 'success', 'true', 'sent again') from outbox where cause = 'x';
 insert into reconciliation_runs (reason, since) values ('asked', now());

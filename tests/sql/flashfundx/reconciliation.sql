@@ -49,7 +49,7 @@ select isnt((select run_id from backend.claim_reconciliation()), null, 'a new da
 select rows_eq('select reason, since = now() - interval ''7 days'' from reconciliation_runs',
                $$ values ('daily', true) $$, 'over the last seven days');
 select is((select run_id from backend.claim_reconciliation()), null, 'one process has it');
-update reconciliation_runs set leased_until = clock_timestamp() - interval '1 second';
+select hurry('reconciliation');
 select is((select run_id from backend.claim_reconciliation()), run()::text, 'until its lease ends');
 select is(backend.request_reconciliation(now() - interval '8 days'), run(),
           'who asks for one joins the one that runs');
@@ -115,7 +115,7 @@ create function tests.claim() returns text language plpgsql as $$
 declare
     v record;
 begin
-    update reconciliation_runs set leased_until = null where id = tests.run();
+    perform tests.hurry('reconciliation');
     select * into v from backend.claim_reconciliation();
     return (select position from reconciliation_runs where id = tests.run()) || ' ' || v.list_page;
 end

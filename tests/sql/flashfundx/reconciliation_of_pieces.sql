@@ -15,8 +15,9 @@ create function tests.child(
     p_coin    text default 'usdtbsc')
 returns text language sql as $$
     select e.outcome || ' ' || e.order_status || '/' || e.payment_status || '/' || e.delivery_status
-    from backend.record_payment_event('ipn', '{}', p_payment, p_parent, null, null, p_order,
-        p_status, '0xabc', p_coin, p_paid, p_paid, p_paid, 'usd', p_paid, 'usdtbsc', null) as e
+    from backend.record_payment_event(row('ipn', '{}', p_payment, p_parent, null, null, p_order,
+        p_status, '0xabc', p_coin, p_paid, p_paid, p_paid, 'usd', p_paid, 'usdtbsc', null
+        )::backend.payment_event) as e
 $$;
 -- What the provider answers about a payment: what it told before, with p_more.
 create function tests.theirs(p_payment text, p_more jsonb default '{}')
@@ -34,7 +35,7 @@ declare
     v_run bigint := backend.request_reconciliation(now() - interval '1 day');
     v_payment text;
 begin
-    update reconciliation_runs set leased_until = null where id = v_run;
+    perform tests.hurry('reconciliation');
     perform backend.claim_reconciliation();
     for v_payment in select c.payment_id from backend.payments_to_compare(v_run, 1000) as c loop
         perform backend.compare_payment(v_run, v_payment, 'duplicate', false,

@@ -3,7 +3,7 @@
 #include "base/setting.h"
 #include "crypto/sealed.h"
 
-/* Sealed by backend.seal of the database under these keys; "geheim €", "x", and an empty one. */
+/* Sealed by platform.seal of the database under these keys; "geheim €", "x", and an empty one. */
 #define KEYS                                                                                       \
     "k2:abababababababababababababababababababababababababababababababab,"                         \
     "k1:0000000000000000000000000000000000000000000000000000000000000000"

@@ -143,7 +143,7 @@ export async function play(seeds, { done = () => {} } = {}) {
 
 const PENDING = `
   select (select count(*) from public.payment_events as e join selftest.orders using (order_id) where e.state = 'received') as inbox,
-         (select count(*) from public.outbox as m join selftest.orders using (order_id) where m.state in ('pending', 'sending')) as outbox,
+         (select count(*) from public.outbox as m join selftest.orders as o on o.order_id = m.reference where m.state in ('pending', 'sending')) as outbox,
          (select count(*) from public.waiting_deliveries as w join selftest.orders using (order_id)
            where w.parked_at is not null or exists (select from public.account_container as c
              where c.status = 'available' and c.account_size = w.account_size and c.platform_type = w.platform_type)) as waiting`;
@@ -153,8 +153,8 @@ export async function quiesce({ timeout = 180_000 } = {}) {
   let left;
   try {
     await until(async () => {
-      await rows(`update public.payment_events set next_try_at = now() where state = 'received' and next_try_at > now()`);
-      await rows(`update public.outbox set next_try_at = now() where state = 'pending' and next_try_at > now()`);
+      await rows(`update platform.jobs set due_at = now()
+                   where kind in ('payment_event', 'mail') and state = 'waiting' and due_at > now()`);
       left = await row(PENDING);
       return Object.values(left).every((n) => Number(n) === 0);
     }, 'nothing is on its way any more', { timeout, every: 250 });
@@ -184,7 +184,7 @@ const STATE = `
   union all
   select format('account %s, %s', login_id, account_status) from public.delivered_accounts where order_id = $1
   union all
-  (select format('mail %s, %s, %s', kind, state, message_id) from public.outbox where order_id = $1 order by created_at)
+  (select format('mail %s, %s, %s', kind, state, message_id) from public.outbox where reference = $1 order by created_at)
   union all
   (select format('%s  %s %s: %s -> %s', to_char(at, 'HH24:MI:SS.MS'), what, which, was, became)
      from selftest.transitions where order_id = $1 order by id)`;

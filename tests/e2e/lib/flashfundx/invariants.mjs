@@ -62,15 +62,15 @@ const rules = `
     from o join public.delivered_accounts as d on d.order_id = o.order_id
    where o.payment_status = 'refunded' and d.account_status = 'active'
   union all
-  select 'two mails for one cause', order_id, kind || ' ' || count(*)
+  select 'two mails for one cause', reference, kind || ' ' || count(*)
     from public.outbox
-   where order_id = any($1) and kind in ('payment_received', 'account_delivery')
-   group by order_id, kind having count(*) > 1
+   where reference = any($1) and kind in ('payment_received', 'account_delivery')
+   group by reference, kind having count(*) > 1
   union all
   select 'no mail for what happened', o.order_id, m.kind
     from o cross join lateral (values ('payment_received', o.paid_at), ('account_delivery', o.delivered_at)) as m (kind, at)
    where m.at is not null
-     and not exists (select from public.outbox as b where b.order_id = o.order_id and b.kind = m.kind)
+     and not exists (select from public.outbox as b where b.reference = o.order_id and b.kind = m.kind)
   union all
   select 'the customer''s totals are not the sums of the deliveries', u.email, u.total_orders || ' ' || u.total_spent
     from public.user_profiles as u

@@ -15,9 +15,10 @@ import { Tally, persist } from '../fire.mjs';
 import { invoke } from '../http.mjs';
 import { ipnBody, paymentId, postIpn } from './ipn.mjs';
 import { Victim } from '../kill-points.mjs';
+import { hurry } from '../queue.mjs';
 import { clearFaults, control, fault, providerState, settled } from './sandbox.mjs';
 import {
-  addStock, attempts, checkout, delivered, events, makeSale, orderRow, orderState, paymentStatus, untilState,
+  addStock, attempts, checkout, delivered, events, hurryEvents, makeSale, orderRow, orderState, paymentStatus, untilState,
 } from './shop.mjs';
 import { mint, userClaims } from '../tokens.mjs';
 import { until } from '../wait.mjs';
@@ -51,7 +52,7 @@ const heard = (order) =>
 /** What was only stored is due, until it is done. */
 const untilDone = (order) =>
   until(async () => {
-    await rows(`update public.payment_events set next_try_at = now() where order_id = $1 and state = 'received'`, [order.order_id]);
+    await hurryEvents(order);
     return (await events(order)).every((e) => e.state === 'done');
   }, `events of ${order.order_id} are done`);
 
@@ -160,10 +161,9 @@ const sender = { SMTP_FROM: 'shop@example.com', MAIL_DOMAIN: 'shop.example' };
 const resendSettings = (resend) => ({ ...sender, RESEND_API_KEY: 're_key', RESEND_API_URL: resend.url });
 const smtpSettings = (smtp) => ({ ...sender, SMTP_HOST: '127.0.0.1', SMTP_PORT: String(smtp.port) });
 
-const deliveryMail = ({ order }) => row(`select * from public.outbox where order_id = $1 and kind = 'account_delivery'`, [order.order_id]);
-const hurryMails = (column, id) =>
-  rows(`update public.outbox set next_try_at = now(), lease_until = case when state = 'sending' then now() end
-         where ${column} = $1 and state in ('pending', 'sending')`, [id]);
+const deliveryMail = ({ order }) => row(`select * from public.outbox where reference = $1 and kind = 'account_delivery'`, [order.order_id]);
+const hurryMails = async (to) =>
+  hurry('mail', (await rows('select id from public.outbox where recipient = $1', [to])).map((m) => m.id));
 
 /** An order was delivered, and the mail about that is the only one to send. */
 async function mailToSend() {
@@ -171,8 +171,8 @@ async function mailToSend() {
   await callBack(ipnBody(sale.order, 'finished'));
   await checkSold(sale);
   const { id } = await deliveryMail(sale);
-  await rows(`update public.outbox set next_try_at = now() + interval '1 day', state = 'pending', lease_until = null
-               where id <> $1 and state in ('pending', 'sending')`, [id]);
+  await rows(`update platform.jobs set due_at = now() + interval '1 day', state = 'waiting'
+               where kind = 'mail' and key <> $1 and state <> 'dead'`, [id]);
   return { ...sale, mail: id };
 }
 
@@ -191,7 +191,7 @@ async function checkMail(server, { user, order }) {
 const outboxFlow = (name, server, settings) => ({
   name, fn: 'send-outbox', settings, prepare: mailToSend,
   done: async (sale) => (await deliveryMail(sale)).state === 'sent',
-  timePasses: ({ mail }) => hurryMails('id', mail),
+  timePasses: ({ mail }) => hurry('mail', [mail]),
   check: (sale) => checkMail(server(), sale),
 });
 
@@ -266,13 +266,13 @@ export const flows = (mail) => [
     prepare: async () => {
       const sale = await makeSale();
       await rows(
-        `select backend.store_payment_event('ipn', $1, $2, null, null, $3, $4, $5, $6, $7, $8::numeric, $9::numeric,
-           $10::numeric, $11, $12::numeric, $13, $14, 'the order was held')`, eventArguments(ipnBody(sale.order, 'finished')));
-      await rows('update public.payment_events set next_try_at = now() where order_id = $1', [sale.order.order_id]);
+        `select backend.store_payment_event(row('ipn', $1, $2, null, null, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
+           $13, $14)::backend.payment_event, 'the order was held')`, eventArguments(ipnBody(sale.order, 'finished')));
+      await hurryEvents(sale.order);
       return sale;
     },
     done: async ({ order }) => (await events(order)).every((e) => e.state === 'done'),
-    timePasses: ({ order }) => rows('update public.payment_events set next_try_at = now() where order_id = $1', [order.order_id]),
+    timePasses: ({ order }) => hurryEvents(order),
     check: checkSold,
   },
 
@@ -291,11 +291,11 @@ export const flows = (mail) => [
       return sale;
     },
     done: async (sale) => ['sent', 'pending'].includes((await deliveryMail(sale)).state) && (await deliveryMail(sale)).tries > 0,
-    timePasses: ({ mail: id }) => hurryMails('id', id),
+    timePasses: ({ mail: id }) => hurry('mail', [id]),
     check: async (sale) => {
       const process = await Victim.start('send-outbox', smtpSettings(mail.smtp));
       await until(async () => {
-        await hurryMails('id', sale.mail);
+        await hurry('mail', [sale.mail]);
         return (await deliveryMail(sale)).state === 'sent';
       }, 'the mail is sent');
       await process.stop();
@@ -316,7 +316,7 @@ export const flows = (mail) => [
       const written = await rows('select * from public.outbox where recipient = $1', [to]);
       assert.equal(written.length, answer.status === 200 ? 1 : written.length && 1, 'one mail, or a failure');
       await until(async () => {
-        await hurryMails('recipient', to); // the system's send-outbox takes what was left
+        await hurryMails(to); // the system's send-outbox takes what was left
         return (await rows('select state from public.outbox where recipient = $1', [to])).every((m) => m.state === 'sent');
       }, 'it is sent');
       const got = mail.smtp.to(to).map((m) => m.headers['message-id']);
@@ -334,13 +334,14 @@ export const flows = (mail) => [
                    where payment_id <> $1 and updated_at > now() - interval '30 days'`, [sale.payment]);
       await rows(`update public.payments set last_seen_at = now() - interval '10 minutes' where payment_id = $1`, [sale.payment]);
       await rows('update public.reconciliation_runs set finished_at = now() where finished_at is null');
+      await rows(`delete from platform.jobs where kind = 'reconciliation'`);
       const run = await value(`select backend.request_reconciliation(now() - interval '1 minute')`);
       return { ...sale, run };
     },
     done: async ({ run }) => (await row('select finished_at from public.reconciliation_runs where id = $1', [run])).finished_at !== null,
     timePasses: async () => {
-      await rows('update public.payment_checks set not_before = null where not_before is not null');
-      await rows('update public.reconciliation_runs set leased_until = null where finished_at is null');
+      await hurry('payment_check');
+      await hurry('reconciliation');
     },
     check: async (sale) => {
       await checkSold(sale);

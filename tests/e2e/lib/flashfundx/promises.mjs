@@ -216,9 +216,9 @@ export const PROMISES = [
                        is distinct from array[m.message_id] then 'other messages arrived at the mail server' end as broken
             from selftest.scope as s
             join public.delivered_accounts as d on d.order_id = s.order_id
-            left join (select delivered_account_id, count(*) as n, min(state::text) as state, max(replays) as replays,
+            left join (select split_part(cause, ' ', 2) as account_id, count(*) as n, min(state::text) as state, max(replays) as replays,
                               min(message_id) as message_id, min(provider_id) as provider_id, min(last_error) as last_error
-                         from public.outbox where kind = 'account_delivery' group by 1) as m on m.delivered_account_id = d.id`,
+                         from public.outbox where kind = 'account_delivery' group by 1) as m on m.account_id = d.id::text`,
   },
   {
     name: 'states never move backwards',

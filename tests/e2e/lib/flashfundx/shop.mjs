@@ -4,6 +4,7 @@ import { randomInt } from 'node:crypto';
 
 import { row, rows, value } from '../db.mjs';
 import { invoke } from '../http.mjs';
+import { hurry } from '../queue.mjs';
 import { makeUser } from '../users.mjs';
 import { until } from '../wait.mjs';
 
@@ -93,6 +94,8 @@ export const untilState = (order, state, options) =>
 
 export const events = (order) =>
   rows('select * from public.payment_events where order_id = $1 order by id', [order.order_id]);
+/** What of an order was only stored is due now. */
+export const hurryEvents = async (order) => hurry('payment_event', (await events(order)).map((e) => e.id));
 export const transactions = (order) =>
   rows(
     'select * from public.payment_transactions where order_id = $1 order by created_at, transaction_type',
@@ -109,8 +112,8 @@ export const delivered = (order) =>
 /** What an order's customer logs in with: {server_name, login_id, password, investor_password}, in clear. */
 export const credentials = (order) =>
   row(
-    `select server_name, login_id, backend.unseal(password, container_account_id, 'password') as password,
-       backend.unseal(investor_password, container_account_id, 'investor_password') as investor_password
+    `select server_name, login_id, platform.unseal(password, container_account_id, 'password') as password,
+       platform.unseal(investor_password, container_account_id, 'investor_password') as investor_password
      from public.delivered_accounts where order_id = $1`,
     [order.order_id],
   );

@@ -3,7 +3,10 @@
  */
 #include "db/query.h"
 #include "db/rows.h"
+#include "fn/answer.h"
 #include "fn/spec.h"
+#include "json/tree.h"
+#include "json/write.h"
 
 static struct db_stmt add_note_stmt = {.sql = "SELECT id, created_at FROM notes.add_note($1::uuid, $2)",
                                        .kind = DB_WRITE};

@@ -3,7 +3,9 @@
  */
 #include "db/query.h"
 #include "db/rows.h"
+#include "fn/answer.h"
 #include "fn/spec.h"
+#include "json/write.h"
 
 static struct db_stmt list_notes_stmt = {.sql = "SELECT notes.list_notes($1::uuid)", .kind = DB_READ};
 
