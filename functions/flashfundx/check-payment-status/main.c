@@ -20,6 +20,7 @@
 #include "net/query.h"
 #include "nowpayments/client.h"
 #include "nowpayments/payment.h"
+#include "shared/event.h"
 #include "shared/order.h"
 
 static struct setting cfg_status_fresh_s = {
@@ -62,10 +63,6 @@ enum {
 
 static struct db_stmt payment_status = {
     .sql = "SELECT backend.payment_status($1::uuid, $2)", .kind = DB_READ, .packed = true};
-static struct db_stmt record_event = {
-    .sql = "SELECT outcome FROM backend.record_payment_event(row('poll', $1, $2, $3, $4, $5, $6, "
-           "$7, $8, $9, $10, $11, $12, $13, $14, $15, $16)::backend.payment_event)",
-    .kind = DB_WRITE};
 
 static enum err
 parse(struct fn_req *req, char order_id[ORDER_ID_SIZE])
@@ -116,7 +113,7 @@ refresh(struct fn_req *req, const char *payment_id, bool *ret_stale)
 {
     const int64_t deadline_ms = req->task->deadline_ms;
     struct np_payment p;
-    struct db_row row;
+    const char *outcome, *order_id;
 
     req->task->deadline_ms -= TIME_FOR_ANSWER_MS;
     const enum err e = np_get_payment(req->task, payment_id, &p);
@@ -127,12 +124,7 @@ refresh(struct fn_req *req, const char *payment_id, bool *ret_stale)
         *ret_stale = true;
         return ERR_OK;
     }
-    return db_one(req->task, &record_event,
-                  DB_PARAMS(p.raw.ptr, p.payment_id, p.parent_payment_id, p.invoice_id,
-                            p.purchase_id, p.order_id, p.status, p.pay_address, p.pay_currency,
-                            p.pay_amount, p.actually_paid, p.price_amount, p.price_currency,
-                            p.outcome_amount, p.outcome_currency, p.updated_at),
-                  &row);
+    return event_record_poll(req->task, &p, &outcome, &order_id);
 }
 
 static void

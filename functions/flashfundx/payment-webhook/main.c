@@ -19,6 +19,7 @@
 #include "json/write.h"
 #include "nowpayments/ipn.h"
 #include "nowpayments/payment.h"
+#include "shared/event.h"
 
 #define SIGNATURE_HEADER "x-nowpayments-sig"
 
@@ -35,22 +36,16 @@ struct callback {
     struct np_payment payment;
 };
 
-/* A backend.payment_event: $1 to $17. */
-#define EVENT                                                                                      \
-    "row($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"              \
-    "::backend.payment_event"
-
 static struct db_stmt lock_for_events = {.sql = "SELECT backend.lock_for_events($1, $2)"};
 
 static struct db_stmt record_event = {
-    .sql = "SELECT outcome, order_id FROM backend.record_payment_event(" EVENT ")",
+    .sql = "SELECT outcome, order_id FROM backend.record_payment_event(" EVENT_SQL ")",
     .kind = DB_GROUPED,
     .lock = &lock_for_events,
-    .lock_params = {7, 8}}; /* order_id, status */
+    .lock_params = {EVENT_ORDER_ID, EVENT_STATUS}};
 
 static struct db_stmt store_event = {
-    .sql = "SELECT outcome FROM backend.store_payment_event(" EVENT ", $18)",
-    .kind = DB_WRITE};
+    .sql = "SELECT outcome FROM backend.store_payment_event(" EVENT_SQL ", $18)", .kind = DB_WRITE};
 
 /* `*ret_source`: by which key, as the event is stored. */
 static enum err
@@ -88,20 +83,13 @@ reply(struct fn_res *res)
 static enum err
 record(struct fn_req *req, const struct callback *c, const char *failed, struct db_row *ret)
 {
-    const struct np_payment *p = &c->payment;
-    const char *const params[] = {c->source,         req->http->body.ptr,
-                                  p->payment_id,     p->parent_payment_id,
-                                  p->invoice_id,     p->purchase_id,
-                                  p->order_id,       p->status,
-                                  p->pay_address,    p->pay_currency,
-                                  p->pay_amount,     p->actually_paid,
-                                  p->price_amount,   p->price_currency,
-                                  p->outcome_amount, p->outcome_currency,
-                                  p->updated_at,     failed};
+    const char *params[EVENT_PARAMS + 1];
 
+    event_params(c->source, req->http->body.ptr, &c->payment, params);
+    params[EVENT_PARAMS] = failed;
     if (failed == NULL)
-        return db_one(req->task, &record_event, params, ARRAY_LEN(params) - 1, ret);
-    return db_one(req->task, &store_event, params, ARRAY_LEN(params), ret);
+        return db_one(req->task, &record_event, params, EVENT_PARAMS, ret);
+    return db_one(req->task, &store_event, params, EVENT_PARAMS + 1, ret);
 }
 
 /* Not applied: keep it for process-events.  Without a connection this fails at once. */

@@ -174,6 +174,10 @@ begin
             raise notice '%: % of % rows', v_table, v_seen, v_total;
         end loop;
     end loop;
+    for v_some in select * from platform.reseal_mails() loop
+        v_done := v_done + v_some.resealed;
+        v_bad := v_bad + v_some.unreadable;
+    end loop;
     insert into public.admin_audit_log (admin_email, admin_ip, action_type, table_name, description)
     values (platform.caller_name(), platform.caller_ip(), 'RESEAL', 'account_container',
             format('%s rows sealed with key %s, %s not readable', v_done,
@@ -183,7 +187,7 @@ end
 $$;
 comment on procedure backend.reseal_credentials(integer) is
     'Seals every trading password that has another key with the session''s current one, batch by '
-    'batch, saying how far it is. May be interrupted and called again.';
+    'batch, saying how far it is, and the secrets of mails. May be interrupted and called again.';
 
 create or replace function backend.credentials_by_key()
 returns table (kid text, rows bigint)

@@ -312,6 +312,42 @@ $$;
 comment on function platform.outbox_replay(uuid[], boolean) is
     'Puts sent or dead mails back to pending, by id or all that are dead. Callers audit it.';
 
+create or replace function platform.reseal_mails()
+returns table (resealed integer, unreadable integer)
+language plpgsql
+as $$
+declare
+    v_mail record;
+begin
+    resealed := 0;
+    unreadable := 0;
+    for v_mail in
+        select m.id, m.secrets
+        from public.outbox as m
+        where m.secrets <> '{}'
+        order by m.id
+          for no key update
+    loop
+        begin
+            update public.outbox as m
+               set secrets = (
+                    select jsonb_object_agg(s.key, platform.seal(
+                        platform.unseal(s.value, v_mail.id, s.key), v_mail.id, s.key))
+                    from jsonb_each_text(v_mail.secrets) as s)
+             where m.id = v_mail.id;
+            resealed := resealed + 1;
+        exception
+            when sqlstate 'FFX10' or sqlstate 'FFX11' then
+                raise warning 'outbox %: %', v_mail.id, sqlerrm;
+                unreadable := unreadable + 1;
+        end;
+    end loop;
+    return next;
+end
+$$;
+comment on function platform.reseal_mails() is
+    'Seals the secrets of mails that are not sent yet with the session''s current key.';
+
 create or replace function platform.forget_mail_words(p_limit integer)
 returns table (forgotten integer)
 language plpgsql security definer

@@ -125,7 +125,7 @@ test('a payment the provider does not know: noted, and asked about ever more sel
   );
   assert.equal(seen.last_result, 'not_found');
   assert.equal(seen.failures, 1);
-  assert.ok((await jobOf('payment_check', paymentId)).due_at - seen.checked_at > 250_000);
+  assert.ok((await jobOf('payment_check', body.payment_id)).due_at - seen.checked_at > 250_000);
   assert.equal(await orderState(order), 'processing/pending/pending');
 });
 

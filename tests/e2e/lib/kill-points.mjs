@@ -137,7 +137,8 @@ export async function installWriteKills() {
     begin
       -- Whose turn a scheduled function has is no business of the shop.
       for v_table in select c.oid from pg_class as c
-        where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and c.relname <> 'schedules' loop
+        where c.relkind = 'r' and c.relname <> 'schedules'
+          and (c.relnamespace = 'public'::regnamespace or c.oid = 'platform.jobs'::regclass) loop
         execute format('create trigger aaa_kill before insert or update or delete on %s
           for each row execute function kill_writes.pass()', v_table);
         execute format('create trigger zzz_kill after insert or update or delete on %s

@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # database: a PostgreSQL of our own for a level.  Sourced by tests/run; `work` is set.
 
-scratch_start() { # starts a PostgreSQL of our own and sets PGHOST, PGPORT, PGUSER
+scratch_start() { # starts a PostgreSQL of our own, again after a stop; sets PGHOST, PGPORT, PGUSER
     local data=$work/postgres
-    mkdir "$work/s"
+    mkdir -p "$work/s"
     give postgres "$work/s"
     cluster_init "$data" "$work/initdb.log"
     # Nobody else reaches the socket: the folder is ours.  Durability is not tested here.

@@ -1,6 +1,6 @@
 -- Trading passwords at rest: sealed when they are written, opened for those who may, rotated.
 begin;
-select plan(48);
+select plan(52);
 
 select make_user('ann'), make_user('bob'), make_user('boss');
 insert into administrators values ('boss@example.com');
@@ -111,6 +111,15 @@ select rows_eq('select * from backend.credentials_by_key()',
                $$ values ('k1', 2::bigint), ('k2', 2) $$, 'an interrupted run leaves both kinds');
 select is((resealed, unreadable)::text, '(1,0)', 'the delivered ones')
 from backend.reseal_some('delivered_accounts', '00000000-0000-0000-0000-000000000000', 100);
+select set_config('ffx.credential_keys', :'one', true);
+select isnt(platform.write_mail('code', 'x', 'a@example.com', '{}', null, null, '{"code": "1"}'), null,
+            'a mail that waits');
+select set_config('ffx.credential_keys', :'two' || ',' || :'one', true);
+select rows_eq('select * from backend.credentials_by_key()',
+               $$ values ('k1', 1::bigint), ('k2', 4) $$, 'its secret counts');
+select is((resealed, unreadable)::text, '(1,0)', 'and is sealed again') from platform.reseal_mails();
+select rows_eq('select * from backend.credentials_by_key()', $$ values ('k2', 5::bigint) $$,
+               'nothing is left under the old key');
 select set_config('ffx.credential_keys', :'two', true);
 select is(as_user('ann', :'read'), 'pw-a', 'the new key opens them alone');
 select is((select count(*) from admin_audit_log), (select n from audited), 'no audit row per password');
