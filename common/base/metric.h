@@ -1,5 +1,5 @@
 /*
- * metrics: counters, gauges and latency histograms of one function, in a small file that all of
+ * metric: counters, gauges and latency histograms of one function, in a small file that all of
  * its workers (and the next deploy's) map and add to atomically; `health` reads all files and
  * prints Prometheus text (exposition format 0.0.4).
  *

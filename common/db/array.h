@@ -1,5 +1,5 @@
 /*
- * db_array: PostgreSQL's text form of a text[] (manual, 8.15.2 and 8.15.6).  Part of db.
+ * array: PostgreSQL's text form of a text[] (manual, 8.15.2 and 8.15.6).
  *
  * {a,"with \"quotes\"",NULL}: elements are separated by commas; quotes stand around an element
  * that could be taken for something else, and in them a backslash before what is meant as it is.

@@ -1,11 +1,10 @@
 /*
- * db_hosts_find: the hosts of a connection string, one after the other, looked up away from the
- * loop.
+ * hosts: the hosts of a connection string, one after the other, looked up away from the loop.
  *
  * libpq resolves names with a blocking call when a connection is started.  Given `hostaddr` beside
  * `host` it does not: so names are looked up on offload's threads first.  And libpq begins with
  * the first host every time and stays with one that says nothing; who gives it the list decides
- * where it begins.  Part of db.
+ * where it begins.
  */
 #ifndef FFX_DB_HOSTS_H
 #define FFX_DB_HOSTS_H

@@ -4,8 +4,8 @@
  * The build takes the checksum of each application's migrations (migrations/checksum), the
  * migration leaves the same in the database. Thread rule: inside a coroutine.
  */
-#ifndef FFX_SCHEMA_H
-#define FFX_SCHEMA_H
+#ifndef FFX_FN_SCHEMA_H
+#define FFX_FN_SCHEMA_H
 
 #include "base/task.h"
 

@@ -1,5 +1,5 @@
 /*
- * fn: what a function is, and the way a request takes.
+ * spec: what a function is, and the way a request takes.
  *
  * A function is one `static const struct fn_spec` and
  *     int main(int argc, char **argv) { return fn_main(&spec, argc, argv); }

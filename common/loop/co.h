@@ -16,11 +16,11 @@ struct co_stack {
     void *fake_stack; /* AddressSanitizer's */
 };
 
-/* Map a stack and prepare it so that the first co_stack_enter runs entry(arg); entry must end
- * with co_stack_leave(…, true). */
+/* Map a stack of `size` bytes, and give it back. */
 void co_stack_init(struct co_stack *s, size_t size);
-void co_stack_prepare(struct co_stack *s, void (*entry)(void *arg), void *arg);
 void co_stack_release(struct co_stack *s);
+/* The next co_stack_enter runs entry(arg), which must end with co_stack_leave(…, true). */
+void co_stack_prepare(struct co_stack *s, void (*entry)(void *arg), void *arg);
 
 /* From the loop's own stack into `s`, until it leaves. */
 void co_stack_enter(struct co_stack *s);

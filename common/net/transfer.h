@@ -1,5 +1,5 @@
 /*
- * transfer: libcurl's multi interface on our loop, for call.c.
+ * transfer: libcurl's multi interface on our loop; what call.c and smtp.c have in common.
  *
  * Handles and connections are kept for the next transfer, and given back when the process rests.
  * Thread rule: inside a coroutine.

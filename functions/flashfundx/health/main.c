@@ -4,7 +4,7 @@
  */
 #include "base/clock.h"
 #include "db/query.h"
-#include "health/health.h"
+#include "health/checks.h"
 #include "nowpayments/client.h"
 
 #define PROVIDER_FRESH_MS 5000

@@ -3,7 +3,7 @@
  * than the database it has a health of its own, which takes this one's place.
  */
 #include "db/query.h"
-#include "health/health.h"
+#include "health/checks.h"
 
 static enum err
 health(struct fn_req *req, struct fn_res *res)

@@ -1,4 +1,4 @@
-#include "health/health.h"
+#include "health/checks.h"
 
 #include "base/clock.h"
 #include "base/metric.h"

@@ -1,5 +1,5 @@
 /*
- * health: the checks of a system, for its function `health`: is it there (/live), can it do its
+ * checks: the checks of a system, for its function `health`: is it there (/live), can it do its
  * work (no path, /ready), and in figures (/metrics, which nginx maps from a loopback-only
  * location).
  *
@@ -7,8 +7,8 @@
  * `health` of its own, with further checks in its table.
  * Thread rule: inside a coroutine.
  */
-#ifndef FFX_HEALTH_H
-#define FFX_HEALTH_H
+#ifndef FFX_HEALTH_CHECKS_H
+#define FFX_HEALTH_CHECKS_H
 
 #include "fn/answer.h"
 #include "fn/spec.h"
