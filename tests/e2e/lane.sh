@@ -36,7 +36,10 @@ lane() {
 lane_end() {
     local status=$?
     trap - EXIT
-    if [[ $test_pid ]]; then kill "$test_pid" 2>/dev/null || true; fi
+    if [[ $test_pid ]]; then
+        kill "$test_pid" 2>/dev/null || true
+        say_whole "$FFX_HOME/result.out"
+    fi
     ((status == 0)) || lane_failed=1
     system_end
     exit "$status"

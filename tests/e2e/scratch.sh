@@ -40,6 +40,8 @@ scratch_down() {
     local pid left status=0
     "$clone/deploy.sh" down >"$FFX_HOME/down.log" 2>&1 || { cat "$FFX_HOME/down.log" >&2; status=1; }
     left=$(left_processes)
+    # A file system that a test mounted and could not take away any more.
+    findmnt -rn -o TARGET | grep "^$FFX_HOME/" | sort -r | xargs -r umount -l || true
     [[ $left ]] || return "$status"
     printf 'deploy.sh down left processes running:\n' >&2
     for pid in $left; do

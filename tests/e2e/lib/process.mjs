@@ -1,11 +1,10 @@
 // Processes of a test: the system's own services, and private processes of a shipped binary.
 import { execFile, spawn } from 'node:child_process';
-import { appendFileSync, closeSync, mkdtempSync, openSync, readFileSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { appendFileSync, closeSync, openSync, readFileSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { Fcgi, ask } from './fcgi.mjs';
-import { home } from './system.mjs';
+import { home, scratchFolder } from './system.mjs';
 import { until } from './wait.mjs';
 
 const run = (file, args) =>
@@ -28,7 +27,7 @@ export const postgresReady = async () =>
 export const postgresStop = () => sv('down', 'postgres');
 /** Kill -9 all of its processes; runit starts it again, and it recovers. */
 export async function postgresCrash() {
-  const postmaster = servicePid('postgres');
+  const postmaster = await until(() => servicePid('postgres'), 'PostgreSQL runs');
   const all = [postmaster, ...childrenOf(postmaster)];
   all.forEach(killNow);
   await until(() => !all.some(alive), 'the killed are gone');
@@ -129,7 +128,7 @@ export class Private {
     self.name = name;
     self.logFile = join(home, 'log', `private-${name}.log`);
     appendFileSync(self.logFile, '');
-    self.folder = mkdtempSync(join(tmpdir(), 'ffx-fn-'));
+    self.folder = scratchFolder('fn');
     self.socket = join(self.folder, `${name}.sock`);
     self.logStart = readFileSync(self.logFile).length;
     const log = openSync(self.logFile, 'a');

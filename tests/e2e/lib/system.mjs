@@ -1,6 +1,6 @@
 // The system under test: its settings, its processes, its deploy.sh.
 import { execFile, spawnSync } from 'node:child_process';
-import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -24,6 +24,9 @@ export const functionNames = readdirSync(join(home, 'functions'))
   .filter((name) => name.endsWith('.json'))
   .map((name) => name.slice(0, -5))
   .sort();
+
+/** A folder of a test's own; when nobody removes it, it goes with the system. */
+export const scratchFolder = (name) => mkdtempSync(join(home, `${name}-`));
 
 /** What a function says of itself. */
 export const spec = (name) => JSON.parse(readFileSync(join(home, 'functions', `${name}.json`), 'utf8'));

@@ -9,26 +9,25 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmodSync, closeSync, mkdirSync, mkdtempSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, closeSync, mkdirSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
 import { Cluster, give, remove } from '../lib/cluster.mjs';
-import { rows, useServer, value } from '../lib/db.mjs';
+import { ownServer, rows, useServer, value } from '../lib/db.mjs';
 import { Private, killNow } from '../lib/process.mjs';
 import { assertBooks, makeSales } from '../lib/flashfundx/sales.mjs';
 import { Tally, crowd, persist } from '../lib/fire.mjs';
 import { canonical, hmac, ipnBody } from '../lib/flashfundx/ipn.mjs';
 import { addStock, attempts, checkoutBody, events, makeProduct, makeSale, orderState } from '../lib/flashfundx/shop.mjs';
-import { serviceKey } from '../lib/system.mjs';
+import { scratchFolder, serviceKey } from '../lib/system.mjs';
 import { makeUser } from '../lib/users.mjs';
 import { until } from '../lib/wait.mjs';
 
 const PASSWORD = 'only-for-this-test';
 const FUNCTIONS = ['payment-webhook', 'process-events', 'deliver-waiting', 'create-crypto-payment', 'send-email', 'webhook-debug', 'health'];
 
-const folder = mkdtempSync(join(tmpdir(), 'ffx-full-'));
+const folder = scratchFolder('full');
 const disk = join(folder, 'disk'), walDisk = join(folder, 'wal');
 const mounted = [];
 let canMount;
@@ -86,7 +85,7 @@ before(async () => {
 after(async () => {
   for (const fn of Object.values(fns)) await fn.stop();
   await cluster?.stop();
-  await useServer({});
+  await useServer(ownServer);
   for (const path of mounted) execFileSync('umount', [path]);
   remove(folder);
 });

@@ -4,17 +4,17 @@
 // Two servers of the test's own; the functions are private processes that know both.
 // system: shared, long
 import assert from 'node:assert/strict';
-import { mkdtempSync, chmodSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
 import { Cluster, give, remove } from '../lib/cluster.mjs';
-import { rows, useServer, value } from '../lib/db.mjs';
+import { ownServer, rows, useServer, value } from '../lib/db.mjs';
 import { Private, processesOf } from '../lib/process.mjs';
 import { assertBooks, callbacksOf, makeSales } from '../lib/flashfundx/sales.mjs';
 import { Tally, chance, crowd, long, persist, seed } from '../lib/fire.mjs';
 import { addStock, events, makeProduct, makeSale, orderState, untilState } from '../lib/flashfundx/shop.mjs';
+import { scratchFolder } from '../lib/system.mjs';
 import { until } from '../lib/wait.mjs';
 
 const ORDERS = long ? 300 : 40;
@@ -22,7 +22,7 @@ const WORKERS = 12;
 const PASSWORD = 'only-for-this-test';
 const FUNCTIONS = ['payment-webhook', 'process-events', 'deliver-waiting', 'send-outbox'];
 
-const folder = mkdtempSync(join(tmpdir(), 'ffx-pg-'));
+const folder = scratchFolder('pg');
 let primary, standby;
 const fns = {};
 
@@ -52,7 +52,7 @@ before(async () => {
 after(async () => {
   for (const fn of Object.values(fns)) await fn.stop();
   for (const cluster of [primary, standby]) await cluster?.stop();
-  await useServer({});
+  await useServer(ownServer);
   remove(folder);
 });
 
