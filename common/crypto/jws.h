@@ -31,8 +31,7 @@ struct jws_times {
 NODISCARD enum err jws_read(struct arena *a, struct fail *f, struct str secret, struct str token,
                             struct jws_times *ret_times, struct caller *ret);
 
-/* ERR_UNAUTHENTICATED with "Token has expired" or "Invalid token" when it is not good at `now_s`.
- */
+/* ERR_UNAUTHENTICATED with "Token has expired" or "Invalid token" when it is not good then. */
 NODISCARD enum err jws_check_times(struct fail *f, const struct jws_times *at, int64_t now_s);
 
 /* Sign a payload (JSON text) as an HS256 token, in the arena. */

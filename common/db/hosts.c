@@ -135,8 +135,7 @@ look_up(struct list *l, struct str host, struct str port)
     freeaddrinfo(found);
 }
 
-/* The lists as libpq pairs them: one host or hostaddr each, and one port for all or one for each.
- */
+/* The lists as libpq pairs them: a host or hostaddr each, and one port for all or one for each. */
 static void
 read_list(const struct options *o, struct list *ret)
 {

@@ -71,8 +71,7 @@ struct fn_spec {
      * database), ended by NULL; NULL: none.  What the runtime needs for this spec comes by itself.
      */
     struct setting *const *const *settings;
-    /* Not installed in production, and started only where this switch is true; NULL: no such one.
-     */
+    /* Not installed in production, and started only where this switch is true; NULL: none. */
     const struct setting *dev_only;
     const struct fn_input_doc *inputs;   /* ended by a NULL name */
     const struct fn_answer_doc *answers; /* ended by status 0 */

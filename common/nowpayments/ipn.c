@@ -1,5 +1,4 @@
-/* The body itself first, then the forms of canonical.h; with both secrets, each in constant time.
- */
+/* The body itself first, then the forms of canonical.h; both secrets, each in constant time. */
 #include "nowpayments/ipn.h"
 
 #include "base/buf.h"
