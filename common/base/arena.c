@@ -197,18 +197,23 @@ take(struct arena *a, size_t size)
     char *ptr = b->data + b->taken;
     b->taken += span;
     unpoison(ptr, size);
-    memset(ptr, 0, size);
+    return ptr;
+}
+
+char *
+arena_bytes(struct arena *a, size_t size)
+{
+    char *ptr = take(a, size);
+
+    if (ptr == NULL)
+        overflow(a);
     return ptr;
 }
 
 void *
 arena_alloc(struct arena *a, size_t size)
 {
-    void *ptr = take(a, size);
-
-    if (ptr == NULL)
-        overflow(a);
-    return ptr;
+    return memset(arena_bytes(a, size), 0, size);
 }
 
 /* Does `ptr`, `size` bytes long, end where the next small allocation would begin? */
@@ -234,7 +239,6 @@ arena_extend(struct arena *a, void *ptr, size_t size, size_t wanted)
     b->taken += more;
     a->used += wanted - size;
     unpoison(ptr, wanted);
-    memset((char *)ptr + size, 0, wanted - size);
     return true;
 }
 
@@ -251,10 +255,11 @@ arena_alloc_array(struct arena *a, size_t count, size_t size)
 char *
 arena_copy(struct arena *a, struct str text)
 {
-    char *copy = arena_alloc(a, text.len + 1);
+    char *copy = arena_bytes(a, text.len + 1);
 
     if (text.len > 0)
         memcpy(copy, text.ptr, text.len);
+    copy[text.len] = '\0';
     return copy;
 }
 
@@ -263,7 +268,7 @@ arena_join(struct arena *a, const char *first, const char *second)
 {
     const size_t len = strlen(first);
     const size_t size = strlen(second) + 1;
-    char *text = arena_alloc(a, len + size);
+    char *text = arena_bytes(a, len + size);
 
     memcpy(text, first, len);
     memcpy(text + len, second, size);
@@ -280,7 +285,7 @@ arena_printf(struct arena *a, const char *fmt, ...)
     va_end(va);
     MUST(len >= 0);
     const size_t size = (size_t)len + 1;
-    char *text = arena_alloc(a, size);
+    char *text = arena_bytes(a, size);
     va_start(va, fmt);
     (void)vsnprintf(text, size, fmt, va);
     va_end(va);

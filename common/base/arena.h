@@ -40,8 +40,11 @@ void *arena_alloc(struct arena *a, size_t size);
 #define ARENA_ARRAY(a, type, count) ((type *)arena_alloc_array((a), (count), sizeof(type)))
 void *arena_alloc_array(struct arena *a, size_t count, size_t size);
 
+/* `size` bytes that hold anything, for who writes them all. */
+char *arena_bytes(struct arena *a, size_t size);
+
 /* Make `ptr`, which is `size` bytes long, `wanted` bytes long in its place; false when something
- * stands behind it, or the cap is in the way. */
+ * stands behind it, or the cap is in the way. The new bytes hold anything. */
 NODISCARD bool arena_extend(struct arena *a, void *ptr, size_t size, size_t wanted);
 
 /* A NUL-terminated copy. */

@@ -62,7 +62,7 @@ reserve(struct buf *b, size_t more)
         b->room = room;
         return true;
     }
-    char *ptr = b->arena != NULL ? arena_alloc(b->arena, room) : realloc(b->ptr, room);
+    char *ptr = b->arena != NULL ? arena_bytes(b->arena, room) : realloc(b->ptr, room);
     if (ptr == NULL) {
         give_up(b);
         return false;

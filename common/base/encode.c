@@ -53,8 +53,20 @@ encode(const void *data, size_t len, char *ret, const char *alphabet, bool pad)
 {
     const uint8_t *in = data;
     size_t out = 0;
+    size_t i = 0;
 
-    for (size_t i = 0; i + 3 <= len; i += 3) {
+    /* Three bytes are read as four while there are so many: one load. */
+    for (; i + 4 <= len; i += 3, out += 4) {
+        uint32_t bits;
+
+        memcpy(&bits, in + i, 4);
+        bits = __builtin_bswap32(bits);
+        ret[out] = alphabet[bits >> 26];
+        ret[out + 1] = alphabet[bits >> 20 & 63];
+        ret[out + 2] = alphabet[bits >> 14 & 63];
+        ret[out + 3] = alphabet[bits >> 8 & 63];
+    }
+    if (i + 3 == len) {
         const uint32_t bits = (uint32_t)in[i] << 16 | (uint32_t)in[i + 1] << 8 | in[i + 2];
 
         ret[out++] = alphabet[bits >> 18];

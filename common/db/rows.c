@@ -29,7 +29,7 @@ copy_row(struct arena *a, struct db_result *r)
 
     for (int i = 0; i < columns; i++)
         bytes += (size_t)PQgetlength(r->pg, 0, i) + 1;
-    char *text = arena_alloc(a, bytes);
+    char *text = arena_bytes(a, bytes);
     for (int i = 0; i < columns; i++) {
         if (PQgetisnull(r->pg, 0, i))
             continue;

@@ -145,7 +145,7 @@ read_body(struct arena *a, FCGX_Stream *in, size_t announced, size_t body_max, s
 {
     static char waste[2048]; /* shared: nobody reads it */
     size_t beyond = 0;
-    char *body = arena_alloc(a, MIN(announced, body_max) + 1);
+    char *body = arena_bytes(a, MIN(announced, body_max) + 1);
     size_t len = 0;
 
     if (announced <= body_max) {

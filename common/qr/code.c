@@ -100,7 +100,7 @@ png(struct arena *a, const QRcode *code)
     const size_t modules = (size_t)code->width + 2 * QUIET;
     const size_t row_size = 1 + (modules + 1) / 2;
     const size_t pixels = modules * SCALE * row_size;
-    struct image out = {arena_alloc(a, 8 + 3 * CHUNKS + 13 + STORED + pixels), 0};
+    struct image out = {(uint8_t *)arena_bytes(a, 8 + 3 * CHUNKS + 13 + STORED + pixels), 0};
     size_t chunk;
 
     put(&out, "\x89PNG\r\n\x1a\n", 8);
@@ -137,7 +137,7 @@ qr_data_url(struct arena *a, struct str text)
     arena_defer(a, code_free, code);
 
     const struct image image = png(a, code);
-    char *url = arena_alloc(a, prefix_len + BASE64_SIZE(image.len));
+    char *url = arena_bytes(a, prefix_len + BASE64_SIZE(image.len));
     memcpy(url, prefix, prefix_len);
     (void)base64_encode(image.bytes, image.len, url + prefix_len);
     return url;

@@ -117,11 +117,33 @@ last_allocation_grows_in_its_place(void **state UNUSED)
 
     memset(p, 'x', 100);
     assert_true(arena_extend(a, p, 100, 3000));
-    for (int i = 0; i < 3000; i++)
-        assert_int_equal(p[i], i < 100 ? 'x' : 0);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(p[i], 'x');
+    memset(p + 100, 'y', 2900); /* the new bytes hold anything, and are the caller's */
     assert_int_equal(arena_used(a), 3000);
     const char *next = arena_alloc(a, 1);
     assert_true(next >= p + 3000);
+}
+
+static void
+copies_end_where_they_should_whatever_was_there(void **state UNUSED)
+{
+    memset(arena_bytes(a, 200), 'x', 200);
+    arena_reset(a);
+    assert_string_equal(arena_copy(a, STR("abc")), "abc");
+    assert_string_equal(arena_copy(a, STR_NONE), "");
+    assert_string_equal(arena_join(a, "ab", "cd"), "abcd");
+    assert_string_equal(arena_printf(a, "%d", 7), "7");
+}
+
+static void
+allocations_are_zero_whatever_was_there(void **state UNUSED)
+{
+    memset(arena_bytes(a, 200), 'x', 200);
+    arena_reset(a);
+    const char *p = arena_alloc(a, 200);
+    for (int i = 0; i < 200; i++)
+        assert_int_equal(p[i], 0);
 }
 
 static void
@@ -415,6 +437,8 @@ static const struct CMUnitTest tests[] = {
     TEST(free_of_null_is_harmless),
     TEST(first_block_is_kept),
     TEST(last_allocation_grows_in_its_place),
+    TEST(copies_end_where_they_should_whatever_was_there),
+    TEST(allocations_are_zero_whatever_was_there),
     TEST(what_has_something_behind_it_stays),
     TEST(growing_does_not_leave_the_block),
     TEST(growing_does_not_exceed_the_cap),
