@@ -1,191 +1,20 @@
-// Reconciliation: what the provider knows reaches the books without a callback, and what does not
-// agree is listed once.
+// Reconciliation: what does not agree with the provider, or within the books, is listed once.
 // system: shared, long
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 
-import { as, row, rows, value } from '../lib/db.mjs';
-import { ipnBody, postIpn } from '../lib/flashfundx/ipn.mjs';
-import { hurry, jobOf } from '../lib/queue.mjs';
-import { clearFaults, control, fault, providerPayment, providerState, settled } from '../lib/flashfundx/sandbox.mjs';
-import {
-  attempts,
-  checkout,
-  delivered,
-  events,
-  makeSale,
-  openedSale,
-  orderState,
-  untilState,
-} from '../lib/flashfundx/shop.mjs';
-import { deploy, killWorkers, log } from '../lib/system.mjs';
-import { userClaims } from '../lib/tokens.mjs';
-import { makeAdmin, makeUser } from '../lib/users.mjs';
-import { until } from '../lib/wait.mjs';
+import { as, row, rows, value } from '../../lib/db.mjs';
+import { ipnBody, postIpn } from '../../lib/flashfundx/ipn.mjs';
+import { hurry } from '../../lib/queue.mjs';
+import { clearFaults, control, fault, providerPayment, settled } from '../../lib/flashfundx/sandbox.mjs';
+import { events, orderState, untilState } from '../../lib/flashfundx/shop.mjs';
+import { deploy, log } from '../../lib/system.mjs';
+import { userClaims } from '../../lib/tokens.mjs';
+import { makeAdmin, makeUser } from '../../lib/users.mjs';
+import { until } from '../../lib/wait.mjs';
+import { deafSale, differences, heardSale, now, open, reconcile } from './sales.mjs';
 
 beforeEach(clearFaults);
-
-/** A sale with its checkout open and its first callback through. */
-async function heardSale(options) {
-  const sale = await openedSale(options);
-  await settled(sale.paymentId);
-  return sale;
-}
-
-/** A sale that the provider has as paid, while every callback about it got lost. */
-async function deafSale(options) {
-  const sale = await heardSale(options);
-  await fault('callback', 'drop', { times: 50 });
-  await control(sale.paymentId, options?.action ?? 'pay');
-  await settled(sale.paymentId);
-  await clearFaults();
-  return sale;
-}
-
-/** As if nothing had been heard of a payment for so long, longer than of any other. */
-const silence = (paymentId, time = '10 days') =>
-  rows(`update public.payments set last_seen_at = now() - $2::interval where payment_id = $1`, [
-    paymentId,
-    time,
-  ]);
-const checkRow = (paymentId) => row('select * from public.payment_checks where payment_id = $1', [paymentId]);
-
-/** Have everything compared that changed since; resolves to the run. */
-async function reconcile(since) {
-  const id = await value('select backend.request_reconciliation($1)', [since]);
-  return until(
-    () => row('select * from public.reconciliation_runs where id = $1 and finished_at is not null', [id]),
-    `run ${id}`,
-    { timeout: 60_000 },
-  );
-}
-const now = () => value('select clock_timestamp()');
-const differences = (order) =>
-  rows('select * from public.reconciliation_differences where order_id = $1 order by id', [order.order_id]);
-const open = async (order) => (await differences(order)).filter((d) => d.resolved_at === null);
-
-// ---- lost callbacks ----
-
-test('every callback lost: the order completes all the same', async () => {
-  const { order, paymentId } = await deafSale();
-  assert.equal(await orderState(order), 'processing/pending/pending');
-  await silence(paymentId);
-  await untilState(order, 'completed/paid/delivered', { timeout: 20_000 });
-  assert.equal((await delivered(order)).length, 1);
-  assert.deepEqual(
-    (await events(order)).map((e) => `${e.source} ${e.status}`),
-    ['ipn waiting', 'poll finished'],
-  );
-  // The callbacks arrive after all.
-  const answer = await postIpn(ipnBody(order, 'finished', { payment_id: Number(paymentId) }));
-  assert.equal(answer.status, 200, answer.text);
-  assert.equal(await orderState(order), 'completed/paid/delivered');
-  assert.equal((await delivered(order)).length, 1);
-});
-
-test('expired without a word: the order ends; paid late: it is honoured', async () => {
-  const { order, paymentId } = await deafSale({ action: 'expire' });
-  await silence(paymentId);
-  await untilState(order, 'failed/failed/pending', { timeout: 20_000 });
-  await fault('callback', 'drop', { times: 50 });
-  await control(paymentId, 'late');
-  await settled(paymentId);
-  await silence(paymentId);
-  await untilState(order, 'completed/paid/delivered', { timeout: 20_000 });
-});
-
-test('a refund that nobody told of is found a day after', async () => {
-  const { order, paymentId } = await heardSale();
-  await control(paymentId, 'pay');
-  await untilState(order, 'completed/paid/delivered');
-  await settled(paymentId);
-  await fault('callback', 'drop', { times: 50 });
-  await control(paymentId, 'refund');
-  await settled(paymentId);
-  await rows(
-    `update public.payments set updated_at = now() - interval '25 hours', last_seen_at = now() - interval '10 days'
-     where payment_id = $1`,
-    [paymentId],
-  );
-  await untilState(order, 'refunded/refunded/delivered', { timeout: 20_000 });
-});
-
-test('a payment the provider does not know: noted, and asked about ever more seldom', async () => {
-  const { order } = await makeSale();
-  const body = ipnBody(order, 'waiting');
-  await postIpn(body);
-  await silence(String(body.payment_id));
-  const seen = await until(
-    async () => {
-      const c = await checkRow(String(body.payment_id));
-      return c?.last_result && c;
-    },
-    'the check',
-    { timeout: 20_000 },
-  );
-  assert.equal(seen.last_result, 'not_found');
-  assert.equal(seen.failures, 1);
-  assert.ok((await jobOf('payment_check', body.payment_id)).due_at - seen.checked_at > 250_000);
-  assert.equal(await orderState(order), 'processing/pending/pending');
-});
-
-test('the provider is down: nothing changes, and all goes on when it is back', async () => {
-  const { order, paymentId } = await deafSale();
-  await fault('payment-get', 'error500', { times: 100 });
-  await silence(paymentId);
-  await until(async () => (await checkRow(paymentId))?.last_result === 'unreachable', 'the failed check', {
-    timeout: 20_000,
-  });
-  assert.equal(await orderState(order), 'processing/pending/pending');
-  await clearFaults();
-  await hurry('payment_check', [paymentId]);
-  await untilState(order, 'completed/paid/delivered', { timeout: 20_000 });
-});
-
-test('the process is killed while it waits for the provider: another one takes over', async () => {
-  const { order, paymentId } = await deafSale();
-  await fault('payment-get', 'slow', { times: 1, delayMs: 3000 });
-  await silence(paymentId);
-  await until(async () => (await jobOf('payment_check', paymentId)).lost > 0, 'the claim', { timeout: 20_000 });
-  await killWorkers('reconcile');
-  await clearFaults();
-  await hurry('payment_check', [paymentId]);
-  await untilState(order, 'completed/paid/delivered', { timeout: 20_000 });
-  assert.equal((await delivered(order)).length, 1);
-});
-
-test('an attempt whose outcome nobody knows is closed, with its reason', async () => {
-  const sale = await makeSale();
-  await fault('invoice', 'drop');
-  assert.notEqual((await checkout(sale.user, sale.order)).status, 200);
-  assert.equal((await attempts(sale.order))[0].state, 'unknown');
-  await rows(`update public.payment_attempts set updated_at = now() - interval '25 hours' where order_id = $1`, [
-    sale.order.order_id,
-  ]);
-  await until(async () => (await attempts(sale.order))[0].state === 'abandoned', 'the end of the attempt', {
-    timeout: 20_000,
-  });
-  assert.match((await attempts(sale.order))[0].detail, /closed after 24 hours/);
-  // And the order can still be paid.
-  assert.equal((await checkout(sale.user, sale.order)).status, 200);
-});
-
-test('an attempt whose outcome nobody knows is known when its payment is heard of', async () => {
-  const sale = await makeSale();
-  await fault('invoice-payment', 'drop');
-  assert.equal((await checkout(sale.user, sale.order)).status, 502);
-  const [lost] = (await providerState(sale.order)).payments;
-  await control(lost.payment_id, 'pay');
-  await untilState(sale.order, 'completed/paid/delivered');
-  await until(async () => (await attempts(sale.order))[0].state === 'open', 'the attempt is settled', { timeout: 20_000 });
-  const made = await attempts(sale.order);
-  assert.equal(made.length, 1);
-  assert.match(made[0].detail, new RegExp(`told of payment ${lost.payment_id}`));
-  assert.equal((await providerState(sale.order)).payments.length, 1, 'nothing was made twice');
-  assert.equal((await delivered(sale.order)).length, 1);
-});
-
-// ---- the comparison ----
 
 test('what agrees is not listed; what was lost is healed and not found again', async () => {
   const since = await now();
@@ -390,5 +219,4 @@ test('./deploy.sh reconcile runs one and prints it', async () => {
 
 test('the log of reconcile tells what it did', () => {
   assert.match(log('reconcile'), /"event":"reconciled"/);
-  assert.match(log('reconcile'), /"event":"attempt_settled"/);
 });
