@@ -50,14 +50,15 @@ skip(struct str *text, struct str expected)
     return true;
 }
 
-#define LETTERS "abcdefghijklmnopqrstuvwxyz"
-#define DIGITS  "0123456789"
+#define LETTERS  "abcdefghijklmnopqrstuvwxyz"
+#define CAPITALS "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGITS   "0123456789"
 
 /* `text` begins at the opening quote. */
 static bool
 read_sealed(struct str text, struct sealed *ret)
 {
-    static const char base64url[] = LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZ" DIGITS "-_";
+    static const char base64url[] = LETTERS CAPITALS DIGITS "-_";
     const char *start = text.ptr;
 
     if (!skip(&text, STR(MARK)))
@@ -65,7 +66,7 @@ read_sealed(struct str text, struct sealed *ret)
     ret->account = take(&text, "abcdef" DIGITS "-");
     if (ret->account.len != UUID_LEN || !skip(&text, STR(":")))
         return false;
-    ret->column = take(&text, LETTERS "_");
+    ret->column = take(&text, LETTERS CAPITALS DIGITS "_");
     if (!skip(&text, STR(":ffx1.")))
         return false;
     ret->key_id = take(&text, LETTERS DIGITS);

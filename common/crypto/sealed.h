@@ -4,7 +4,7 @@
  * Where SQL gives a secret to somebody who may see it, it writes the JSON string
  * "sealed:<row id>:<name>:<value>" (platform.show_sealed in migrations/platform/sql/seals.sql,
  * which also describes the value).  A program that has CREDENTIAL_KEYS puts the secret in its place
- * here; the keys never go to the database.
+ * here; the keys never go to the database.  A name has letters, digits and '_'.
  *
  * Needs the setting CREDENTIAL_KEYS.  Any thread may call.
  */
