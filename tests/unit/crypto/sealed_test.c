@@ -152,7 +152,7 @@ static void
 what_does_not_belong_becomes_null(void **state UNUSED)
 {
     stays_shut("[1, \"sealed:21111111-1111-1111-1111-111111111111:password:" SEALED_X "\", 2]",
-               "[1, null, 2]", "another account");
+               "[1, null, 2]", "another row");
     stays_shut("[\"sealed:" ACCOUNT ":investor_password:" SEALED_X "\"]", "[null]", "another");
     stays_shut("[\"sealed:" ACCOUNT ":password:ffx1.k9.AAAA\",\"sealed:" ACCOUNT
                ":password:" SEALED_X "\"]",
