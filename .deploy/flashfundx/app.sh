@@ -12,7 +12,6 @@ app_settings() {
     setting_default NOWPAYMENTS_SANDBOX_API_KEY "$(provider_key)"
     setting_default NOWPAYMENTS_SANDBOX_API_URL "$base_url/sandbox/v1"
     setting_default NOWPAYMENTS_IPN_SECRET "$(random_hex 16)"
-    setting_default CREDENTIAL_KEYS "k1:$(random_hex 32)"
 }
 
 provider_key() { # the shape of the provider's keys: four groups of seven

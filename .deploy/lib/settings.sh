@@ -72,6 +72,7 @@ settings_make() {
     setting_default DATABASE_URL "$(database_url postgres)"
     setting_default MAIL_NAME "$app_title"
     setting_default FRONTEND_URL http://localhost:3000
+    setting_default CREDENTIAL_KEYS "k1:$(random_hex 32)"
     setting_default RUN_DIR "$FFX_HOME/run"
     base_url=http://127.0.0.1:$port
     app_settings

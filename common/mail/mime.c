@@ -9,10 +9,10 @@
 /* Base64 has no '_': this line stands in no body. */
 #define BOUNDARY "=_ffx_alternative"
 
-#define WORD_BYTES                                                                                 \
-    ((size_t)42)                /* in one encoded word: 56 characters of base64 and its frame, 68  \
-                                 */
-#define LINE_BYTES ((size_t)57) /* in one line of base64: 76 characters */
+/* In one encoded word: 56 characters of base64 and its frame, 68. */
+#define WORD_BYTES ((size_t)42)
+/* In one line of base64: 76 characters. */
+#define LINE_BYTES ((size_t)57)
 
 /* ---- headers ---- */
 
