@@ -219,12 +219,18 @@ language plpgsql security definer
 set search_path = pg_catalog, public, backend, pg_temp
 set enable_seqscan = off                -- see record_payment_event
 as $$
+declare
+    v_ids uuid[];
 begin
     if tg_table_name = 'user_profiles' then
-        delete from public.outbox as m where m.person = old.id;
+        v_ids := array(select m.id from public.outbox as m where m.person = old.id);
     else
-        delete from public.outbox as m where m.cause = 'account_delivery ' || old.id;
+        v_ids := array(
+            select m.id from public.outbox as m where m.cause = 'account_delivery ' || old.id);
     end if;
+    -- Their jobs first, as they are locked by whoever sends them.
+    perform platform.job_drop('mail', i::text) from unnest(v_ids) as i order by i;
+    delete from public.outbox as m where m.id = any (v_ids);
     return null;
 end
 $$;
