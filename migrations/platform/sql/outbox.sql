@@ -153,9 +153,13 @@ begin
         exit when v_count = 0;
         v_job := platform.job_next('mail');
         exit when v_job.key is null;
-        select * into v_mail from public.outbox as m where m.id = v_job.key::uuid;
+        select *
+          into v_mail
+          from public.outbox as m
+         where m.id = v_job.key::uuid
+           for no key update;
         if not found then
-            perform platform.job_done('mail', v_job.key);   -- deleted with its person
+            perform platform.job_drop('mail', v_job.key);   -- the mail was deleted
             continue;
         end if;
         attempt := platform.job_begin('mail', v_job.key);
@@ -287,6 +291,13 @@ returns table (mail_id uuid, old_state text)
 language plpgsql
 as $$
 begin
+    -- A job is locked before its mail, as by whoever sends it.
+    perform
+       from platform.jobs as j
+      where j.kind = 'mail' and j.state = 'dead' and j.due_at = 'infinity'
+        and (p_all_dead or j.key = any (p_ids::text[]))
+      order by j.key
+        for update;
     for mail_id, old_state in
         select m.id, m.state
         from public.outbox as m
