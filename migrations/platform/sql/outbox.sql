@@ -316,12 +316,17 @@ begin
                message_id = case when old_state = 'dead' then m.message_id end
          where m.id = mail_id;
         perform platform.job_replay('mail', mail_id::text);
+        insert into public.admin_audit_log
+            (admin_email, admin_ip, action_type, table_name, record_id, old_values, description)
+        values
+            (platform.caller_name(), platform.caller_ip(), 'REPLAY', 'outbox', mail_id::text,
+             jsonb_build_object('state', old_state), 'mail put back to be sent again');
         return next;
     end loop;
 end
 $$;
 comment on function platform.outbox_replay(uuid[], boolean) is
-    'Puts sent or dead mails back to pending, by id or all that are dead. Callers audit it.';
+    'Puts sent or dead mails back to pending, by id or all that are dead; audited.';
 
 create or replace function platform.reseal_mails()
 returns table (resealed integer, unreadable integer)

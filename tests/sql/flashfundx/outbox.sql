@@ -145,7 +145,7 @@ select is((one()).last_error, '550 no such user', 'with its reason');
 
 -- Replay -----------------------------------------------------------------------------------------
 
-select is((select count(*) from backend.replay_mails('{}', true)), 1::bigint, 'all dead ones');
+select is((select count(*) from platform.outbox_replay('{}', true)), 1::bigint, 'all dead ones');
 select is((one()).state || ' ' || (one()).tries, 'pending 0', 'wait again');
 select is((select message_id from claim()),
           (select message_id from claimed where kind = 'payment_received'),
