@@ -103,7 +103,7 @@ check_keys(const char *text)
 struct setting cfg_credential_keys = {
     .env = "CREDENTIAL_KEYS",
     .kind = SETTING_TEXT,
-    .meaning = "keys of the stored trading passwords: id:64 hex digits[,id:…], the current one "
+    .meaning = "keys of secrets that are stored encrypted: id:64 hex digits[,id:…], the current one "
                "first",
     .secret = true,
     .check = check_keys,
