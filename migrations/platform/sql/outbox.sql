@@ -178,7 +178,13 @@ begin
             end if;
         end if;
         if v_problem is null then
-            v_said := platform.mail_prepare(v_mail);
+            begin
+                v_said := platform.mail_prepare(v_mail);
+            exception
+                when others then        -- one mail's, and not that of those behind it
+                    perform platform.outbox_failed(v_mail.id, attempt::integer, sqlerrm, false);
+                    continue;
+            end;
             v_problem := case when jsonb_typeof(v_said) = 'string' then v_said #>> '{}' end;
         end if;
         if v_problem is not null then
