@@ -20,12 +20,6 @@ provider_key() { # the shape of the provider's keys: four groups of seven
     printf '%s-%s-%s-%s' "${hex:0:7}" "${hex:7:7}" "${hex:14:7}" "${hex:21:7}"
 }
 
-# with_credential_keys COMMAND…: its sessions may store and show trading passwords.  What a staff
-# member types may hold one, so that no failed statement is written to the server's log.
-with_credential_keys() {
-    PGOPTIONS="-c ffx.credential_keys=${settings[CREDENTIAL_KEYS]} -c log_min_error_statement=panic -c log_min_duration_statement=-1" "$@"
-}
-
 # Sample stock: a few accounts of every size and platform, plainly not real.
 app_seed() {
     with_credential_keys owner_psql <<-'SQL'

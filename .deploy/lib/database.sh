@@ -6,6 +6,12 @@ database_url() { # ROLE [PASSWORD]
     printf 'postgresql://%s@%s/%s' "$1${2:+:$2}" "$(url_encode "$(pg_sockets)")" "$APP"
 }
 
+# with_credential_keys COMMAND…: its sessions may seal and open secrets (migrations/platform/sql/seals.sql).
+# What somebody types there may hold one, so that no failed statement is written to the server's log.
+with_credential_keys() {
+    PGOPTIONS="-c ffx.credential_keys=${settings[CREDENTIAL_KEYS]} -c log_min_error_statement=panic -c log_min_duration_statement=-1" "$@"
+}
+
 owner_psql() { psql -XqAt -v ON_ERROR_STOP=1 -d "${settings[DATABASE_URL]}" "$@"; }
 
 database_start() {
