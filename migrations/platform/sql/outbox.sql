@@ -25,6 +25,11 @@ language plpgsql
 as $$
 begin
     if p_secrets is not null then
+        if exists (select from jsonb_object_keys(p_secrets) as k where k !~ '^[A-Za-z0-9_]+$') then
+            raise exception using
+                errcode = '22023',
+                message = 'the name of a secret is letters, digits and _, as a template names it';
+        end if;
         p_secrets := (
             select jsonb_object_agg(s.key, platform.sealed(s.value, p_id, s.key))
             from jsonb_each_text(p_secrets) as s);

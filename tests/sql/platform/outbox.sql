@@ -1,6 +1,6 @@
 -- The outbox of any application: what it may add or refuse when a mail is sent, and secrets.
 begin;
-select plan(35);
+select plan(36);
 
 insert into email_templates (template_name, template_type, subject, html_content)
 values ('code', 'welcome', 'Your code', '<p>{{code}}</p>');
@@ -116,5 +116,10 @@ select is((select state || ' ' || tries from platform.jobs where key = (select i
 update platform.mail_kinds set keep_days = null where kind = 'direct';
 update outbox set state = 'sent', created_at = '2020-01-01' where kind = 'direct';
 select is((select forgotten from platform.forget_mail_words(10)), 0, 'words may be kept for ever');
+select throws_ok(
+    $$ select platform.write_mail('code', 'code odd', 'ann@example.com', '{}', null, null,
+                                  '{"a-b": "x"}') $$,
+    '22023', 'the name of a secret is letters, digits and _, as a template names it',
+    'a secret that no template could name is refused');
 select * from finish();
 rollback;
