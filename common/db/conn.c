@@ -62,6 +62,7 @@ db_conn_close(struct conn *c, const char *why)
     db_hosts_release(&c->addresses);
     c->prepared = 0;
     c->stale = false;
+    c->late = false;
     c->not_replicated = false;
     db_set_state(c, CONN_CLOSED);
     db_batch_end(c, why);

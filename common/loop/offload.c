@@ -27,7 +27,7 @@ struct job {
 
 /* Threads of a class at most. */
 static const int most_threads[OFFLOAD_CLASSES] = {
-    [OFFLOAD_HASH] = 2, [OFFLOAD_LOOKUP] = 2, [OFFLOAD_CANCEL] = 1, [OFFLOAD_MAIL] = 4};
+    [OFFLOAD_HASH] = 2, [OFFLOAD_LOOKUP] = 2, [OFFLOAD_CANCEL] = 2, [OFFLOAD_MAIL] = 4};
 
 struct crew {
     pthread_cond_t work;
