@@ -35,7 +35,7 @@ static const struct {
 #undef X
 };
 
-#define VERSION 2
+#define VERSION 3
 
 struct file {
     struct shared_head head;

@@ -26,7 +26,7 @@
 struct http_request {
     const char *method;         /* "GET", "POST" */
     const char *url;            /* http:// only for loopback addresses */
-    const char *const *headers; /* "x-api-key: …", at most 16, ended by NULL; NULL: none */
+    const char *const *headers; /* "x-api-key: …", ended by NULL; NULL: none */
     struct str body;
     int timeout_ms;
     size_t answer_max;
