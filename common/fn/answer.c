@@ -6,6 +6,7 @@
 
 #include "fn/internal.h"
 #include "fn/request.h"
+#include "fn/spec.h"
 #include "json/write.h"
 #include "net/header.h"
 #include "net/request.h"
@@ -49,6 +50,16 @@ fn_header_set(struct fn_req *req, struct fn_res *res, const char *name, const ch
     res->headers_tail = &h->next;
 }
 
+/* How to come in (RFC 9110, 15.5.2: every 401 says it). */
+static void
+add_challenge(struct buf *out, const struct fn_spec *spec)
+{
+    if (spec->auth == FN_AUTH_SIGNATURE)
+        buf_printf(out, "WWW-Authenticate: Signature header=\"%s\"\r\n", spec->signature);
+    else
+        buf_add_text(out, "WWW-Authenticate: Bearer\r\n");
+}
+
 /* CGI headers and body in one block. */
 struct str
 fn_compose(struct fn_req *req, const struct fn_res *res)
@@ -68,8 +79,11 @@ fn_compose(struct fn_req *req, const struct fn_res *res)
     buf_add_text(&out, "\r\nX-Request-Id: ");
     buf_add_text(&out, req->task->id);
     buf_add_text(&out, "\r\nAccess-Control-Allow-Origin: *\r\n"
+                       "Access-Control-Expose-Headers: *\r\n"
                        "Cache-Control: no-store\r\n"
                        "X-Content-Type-Options: nosniff\r\n");
+    if (res->status == 401)
+        add_challenge(&out, req->spec);
     for (const struct fn_header *h = res->headers; h != NULL; h = h->next) {
         buf_add_str(&out, h->header.name);
         buf_add(&out, ": ", 2);

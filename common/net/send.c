@@ -8,8 +8,9 @@
 #include "base/clock.h"
 #include "loop/wait.h"
 
-#define WRITE_IDLE_MS 10000 /* without a byte taken; however slow, a peer that takes some goes on  \
-                             */
+#define WRITE_IDLE_MS                                                                              \
+    10000 /* without a byte taken; however slow, a peer that takes some goes on                    \
+           */
 #define RECORD_CONTENT    65528
 #define RECORDS_PER_WRITE 8
 

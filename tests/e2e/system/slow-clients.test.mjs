@@ -69,8 +69,8 @@ test('who takes nothing any more is left, and the log tells how much was sent', 
   const line = await until(() => fn.log().split('\n').find((one) => one.includes('answer_cut')), 'the cut in the log',
     { timeout: IDLE_LIMIT_MS + 5000 });
   assert.ok(Date.now() - began >= IDLE_LIMIT_MS - 500);
-  const { request_id: req, sent, of } = JSON.parse(line);
-  assert.equal(req, 'never-taken');
+  const { request_id: id, data: { sent, of } } = JSON.parse(line);
+  assert.equal(id, 'never-taken');
   assert.ok(sent > 0 && sent < of && of > 600_000, line);
   socket.destroy();
 });
