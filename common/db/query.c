@@ -8,10 +8,17 @@
 #include "db/internal.h"
 #include "loop/wait.h"
 
+static const char *
+check_database_url(const char *text)
+{
+    return db_hosts_readable(text) ? NULL : "must be a libpq connection string";
+}
+
 struct setting cfg_database_url = {
     .env = "DATABASE_URL",
     .kind = SETTING_TEXT,
     .meaning = "libpq connection string of this function's own role",
+    .check = check_database_url,
     .secret = true,
 };
 

@@ -27,8 +27,10 @@ fn_in_flight(void)
 struct str
 fn_header(const struct fn_req *req, const char *name)
 {
+    const struct str wanted = str_of(name);
+
     for (size_t i = 0; i < req->http->header_count; i++)
-        if (str_is(req->http->headers[i].name, name))
+        if (str_eq(req->http->headers[i].name, wanted))
             return req->http->headers[i].value;
     return STR_NONE;
 }

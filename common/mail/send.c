@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/url.h"
 #include "fn/settings.h"
 #include "mail/internal.h"
 
@@ -9,12 +10,33 @@
  * sent again. */
 #define RECORD_MS 3000
 
+static const char *
+check_sender(const char *text)
+{
+    struct mail_sender sender;
+
+    return mail_sender_read(str_of(text), &sender) ? NULL : "must be an address, or Name <address>";
+}
+
+static const char *
+check_name(const char *text)
+{
+    return strpbrk(text, "<>") == NULL ? NULL : "must be a name alone, without an address";
+}
+
+static const char *
+check_domain(const char *text)
+{
+    return host_name_ok(str_of(text)) ? NULL : "must be a domain name";
+}
+
 static struct setting cfg_smtp_from = {
     .env = "SMTP_FROM",
     .kind = SETTING_TEXT,
     .fallback = "",
     .meaning =
         "sender of all mails: address, or Name <address>; default MAIL_NAME <no-reply@MAIL_DOMAIN>",
+    .check = check_sender,
 };
 
 static struct setting cfg_mail_name = {
@@ -22,6 +44,7 @@ static struct setting cfg_mail_name = {
     .kind = SETTING_TEXT,
     .fallback = "",
     .meaning = "name in the default sender",
+    .check = check_name,
 };
 
 static struct setting cfg_mail_domain = {
@@ -29,6 +52,7 @@ static struct setting cfg_mail_domain = {
     .kind = SETTING_TEXT,
     .fallback = "",
     .meaning = "domain in Message-IDs and in the default sender; default: the host of SUPABASE_URL",
+    .check = check_domain,
 };
 
 struct setting *const mail_settings[] = {&cfg_resend_api_key,

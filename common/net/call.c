@@ -13,7 +13,7 @@
 #include "net/header.h"
 #include "net/lookup.h"
 #include "net/transfer.h"
-#include "net/url.h"
+#include "base/url.h"
 
 #define CONNECT_TIMEOUT_MS 2000
 #define RETRIES            2

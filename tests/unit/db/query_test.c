@@ -11,6 +11,7 @@
 #define CONNECTIONS 4
 
 static const char *server; /* NULL: there is none */
+static pid_t own_pid;
 
 /* ---- statements on coroutines of their own ---- */
 
@@ -227,7 +228,48 @@ a_failure_has_its_sqlstate(void **state UNUSED)
     assert_string_equal(ask_one(&one).fail.sqlstate, "");
 }
 
+/* ---- encodings ---- */
+
+static void
+words_arrive_as_they_are_whatever_the_database_is_set_to(void **state UNUSED)
+{
+    static struct db_stmt echo = {.sql = "SELECT $1::text", .kind = DB_WRITE};
+    static struct db_stmt length = {.sql = "SELECT length($1::text)", .kind = DB_WRITE};
+    struct asked all[] = {{.stmt = &echo, .param = "Zoë 😀", .limit_ms = 5000},
+                          {.stmt = &length, .param = "Zoë 😀", .limit_ms = 5000}};
+
+    if (server == NULL)
+        skip();
+    ask_all(all, ARRAY_LEN(all));
+    assert_int_equal(all[0].err, ERR_OK);
+    assert_string_equal(all[0].text, "Zoë 😀");
+    assert_string_equal(all[1].text, "5");
+}
+
+static void load_settings(const char *name);
+
+static void
+ask_latin1(void)
+{
+    load_settings("latin1");
+    (void)fprintf(stderr, "%s", ask_one(&one).fail.detail);
+}
+
+/* The first of the tests: the child must not have connections of ours. */
+static void
+a_database_in_another_encoding_is_refused(void **state UNUSED)
+{
+    char text[4096];
+
+    if (server == NULL)
+        skip();
+    (void)check_child(ask_latin1, text, sizeof text);
+    assert_non_null(strstr(text, "the database, or this connection to it, is not in UTF8"));
+}
+
 static const struct CMUnitTest tests[] = {
+    TEST(a_database_in_another_encoding_is_refused),
+    TEST(words_arrive_as_they_are_whatever_the_database_is_set_to),
     TEST(a_late_read_takes_no_neighbour_with_it),
     TEST(the_server_is_told_to_end_what_is_late),
     TEST(late_statements_do_not_add_connections),
@@ -237,15 +279,16 @@ static const struct CMUnitTest tests[] = {
     TEST(a_failure_has_its_sqlstate),
 };
 
+/* Databases of this test: ffx_unit_PID_NAME. */
 static void
-load_settings(void)
+load_settings(const char *name)
 {
     struct buf problems;
     size_t count = 0;
     char url[512];
 
-    (void)snprintf(url, sizeof url, "host=%s dbname=postgres application_name=query_test_%d",
-                   server, (int)getpid());
+    (void)snprintf(url, sizeof url, "host=%s dbname=ffx_unit_%d_%s application_name=query_test_%d",
+                   server, (int)own_pid, name, (int)getpid());
     while (db_settings[count] != NULL)
         count++;
     buf_init_heap(&problems, 4096);
@@ -255,12 +298,35 @@ load_settings(void)
     buf_release(&problems);
 }
 
+static void
+shell(const char *command)
+{
+    if (system(command) != 0)
+        die("failed: %s", command);
+}
+
 int
 main(void)
 {
+    char command[512];
+
     server = getenv("PGHOST");
-    if (server != NULL)
-        load_settings();
+    own_pid = getpid();
+    if (server != NULL) {
+        (void)snprintf(command, sizeof command,
+                       "d=ffx_unit_%d; createdb -E UTF8 -T template0 ${d}_utf8 && "
+                       "createdb -E LATIN1 -T template0 --locale=C ${d}_latin1 && psql -qXd "
+                       "${d}_utf8 -c \"alter database ${d}_utf8 set client_encoding = 'LATIN1'\"",
+                       (int)own_pid);
+        shell(command);
+        load_settings("utf8");
+    }
     loop_init();
-    return cmocka_run_group_tests_name("db_query", tests, NULL, NULL);
+    const int failed = cmocka_run_group_tests_name("db_query", tests, NULL, NULL);
+    if (server != NULL) {
+        (void)snprintf(command, sizeof command,
+                       "d=ffx_unit_%d; dropdb -f ${d}_utf8 && dropdb -f ${d}_latin1", (int)own_pid);
+        shell(command);
+    }
+    return failed;
 }

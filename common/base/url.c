@@ -1,4 +1,6 @@
-#include "net/url.h"
+#include "base/url.h"
+
+#include "base/text.h"
 
 /* Nothing, or a colon and digits. */
 static bool
@@ -56,6 +58,27 @@ url_port(struct str url)
     for (p++; p < end && *p >= '0' && *p <= '9' && port <= UINT16_MAX; p++)
         port = port * 10 + (*p - '0');
     return port;
+}
+
+bool
+host_name_ok(struct str name)
+{
+    size_t label = 0; /* its length so far */
+
+    if (name.len == 0 || name.len > 253)
+        return false;
+    for (size_t i = 0; i < name.len; i++) {
+        const char c = name.ptr[i];
+        const bool last = i + 1 == name.len || name.ptr[i + 1] == '.';
+
+        if (c == '.' ? label == 0 || i + 1 == name.len
+                     : !ascii_is_alnum(c) && (c != '-' || label == 0 || last))
+            return false;
+        label = c == '.' ? 0 : label + 1;
+        if (label > 63)
+            return false;
+    }
+    return true;
 }
 
 bool
