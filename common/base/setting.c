@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/number.h"
+#include "base/url.h"
 
 #define FILE_MAX     ((size_t)64 * 1024) /* longest credential file */
 #define SHOWN_MAX    80                  /* of a wrong value, in a problem's text */
@@ -110,18 +111,47 @@ check_text(const char *text)
 }
 
 static const char *
-check_url(const char *text)
+check_bare_text(const char *text)
+{
+    const size_t len = strlen(text);
+
+    if (len > 0 && (text[0] == ' ' || text[len - 1] == ' '))
+        return "must not begin or end with a blank";
+    return check_text(text);
+}
+
+static const char *
+check_word(const char *text)
+{
+    for (const char *p = text; *p != '\0'; p++)
+        if (*p <= 0x20 || *p >= 0x7F)
+            return "must be visible ASCII without blanks";
+    return NULL;
+}
+
+static const char *
+check_link(const char *text)
 {
     static const char wrong[] = "must be an http:// or https:// URL without blanks";
-    const size_t scheme = strncmp(text, "https://", 8) == 0  ? 8
-                          : strncmp(text, "http://", 7) == 0 ? 7
-                                                             : 0;
+    const struct str url = str_of(text), host = url_host(url);
+    const bool six = host.len > 0 && host.ptr[0] == '[';
+    const int port = url_port(url);
 
-    if (scheme == 0 || text[scheme] == '\0' || text[scheme] == '/')
+    if ((strncmp(text, "https://", 8) != 0 && strncmp(text, "http://", 7) != 0) ||
+        check_word(text) != NULL || (!six && !host_name_ok(host)) || port < 1 || port > UINT16_MAX)
         return wrong;
-    for (const char *p = text; *p != '\0'; p++)
-        if ((unsigned char)*p <= 0x20 || *p == 0x7F)
-            return wrong;
+    return NULL;
+}
+
+static const char *
+check_url(const char *text)
+{
+    const char *wrong = check_link(text);
+
+    if (wrong != NULL)
+        return wrong;
+    if (strpbrk(text, "?#") != NULL)
+        return "must not have a query or a fragment";
     return text[strlen(text) - 1] == '/' ? "must not end with a slash" : NULL;
 }
 
@@ -165,9 +195,17 @@ check(const struct setting *s, const char *text, int64_t *ret_number, struct buf
     const char *wrong = NULL;
     char why[96];
 
+    if (text[0] == '\0' && s->fallback != NULL && s->fallback[0] == '\0')
+        return true;
     switch (s->kind) {
     case SETTING_TEXT:
-        wrong = check_text(text);
+        wrong = s->secret ? check_text(text) : check_bare_text(text);
+        break;
+    case SETTING_LINK:
+        wrong = check_link(text);
+        break;
+    case SETTING_WORD:
+        wrong = check_word(text);
         break;
     case SETTING_URL:
         wrong = check_url(text);

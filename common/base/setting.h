@@ -13,8 +13,10 @@
 #include "base/buf.h"
 
 enum setting_kind {
-    SETTING_TEXT,     /* one line */
-    SETTING_URL,      /* http:// or https://, no slash at its end */
+    SETTING_TEXT,     /* one line; without blanks around it, unless it is secret */
+    SETTING_URL,      /* http:// or https://, no slash at its end, no query: paths are added */
+    SETTING_LINK,     /* http:// or https://, whatever follows */
+    SETTING_WORD,     /* visible ASCII without blanks: a key as it stands in a header */
     SETTING_INT,      /* a whole number, 0 to 2147483647 or min to max */
     SETTING_BOOL,     /* true or false, 1 or 0 */
     SETTING_SECRET32, /* 32 characters or more */
@@ -23,7 +25,7 @@ enum setting_kind {
 struct setting {
     const char *env;
     enum setting_kind kind;
-    const char *fallback; /* NULL: required */
+    const char *fallback; /* NULL: required; "": none, which has no form */
     const char *meaning;  /* for --help and the documents */
     bool secret;          /* never printed */
     int64_t min, max;     /* SETTING_INT; both 0: 0 to 2147483647 */

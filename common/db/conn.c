@@ -6,6 +6,7 @@
 #include "db/internal.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/metric.h"
@@ -14,6 +15,7 @@
 #include "loop/offload.h"
 #include "loop/wait.h"
 
+#define ENCODING           "UTF8"
 #define CONNECT_TIMEOUT_MS 2000
 #define BACKOFF_MIN_MS     50
 #define BACKOFF_MAX_MS     2000
@@ -61,6 +63,7 @@ db_conn_close(struct conn *c, const char *why)
     db_hosts_release(&c->addresses);
     c->prepared = 0;
     c->stale = false;
+    c->late = false;
     c->not_replicated = false;
     db_set_state(c, CONN_CLOSED);
     db_batch_end(c, why);
@@ -96,11 +99,11 @@ db_note_error(const char *what, const PGconn *pg)
     return db.last_error;
 }
 
-/* No connection to be had: with none open there is nothing to wait for. */
-void
-db_connect_failed(struct conn *c)
+/* No connection to be had: with none open there is nothing to wait for.  `why` is db.last_error. */
+static void
+back_off(struct conn *c, const char *why)
 {
-    db_conn_close(c, db_note_error("cannot connect", c->pg));
+    db_conn_close(c, why);
     db.backoff_ms = MIN(MAX(db.backoff_ms * 2, BACKOFF_MIN_MS), BACKOFF_MAX_MS);
 
     uint32_t jitter;
@@ -113,6 +116,19 @@ db_connect_failed(struct conn *c)
     } else {
         loop_at_end_of_turn(&db.flush); /* what waited for this one takes another */
     }
+}
+
+void
+db_connect_failed(struct conn *c)
+{
+    back_off(c, db_note_error("cannot connect", c->pg));
+}
+
+static void
+refuse(struct conn *c, const char *why)
+{
+    (void)snprintf(db.last_error, sizeof db.last_error, "cannot connect: %s", why);
+    back_off(c, db.last_error);
 }
 
 /* Where among several hosts libpq is with this connection. */
@@ -155,6 +171,15 @@ notice(void *conn, const PGresult *r)
         c->not_replicated = true;
 }
 
+/* What a pooler in between does not tell is taken for right. */
+static bool
+encoding_is(const PGconn *pg, const char *parameter)
+{
+    const char *encoding = PQparameterStatus(pg, parameter);
+
+    return encoding == NULL || strcmp(encoding, ENCODING) == 0;
+}
+
 static void
 connected(struct conn *c)
 {
@@ -162,6 +187,11 @@ connected(struct conn *c)
     db_note_host(c);
     db.at_host = c->host;
     db_hosts_release(&c->addresses);
+    if (!encoding_is(c->pg, "client_encoding") || !encoding_is(c->pg, "server_encoding")) {
+        /* texts would be stored as others than they are */
+        refuse(c, "the database, or this connection to it, is not in UTF8");
+        return;
+    }
     if (PQsetnonblocking(c->pg, 1) != 0 || PQenterPipelineMode(c->pg) != 1) {
         db_connect_failed(c);
         return;
@@ -198,11 +228,21 @@ static void
 connect_to(struct conn *c)
 {
     const struct db_addresses *a = c->addresses.hosts == NULL ? NULL : &c->addresses;
-    const char *const keys[] = {
-        "dbname", "fallback_application_name", a == NULL ? NULL : "host", "hostaddr", "port", NULL};
-    const char *const values[] = {setting_text(&cfg_database_url), program_invocation_short_name,
-                                  a == NULL ? NULL : a->hosts,     a == NULL ? NULL : a->addresses,
-                                  a == NULL ? NULL : a->ports,     NULL};
+    /* The encoding is said here, or the server takes what a database or a role is set to. */
+    const char *const keys[] = {"dbname",
+                                "fallback_application_name",
+                                "client_encoding",
+                                a == NULL ? NULL : "host",
+                                "hostaddr",
+                                "port",
+                                NULL};
+    const char *const values[] = {setting_text(&cfg_database_url),
+                                  program_invocation_short_name,
+                                  ENCODING,
+                                  a == NULL ? NULL : a->hosts,
+                                  a == NULL ? NULL : a->addresses,
+                                  a == NULL ? NULL : a->ports,
+                                  NULL};
 
     c->pg = PQconnectStartParams(keys, values, 1);
     if (c->pg == NULL || PQstatus(c->pg) == CONNECTION_BAD) {
@@ -214,21 +254,33 @@ connect_to(struct conn *c)
     loop_watch(&c->watch, EPOLLOUT);
 }
 
+static void
+drop_addresses(void *addresses)
+{
+    db_hosts_release(addresses);
+    free(addresses);
+}
+
 /* A coroutine of its own, because a lookup blocks whoever makes it. */
 static void
 look_up_and_connect(void *conn)
 {
     struct conn *c = conn;
     const uint64_t attempt = c->attempt;
-    struct db_addresses a = {.conninfo = setting_text(&cfg_database_url), .first = db.at_host};
+    struct db_addresses *a = calloc(1, sizeof *a); /* a lookup may outlast us */
 
-    offload(db_hosts_find, &a);
+    if (a == NULL)
+        die("no memory for a lookup");
+    *a = (struct db_addresses){.conninfo = setting_text(&cfg_database_url), .first = db.at_host};
+    if (!offload(OFFLOAD_LOOKUP, db_hosts_find, a, drop_addresses, c->timer.at_ms))
+        return; /* and the timer says so */
     if (c->state != CONN_CONNECTING || c->attempt != attempt) {
-        db_hosts_release(&a);
+        drop_addresses(a);
         return;
     }
-    c->addresses = a;
-    if (a.hosts == NULL)
+    c->addresses = *a;
+    free(a);
+    if (c->addresses.hosts == NULL)
         db_connect_failed(c);
     else
         connect_to(c);

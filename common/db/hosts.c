@@ -68,6 +68,17 @@ is_name(struct str host)
 }
 
 bool
+db_hosts_readable(const char *conninfo)
+{
+    struct options o;
+
+    if (!read_options(conninfo, &o))
+        return false;
+    PQconninfoFree(o.all);
+    return true;
+}
+
+bool
 db_hosts_several(const char *conninfo)
 {
     struct options o;

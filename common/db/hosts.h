@@ -11,6 +11,9 @@
 
 #include "base/prelude.h"
 
+/* Can libpq read this connection string? */
+bool db_hosts_readable(const char *conninfo);
+
 /* Does this connection string name a host that has to be looked up (no socket folder, no address,
  * no hostaddr)?  False also for a string libpq cannot read: connecting will say so. */
 bool db_hosts_need_lookup(const char *conninfo);

@@ -2,7 +2,7 @@
 
 #include "base/text.h"
 #include "net/header.h"
-#include "net/url.h"
+#include "base/url.h"
 
 #define SUBJECT_MAX ((size_t)998) /* a line's length (RFC 5322, 2.1.1) */
 

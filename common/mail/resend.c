@@ -10,7 +10,7 @@
 
 struct setting cfg_resend_api_key = {
     .env = "RESEND_API_KEY",
-    .kind = SETTING_TEXT,
+    .kind = SETTING_WORD,
     .fallback = "",
     .meaning = "key of resend.com; when set, mails go there and not to SMTP_HOST",
     .secret = true,

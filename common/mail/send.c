@@ -1,8 +1,34 @@
 #include "mail/send.h"
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/url.h"
 #include "fn/settings.h"
 #include "mail/internal.h"
+
+/* For the caller to write down what came of a mail: one that is gone and not written down would be
+ * sent again. */
+#define RECORD_MS 3000
+
+static const char *
+check_sender(const char *text)
+{
+    struct mail_sender sender;
+
+    return mail_sender_read(str_of(text), &sender) ? NULL : "must be an address, or Name <address>";
+}
+
+static const char *
+check_name(const char *text)
+{
+    return strpbrk(text, "<>") == NULL ? NULL : "must be a name alone, without an address";
+}
+
+static const char *
+check_domain(const char *text)
+{
+    return host_name_ok(str_of(text)) ? NULL : "must be a domain name";
+}
 
 static struct setting cfg_smtp_from = {
     .env = "SMTP_FROM",
@@ -10,6 +36,7 @@ static struct setting cfg_smtp_from = {
     .fallback = "",
     .meaning =
         "sender of all mails: address, or Name <address>; default MAIL_NAME <no-reply@MAIL_DOMAIN>",
+    .check = check_sender,
 };
 
 static struct setting cfg_mail_name = {
@@ -17,6 +44,7 @@ static struct setting cfg_mail_name = {
     .kind = SETTING_TEXT,
     .fallback = "",
     .meaning = "name in the default sender",
+    .check = check_name,
 };
 
 static struct setting cfg_mail_domain = {
@@ -24,6 +52,7 @@ static struct setting cfg_mail_domain = {
     .kind = SETTING_TEXT,
     .fallback = "",
     .meaning = "domain in Message-IDs and in the default sender; default: the host of SUPABASE_URL",
+    .check = check_domain,
 };
 
 struct setting *const mail_settings[] = {&cfg_resend_api_key,
@@ -70,12 +99,11 @@ spool(struct task *task, const struct mail_message *m, const char **ret_id)
     return ERR_OK;
 }
 
-enum err
-mail_send(struct task *task, const struct mail_message *m, const char **ret_id)
+static enum err
+send(struct task *task, const struct mail_message *m, const char **ret_id)
 {
     struct mail_sender from;
 
-    MUST(m->message_id != NULL && m->subject != NULL && m->html != NULL);
     TRY(mail_check(task, m));
     TRY(read_sender(task, &from));
     if (setting_text(&cfg_resend_api_key)[0] != '\0')
@@ -83,4 +111,13 @@ mail_send(struct task *task, const struct mail_message *m, const char **ret_id)
     if (setting_text(&cfg_smtp_host)[0] != '\0')
         return mail_send_smtp(task, m, &from, ret_id);
     return spool(task, m, ret_id);
+}
+
+enum err
+mail_send(struct task *task, const struct mail_message *m, const char **ret_id)
+{
+    MUST(m->message_id != NULL && m->subject != NULL && m->html != NULL);
+    const enum err e = send(task, m, ret_id);
+    task->deadline_ms = MAX(task->deadline_ms, clock_ms() + RECORD_MS);
+    return e;
 }

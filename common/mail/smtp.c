@@ -5,7 +5,28 @@
 #include "mail/mime.h"
 #include "mail/send.h"
 #include "net/smtp.h"
-#include "net/url.h"
+#include "base/url.h"
+
+static bool
+starts_with(const char *text, const char *start)
+{
+    return strncmp(text, start, strlen(start)) == 0;
+}
+
+/* The name behind smtp:// or smtps://, if one of them stands there. */
+static const char *
+host_of(const char *text)
+{
+    return text + (starts_with(text, "smtps://") ? 8 : starts_with(text, "smtp://") ? 7 : 0);
+}
+
+static const char *
+check_host(const char *text)
+{
+    return host_name_ok(str_of(host_of(text)))
+               ? NULL
+               : "must be a host name or an IPv4 address; its port is SMTP_PORT";
+}
 
 struct setting cfg_smtp_host = {
     .env = "SMTP_HOST",
@@ -13,6 +34,7 @@ struct setting cfg_smtp_host = {
     .fallback = "",
     .meaning = "mail server, also as smtp://… or smtps://…; empty (and no RESEND_API_KEY): mails "
                "only go to the log",
+    .check = check_host,
 };
 
 struct setting cfg_smtp_port = {
@@ -39,12 +61,6 @@ struct setting cfg_smtp_pass = {
     .secret = true,
 };
 
-static bool
-starts_with(const char *text, const char *start)
-{
-    return strncmp(text, start, strlen(start)) == 0;
-}
-
 enum err
 mail_send_smtp(struct task *task, const struct mail_message *m, const struct mail_sender *from,
                const char **ret_id)
@@ -55,13 +71,9 @@ mail_send_smtp(struct task *task, const struct mail_message *m, const struct mai
     struct buf message;
     struct smtp_answer answer;
 
-    if (starts_with(host, "smtps://")) {
-        tls = true;
-        host += 8;
-    } else if (starts_with(host, "smtp://")) {
-        tls = false;
-        host += 7;
-    }
+    if (host_of(host) != host)
+        tls = starts_with(host, "smtps://");
+    host = host_of(host);
     buf_init_arena(&message, task->arena, MAIL_BYTES_MAX);
     mail_build(&message, m, from);
     if (message.overflow)

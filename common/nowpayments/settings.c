@@ -7,14 +7,14 @@
 
 struct setting cfg_nowpayments_api_key = {
     .env = "NOWPAYMENTS_API_KEY",
-    .kind = SETTING_TEXT,
+    .kind = SETTING_WORD,
     .meaning = "API key of the NOWPayments account",
     .secret = true,
 };
 
 struct setting cfg_nowpayments_sandbox_api_key = {
     .env = "NOWPAYMENTS_SANDBOX_API_KEY",
-    .kind = SETTING_TEXT,
+    .kind = SETTING_WORD,
     .fallback = "",
     .meaning = "API key used instead in sandbox mode",
     .secret = true,
@@ -76,12 +76,23 @@ struct setting cfg_nowpayments_ipn_secret_previous = {
 struct setting *const np_ipn_settings[] = {&cfg_nowpayments_ipn_secret,
                                            &cfg_nowpayments_ipn_secret_previous, NULL};
 
+static const char *
+check_login(const char *text)
+{
+    const char *at = strchr(text, '@');
+
+    return at != NULL && at > text && at[1] != '\0' && strpbrk(text, " <>,") == NULL
+               ? NULL
+               : "must be an e-mail address";
+}
+
 struct setting cfg_nowpayments_email = {
     .env = "NOWPAYMENTS_EMAIL",
     .kind = SETTING_TEXT,
     .fallback = "",
     .meaning = "login of the NOWPayments account; with it the reconciliation also finds payments "
                "the books never heard of",
+    .check = check_login,
 };
 
 struct setting cfg_nowpayments_password = {

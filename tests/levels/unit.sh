@@ -14,6 +14,7 @@ build_preset() {
 level() {
     local preset bin=$clone/build/release/bin
     mkdir -p "$clone/build"
+    scratch_start # for the tests of db
     for preset in release asan; do
         check "build $preset" build_preset "$preset"
         suite "ctest $preset" "$(command -v ctest)" --test-dir "$clone/build/$preset" --output-on-failure -j 2
@@ -26,4 +27,5 @@ level() {
     check "nginx accepts the production set as Debian loads it" production_nginx_accepts "$bin"
     check "production limits spare signed callbacks" signed_callbacks_are_not_limited "$bin"
     check "systemd units" units_are_sound "$bin"
+    scratch_stop
 }

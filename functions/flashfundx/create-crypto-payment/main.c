@@ -18,7 +18,7 @@
 
 static struct setting cfg_payment_success_url = {
     .env = "PAYMENT_SUCCESS_URL",
-    .kind = SETTING_TEXT,
+    .kind = SETTING_LINK,
     .fallback = "",
     .meaning = "where the checkout sends a paying customer; default "
                "FRONTEND_URL/dashboard/payment/success?order=<id>",
@@ -26,7 +26,7 @@ static struct setting cfg_payment_success_url = {
 
 static struct setting cfg_payment_cancel_url = {
     .env = "PAYMENT_CANCEL_URL",
-    .kind = SETTING_TEXT,
+    .kind = SETTING_LINK,
     .fallback = "",
     .meaning = "where the checkout sends a customer who gives up; default "
                "FRONTEND_URL/dashboard/payment/cancelled?order=<id>",

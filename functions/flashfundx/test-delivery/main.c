@@ -16,7 +16,7 @@
 
 static struct setting cfg_service_role_key = {
     .env = "SUPABASE_SERVICE_ROLE_KEY",
-    .kind = SETTING_TEXT,
+    .kind = SETTING_WORD,
     .meaning = "token of role service_role",
     .secret = true,
 };

@@ -17,5 +17,6 @@ export function refused(answer, status, error) {
 export function envelope(answer, status, error) {
   refused(answer, status, error);
   assert.match(answer.headers['content-type'], /^application\/json/);
+  assert.equal(answer.headers['access-control-expose-headers'], '*', 'a page may read Retry-After');
   corsOnce(answer, error);
 }

@@ -32,6 +32,7 @@ function refused(answer, status, error, what) {
   if (error instanceof RegExp) assert.match(answer.json.error, error, what);
   else assert.equal(answer.json.error, error, what);
   assert.equal(answer.headers['access-control-allow-origin'], '*', what);
+  assert.equal(answer.headers['www-authenticate'], status === 401 ? 'Bearer' : undefined, what);
 }
 
 function forgeries(good) {

@@ -5,6 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 
 import { corsOnce, envelope } from '../lib/answers.mjs';
 import { call, invoke, raw } from '../lib/http.mjs';
@@ -186,6 +187,29 @@ for (const { name, route, methods, subpaths, auth, json_body: jsonBody, body_max
         });
         envelope(answer, 415, 'Content-Type must be application/json');
       }
+    });
+
+    test(`${name}: a body in another coding is 415 and says which is taken`, async () => {
+      for (const coding of ['gzip', 'br', 'identity, gzip']) {
+        const answer = await call('POST', route, {
+          token: await tokenFor({ auth }),
+          body: gzipSync('{}'),
+          headers: { 'content-encoding': coding },
+        });
+        envelope(answer, 415, 'Content-Encoding must be identity');
+        assert.equal(answer.headers['accept-encoding'], 'identity');
+      }
+      const plain = { 'content-encoding': 'identity' };
+      const answer = await call('POST', route, { token: await tokenFor({ auth }), body: '{}', headers: plain });
+      assert.equal(answer.status, 400, answer.text);
+    });
+
+    test(`${name}: a byte order mark before JSON is skipped, one of them`, async () => {
+      const answer = await call('POST', route, { token: await tokenFor({ auth }), body: '\ufeff{}' });
+      assert.equal(answer.status, 400, answer.text);
+      assert.match(answer.json.error, /^Missing required fields/);
+      const twice = await call('POST', route, { token: await tokenFor({ auth }), body: '\ufeff\ufeff{}' });
+      assert.match(twice.json.error, /^Invalid JSON/);
     });
 
     test(`${name}: JSON with a charset, or without a content type, is read`, async () => {

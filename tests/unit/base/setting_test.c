@@ -11,6 +11,8 @@ static struct setting database_url = {.env = "DATABASE_URL", .meaning = "a text"
 static struct setting run_dir = {.env = "RUN_DIR", .fallback = "/run/ffx"};
 static struct setting success_page = {.env = "SUCCESS_PAGE", .fallback = ""};
 static struct setting public_url = {.env = "PUBLIC_URL", .kind = SETTING_URL};
+static struct setting page = {.env = "PAGE", .kind = SETTING_LINK, .fallback = ""};
+static struct setting word = {.env = "WORD", .kind = SETTING_WORD};
 static struct setting jwt_secret = {
     .env = "JWT_SECRET", .kind = SETTING_SECRET32, .meaning = "a secret", .secret = true};
 static struct setting workers = {
@@ -28,9 +30,9 @@ check_word(const char *text)
 
 static struct setting ruled = {.env = "RULED", .fallback = "word", .check = check_word};
 
-static struct setting *const all[] = {&api_key,      &other_key,  &database_url, &run_dir,
-                                      &success_page, &public_url, &jwt_secret,   &workers,
-                                      &connections,  &idle_s,     &rate_limit,   &ruled};
+static struct setting *const all[] = {
+    &api_key, &other_key,   &database_url, &run_dir,    &success_page, &public_url, &jwt_secret,
+    &workers, &connections, &idle_s,       &rate_limit, &ruled,        &page,       &word};
 
 static struct buf problems;
 static char *folder; /* credentials, where a test wants them */
@@ -189,6 +191,60 @@ url_is_http_or_https(void **state UNUSED)
     (void)refused(&public_url, "example.com");
     (void)refused(&public_url, "https://");
     (void)refused(&public_url, "https:///path");
+}
+
+static void
+url_has_a_host_and_a_port_that_can_be(void **state UNUSED)
+{
+    accepted(&public_url, "https://[2001:db8::1]:8443/v1");
+    accepted(&public_url, "http://localhost:1");
+    (void)refused(&public_url, "https://exa_mple.com");
+    (void)refused(&public_url, "https://example..com");
+    (void)refused(&public_url, "https://user@example.com");
+    (void)refused(&public_url, "https://example.com:port");
+    (void)refused(&public_url, "https://example.com:65536");
+    (void)refused(&public_url, "https://example.com:0");
+    (void)refused(&public_url, "https:example.com");
+}
+
+static void
+url_has_no_query(void **state UNUSED)
+{
+    (void)refused(&public_url, "https://example.com?x=1");
+    (void)refused(&public_url, "https://example.com/v1#x");
+}
+
+static void
+link_may_have_a_query_and_a_slash_at_its_end(void **state UNUSED)
+{
+    accepted(&page, "https://example.com/paid/?order=1#top");
+    (void)refused(&page, "/paid");
+    (void)refused(&page, "javascript:alert(1)");
+    (void)refused(&page, "https://example.com/a b");
+}
+
+static void
+word_is_visible_ascii(void **state UNUSED)
+{
+    accepted(&word, "re_123-ABC.x/y=");
+    (void)refused(&word, "two words");
+    (void)refused(&word, "key ");
+    (void)refused(&word, "k\303\251y");
+}
+
+static void
+text_has_no_blanks_around_it_unless_it_is_secret(void **state UNUSED)
+{
+    (void)refused(&run_dir, " /run/ffx");
+    (void)refused(&run_dir, "/run/ffx ");
+    accepted(&api_key, " key ");
+}
+
+static void
+none_has_no_form(void **state UNUSED)
+{
+    assert_true(load(&page));
+    check_str(setting_str(&page), "");
 }
 
 static void
@@ -398,6 +454,12 @@ static const struct CMUnitTest tests[] = {
     TEST(url_is_http_or_https),
     TEST(url_has_no_trailing_slash),
     TEST(url_has_no_blanks),
+    TEST(url_has_a_host_and_a_port_that_can_be),
+    TEST(url_has_no_query),
+    TEST(link_may_have_a_query_and_a_slash_at_its_end),
+    TEST(word_is_visible_ascii),
+    TEST(text_has_no_blanks_around_it_unless_it_is_secret),
+    TEST(none_has_no_form),
     TEST(secret_has_32_characters),
     TEST(integer_is_in_its_range),
     TEST(integer_fits_int32),

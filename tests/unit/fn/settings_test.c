@@ -61,6 +61,64 @@ log_level_is_known(void **state UNUSED)
     assert_false(settings_load(&level, 1, &problems));
 }
 
+/* ---- each setting has its form ---- */
+
+static void
+forms_are_kept(void **state UNUSED)
+{
+    static struct setting *const own[] = {&cfg_supabase_url, &cfg_run_dir, NULL};
+    static struct setting *const *const lists[] = {db_settings, np_settings, np_login_settings,
+                                                   mail_settings, own};
+    static const struct {
+        const char *env;
+        const char *good[4], *wrong[6];
+    } forms[] = {
+        {"SMTP_HOST",
+         {"mail.example.org", "192.0.2.1", "smtps://mail.example.org", "smtp://localhost"},
+         {"mail.example.org:587", "mail example", "http://mail.example.org", "mail/", "-x",
+          "[::1]"}},
+        {"SMTP_FROM",
+         {"shop@example.org", "The Shop <shop@example.org>", "\"A, B\" <a@b.example>"},
+         {"Shop", "Shop <shop>", "shop@example.org, other@example.org", "<shop@example.org"}},
+        {"MAIL_NAME", {"The Shop"}, {"Shop <a@b.example>", " Shop", "Shop "}},
+        {"MAIL_DOMAIN",
+         {"example.org", "shop-1.example.org"},
+         {"example .org", "example.org ", "@example.org", "https://example.org", "a..b", "-a.org"}},
+        {"RESEND_API_KEY", {"re_123"}, {"re 123", "re_123 "}},
+        {"RESEND_API_URL",
+         {"https://api.resend.com"},
+         {"api.resend.com", "https://", "https://a b"}},
+        {"NOWPAYMENTS_API_KEY", {"ABC-123"}, {"ABC 123", "ABC "}},
+        {"NOWPAYMENTS_EMAIL", {"a@b.example"}, {"a", "a@", "@b", "A <a@b.example>"}},
+        {"DATABASE_URL",
+         {"postgresql://fn_x:pw@/shop?host=%2Frun&port=1", "host=/run dbname=shop"},
+         {"mysql://x/y", "shop", "postgresql://[::1/x"}},
+        {"SUPABASE_URL", {"https://api.example.org"}, {"https://api.example.org/", "https://a_b"}},
+        {"RUN_DIR", {"/run/ffx"}, {"run", "./run"}},
+    };
+
+    for (size_t f = 0; f < ARRAY_LEN(forms); f++) {
+        struct setting *s = NULL;
+
+        for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+            for (struct setting *const *p = lists[i]; *p != NULL; p++)
+                if (strcmp((*p)->env, forms[f].env) == 0)
+                    s = *p;
+        assert_non_null(s);
+        for (size_t i = 0; i < ARRAY_LEN(forms[f].good) && forms[f].good[i] != NULL; i++) {
+            (void)setenv(s->env, forms[f].good[i], 1);
+            if (!settings_load(&s, 1, &problems))
+                fail_msg("%s", problems.ptr);
+        }
+        for (size_t i = 0; i < ARRAY_LEN(forms[f].wrong) && forms[f].wrong[i] != NULL; i++) {
+            (void)setenv(s->env, forms[f].wrong[i], 1);
+            if (settings_load(&s, 1, &problems))
+                fail_msg("%s=%s was accepted", s->env, forms[f].wrong[i]);
+        }
+        (void)unsetenv(s->env);
+    }
+}
+
 static struct setting *const *const with_db[] = {db_settings, NULL};
 static struct setting *const *const with_mail[] = {mail_settings, NULL};
 
@@ -111,6 +169,7 @@ a_function_that_takes_tokens_has_their_secret(void **state UNUSED)
 static const struct CMUnitTest tests[] = {
     TEST(every_default_is_valid),
     TEST(log_level_is_known),
+    TEST(forms_are_kept),
     TEST(a_function_has_what_its_spec_lists),
     TEST(a_function_with_a_schedule_has_the_database),
     TEST(a_function_that_takes_tokens_has_their_secret),

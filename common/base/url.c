@@ -1,4 +1,6 @@
-#include "net/url.h"
+#include "base/url.h"
+
+#include "base/text.h"
 
 /* Nothing, or a colon and digits. */
 static bool
@@ -41,6 +43,42 @@ url_host(struct str url)
         !is_port((struct str){authority.ptr + len, authority.len - len}))
         return STR_NONE;
     return (struct str){authority.ptr, len};
+}
+
+int
+url_port(struct str url)
+{
+    const struct str host = url_host(url);
+    const char *p = host.ptr == NULL ? NULL : host.ptr + host.len;
+    const char *const end = url.ptr + url.len;
+    int port = 0;
+
+    if (p == NULL || p == end || *p != ':' || p + 1 == end || p[1] == '/')
+        return url.len > 7 && memcmp(url.ptr, "http://", 7) == 0 ? 80 : 443;
+    for (p++; p < end && *p >= '0' && *p <= '9' && port <= UINT16_MAX; p++)
+        port = port * 10 + (*p - '0');
+    return port;
+}
+
+bool
+host_name_ok(struct str name)
+{
+    size_t label = 0; /* its length so far */
+
+    if (name.len == 0 || name.len > 253)
+        return false;
+    for (size_t i = 0; i < name.len; i++) {
+        const char c = name.ptr[i];
+        const bool last = i + 1 == name.len || name.ptr[i + 1] == '.';
+
+        if (c == '.' ? label == 0 || i + 1 == name.len
+                     : !ascii_is_alnum(c) && (c != '-' || label == 0 || last))
+            return false;
+        label = c == '.' ? 0 : label + 1;
+        if (label > 63)
+            return false;
+    }
+    return true;
 }
 
 bool

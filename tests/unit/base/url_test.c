@@ -1,6 +1,6 @@
 #include "check.h"
 
-#include "net/url.h"
+#include "base/url.h"
 
 static void
 host_ends_where_port_path_or_query_begin(void **state UNUSED)
@@ -59,7 +59,39 @@ what_only_begins_like_it_is_not(void **state UNUSED)
     assert_false(host_is_loopback(STR("[::11]")));
 }
 
+static void
+a_port_is_what_the_url_or_its_scheme_says(void **state UNUSED)
+{
+    assert_int_equal(url_port(STR("https://a.example")), 443);
+    assert_int_equal(url_port(STR("https://a.example/x:1")), 443);
+    assert_int_equal(url_port(STR("https://a.example:/x")), 443);
+    assert_int_equal(url_port(STR("http://a.example/x")), 80);
+    assert_int_equal(url_port(STR("http://a.example:8080/x")), 8080);
+    assert_int_equal(url_port(STR("https://[::1]:8443")), 8443);
+}
+
+static void
+a_host_name_is_made_of_labels(void **state UNUSED)
+{
+    static const char *const good[] = {"a", "localhost", "a-b.example", "192.0.2.1", "xn--x.org"};
+    static const char *const wrong[] = {"",     ".",   "a.",  ".a",  "a..b",  "-a",          "a-",
+                                        "a-.b", "a_b", "a b", "a:1", "[::1]", "\303\251.org"};
+    char label[65];
+
+    for (size_t i = 0; i < ARRAY_LEN(good); i++)
+        if (!host_name_ok(str_of(good[i])))
+            fail_msg("%s is none", good[i]);
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+        if (host_name_ok(str_of(wrong[i])))
+            fail_msg("%s is one", wrong[i]);
+    memset(label, 'a', sizeof label);
+    assert_true(host_name_ok((struct str){label, 63}));
+    assert_false(host_name_ok((struct str){label, 64}));
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(a_host_name_is_made_of_labels),
+    cmocka_unit_test(a_port_is_what_the_url_or_its_scheme_says),
     cmocka_unit_test(host_ends_where_port_path_or_query_begin),
     cmocka_unit_test(address_keeps_its_brackets),
     cmocka_unit_test(no_host_where_there_is_none),
@@ -70,5 +102,5 @@ static const struct CMUnitTest tests[] = {
 int
 main(void)
 {
-    return cmocka_run_group_tests_name("net_url", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("base_url", tests, NULL, NULL);
 }
