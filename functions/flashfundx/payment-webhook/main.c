@@ -8,15 +8,18 @@
  */
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metric.h"
 #include "base/prelude.h"
 #include "base/setting.h"
 #include "db/query.h"
 #include "db/rows.h"
 #include "fn/answer.h"
+#include "fn/limit.h"
 #include "fn/spec.h"
 #include "gate.h"
 #include "json/tree.h"
 #include "json/write.h"
+#include "nowpayments/canonical.h"
 #include "nowpayments/ipn.h"
 #include "nowpayments/payment.h"
 #include "shared/event.h"
@@ -47,24 +50,110 @@ static struct db_stmt record_event = {
 static struct db_stmt store_event = {
     .sql = "SELECT outcome FROM backend.store_payment_event(" EVENT_SQL ", $18)", .kind = DB_WRITE};
 
-/* `*ret_source`: by which key, as the event is stored. */
+/* What anybody may cost with signatures that are none: so much work per address and minute beyond
+ * what every callback gets.  A genuine one needs none of it: those have two kilobytes, and their
+ * signature is known before any number has to be printed as JavaScript does. */
+#define COSTLY_CALLS    600
+#define COSTLY_WINDOW_S 60
+#define CHEAP_BYTES     ((size_t)8 * 1024)
+
+static struct str
+without_bom(struct str body)
+{
+    const bool bom = body.len >= 3 && memcmp(body.ptr, "\xEF\xBB\xBF", 3) == 0;
+
+    return bom ? (struct str){body.ptr + 3, body.len - 3} : body;
+}
+
+/* Whether it may be one at all: the cheapest of refusals. */
+static bool
+begins_object(struct str text)
+{
+    size_t at = 0;
+
+    while (at < text.len && memchr(" \t\r\n", text.ptr[at], 4) != NULL)
+        at++;
+    return at < text.len && text.ptr[at] == '{';
+}
+
+static enum err
+forged(struct fn_req *req)
+{
+    return fail_set(&req->task->fail, ERR_UNAUTHENTICATED, "Invalid signature");
+}
+
+static enum err
+take_costly(struct fn_req *req)
+{
+    int retry_after_s;
+
+    if (!setting_bool(&cfg_rate_limit) ||
+        limit_take(req->http->remote_addr, COSTLY_CALLS, COSTLY_WINDOW_S, &retry_after_s))
+        return ERR_OK;
+    metric_add(METRIC_RATE_LIMITED, 1);
+    const enum err e = fail_set(&req->task->fail, ERR_RATE_LIMITED,
+                                "Too many requests. Try again in %d s.", retry_after_s);
+    req->task->fail.retry_after_s = retry_after_s; /* fail_set cleared it */
+    return e;
+}
+
+static enum np_ipn_key
+verify_forms(struct fn_req *req, const struct json *doc, int effort)
+{
+    return np_ipn_verify_forms(req->task->arena, req->http->body, doc,
+                               fn_header(req, SIGNATURE_HEADER),
+                               setting_str(&cfg_nowpayments_ipn_secret),
+                               setting_str(&cfg_nowpayments_ipn_secret_previous), effort);
+}
+
+/* Not proven by the body as it came: what the other forms say, cheap answers first. */
+static enum err
+verify_unproven(struct fn_req *req, struct str text, bool may_be_form, const struct json **ret,
+                enum np_ipn_key *ret_key)
+{
+    int effort = 0;
+
+    if (text.len > CHEAP_BYTES) {
+        if (!may_be_form)
+            return forged(req);
+        TRY(take_costly(req));
+        effort = NP_IPN_EFFORT;
+    }
+    const enum err e = json_parse_foreign(req->task->arena, &req->task->fail, text,
+                                          may_be_form ? NP_VALUES_MAX : 0, ret);
+    if (e == ERR_TOO_LARGE)
+        return forged(req);
+    TRY(e);
+    *ret_key = verify_forms(req, *ret, effort);
+    if (*ret_key == NP_IPN_COSTLY && effort == 0) {
+        TRY(take_costly(req));
+        *ret_key = verify_forms(req, *ret, NP_IPN_EFFORT);
+    }
+    return *ret_key == NP_IPN_CURRENT || *ret_key == NP_IPN_PREVIOUS ? ERR_OK : forged(req);
+}
+
+/* A byte order mark is part of what is signed, and of what is stored.  `*ret_source`: by which key,
+ * as the event is stored. */
 static enum err
 verify(struct fn_req *req, const struct json **ret, const char **ret_source)
 {
     const struct str signature = fn_header(req, SIGNATURE_HEADER);
+    const struct str body = req->http->body, text = without_bom(body);
 
-    if (json_parse(req->task->arena, &req->task->fail, req->http->body, ret) != ERR_OK ||
-        json_type(*ret) != JSON_OBJECT)
+    if (!begins_object(text))
         return fail_set(&req->task->fail, ERR_INVALID, "Invalid payload");
-    *ret_source = "ipn";
-    if (np_ipn_verify(req->task->arena, req->http->body, *ret, signature,
-                      setting_str(&cfg_nowpayments_ipn_secret), STR_NONE))
-        return ERR_OK;
-    *ret_source = "ipn_previous";
-    if (!np_ipn_verify(req->task->arena, req->http->body, *ret, signature,
-                       setting_str(&cfg_nowpayments_ipn_secret_previous), STR_NONE))
-        return fail_set(&req->task->fail, ERR_UNAUTHENTICATED, "Invalid signature");
-    return ERR_OK;
+    enum np_ipn_key key =
+        np_ipn_verify_body(body, signature, setting_str(&cfg_nowpayments_ipn_secret),
+                           setting_str(&cfg_nowpayments_ipn_secret_previous));
+    const enum err e =
+        key != NP_IPN_FORGED
+            ? json_parse_foreign(req->task->arena, &req->task->fail, text, SIZE_MAX, ret)
+            : verify_unproven(req, text, text.len == body.len && np_ipn_is_signature(signature),
+                              ret, &key);
+    if (e == ERR_INVALID)
+        return fail_set(&req->task->fail, ERR_INVALID, "Invalid payload");
+    *ret_source = key == NP_IPN_CURRENT ? "ipn" : "ipn_previous";
+    return e;
 }
 
 static enum err
@@ -170,6 +259,8 @@ static const struct fn_answer_doc answers[] = {
     {400, "Invalid payload"},
     {401, "Invalid signature"},
     {404, "Order not found"},
+    {429, "too many signatures by nobody's secret came from this address, and this one is hard to "
+          "judge"},
     {503, "could not be stored durably: send it again"},
     {0, NULL},
 };
