@@ -45,6 +45,7 @@ health(struct fn_req *req, struct fn_res *res)
 {
     static const struct health_check checks[] = {
         {"database", health_database, true},
+        {"functions", health_functions, true},
         {"nowpayments", check_nowpayments, false},
         {"environment", check_environment, true},
         {NULL, NULL, false},
