@@ -65,3 +65,68 @@ timestamp_format(int64_t at_us, char ret[TIMESTAMP_SIZE])
     put_digits(ret + 17, 2, in_day / 1000 % 60);
     put_digits(ret + 20, 3, in_day % 1000);
 }
+
+/* ---- dates of HTTP ---- */
+
+#define HTTP_DATE_SIZE 64
+
+/* The year that two digits mean: none of more than 50 years to come. */
+static void
+choose_century(struct tm *date, int64_t now_s)
+{
+    const time_t now = (time_t)now_s;
+    struct tm today;
+
+    MUST(gmtime_r(&now, &today) != NULL);
+    const int latest = today.tm_year + 50;
+    date->tm_year = latest - ((latest - date->tm_year) % 100 + 100) % 100;
+}
+
+/* `d` in the form (RFC 9110, 5.6.7) that begins as `like` does. */
+static void
+print_date(const struct tm *d, const char *like, char ret[HTTP_DATE_SIZE])
+{
+    static const char *const days[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
+                                       "Thursday", "Friday", "Saturday"};
+    static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    const char *day = days[d->tm_wday], *month = months[d->tm_mon];
+    char clock[16];
+
+    (void)snprintf(clock, sizeof clock, "%02d:%02d:%02d", d->tm_hour, d->tm_min, d->tm_sec);
+    if (strlen(like) > 3 && like[3] == ',') /* IMF-fixdate */
+        (void)snprintf(ret, HTTP_DATE_SIZE, "%.3s, %02d %s %04d %s GMT", day, d->tm_mday, month,
+                       d->tm_year + 1900, clock);
+    else if (strchr(like, ',') != NULL) /* RFC 850 */
+        (void)snprintf(ret, HTTP_DATE_SIZE, "%s, %02d-%s-%02d %s GMT", day, d->tm_mday, month,
+                       d->tm_year % 100, clock);
+    else /* asctime */
+        (void)snprintf(ret, HTTP_DATE_SIZE, "%.3s %s %2d %s %04d", day, month, d->tm_mday, clock,
+                       d->tm_year + 1900);
+}
+
+bool
+http_date_read(struct str text, int64_t now_s, int64_t *ret_s)
+{
+    char wanted[HTTP_DATE_SIZE], again[HTTP_DATE_SIZE];
+    struct tm date = {0}, real;
+
+    if (text.len >= sizeof wanted || text.len == 0)
+        return false;
+    memcpy(wanted, text.ptr, text.len);
+    wanted[text.len] = '\0';
+    if (strptime(wanted, "%A, %d-%b-%y %H:%M:%S GMT", &date) != NULL)
+        choose_century(&date, now_s);
+    else if (strptime(wanted, "%a, %d %b %Y %H:%M:%S GMT", &date) == NULL &&
+             strptime(wanted, "%a %b %e %H:%M:%S %Y", &date) == NULL)
+        return false;
+    const time_t at = timegm(&date);
+    if (gmtime_r(&at, &real) == NULL)
+        return false;
+    /* strptime lets much pass: what it read has to be written the same way, weekday too */
+    print_date(&real, wanted, again);
+    if (strcmp(again, wanted) != 0)
+        return false;
+    *ret_s = (int64_t)at;
+    return true;
+}

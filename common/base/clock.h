@@ -18,4 +18,8 @@ int64_t wall_us(void);
 #define TIMESTAMP_SIZE 25
 void timestamp_format(int64_t at_us, char ret[TIMESTAMP_SIZE]);
 
+/* A date in one of the three forms of RFC 9110, 5.6.7, as seconds since 1970; `now_s` says in which
+ * century a year of two digits is.  False, and *ret_s untouched, when it is none. */
+NODISCARD bool http_date_read(struct str text, int64_t now_s, int64_t *ret_s);
+
 #endif

@@ -50,6 +50,7 @@ become(struct fail *f, enum err e)
     if (f->err != e) {
         f->text[0] = '\0';
         f->retry_after_s = 0;
+        f->sqlstate[0] = '\0';
     }
     f->err = e;
 }

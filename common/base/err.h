@@ -60,12 +60,15 @@ struct err_info {
 
 const struct err_info *err_info(enum err e);
 
+#define SQLSTATE_SIZE 6
+
 /* What went wrong; part of struct task. */
 struct fail {
     enum err err;
-    char text[512];    /* for the client; empty: the table's text */
-    char detail[512];  /* for the log */
-    int retry_after_s; /* 0: the table decides */
+    char text[512];               /* for the client; empty: the table's text */
+    char detail[512];             /* for the log */
+    int retry_after_s;            /* 0: the table decides */
+    char sqlstate[SQLSTATE_SIZE]; /* of a statement that failed; "": none did, or it had none */
 };
 
 /* Describe the failure for the client and return `e`, so that `return fail_set(…)` reads well.

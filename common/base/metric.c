@@ -12,7 +12,6 @@
 
 #define SUFFIX       ".metrics"
 #define NAME_MAX_LEN 64 /* of a service */
-#define FILES_MAX    64 /* rendered at once */
 
 /* Bounds of the duration histogram; le is the bound's text in seconds. */
 static const struct {
@@ -171,23 +170,30 @@ metric_of(const char *run_dir, const char *service, enum metric id)
 
 /* ---- printing ---- */
 
-/* Read the files of run_dir, in the order of their names. */
+/* Read at most `most` files of run_dir, in the order of their names; with `ret` NULL count them. */
 static size_t
-read_services(const char *run_dir, struct service *ret)
+read_services(const char *run_dir, struct service *ret, size_t most)
 {
     DIR *dir = opendir(run_dir);
+    char name[NAME_MAX_LEN + 1];
     size_t count = 0;
 
     if (dir == NULL)
         return 0;
-    for (const struct dirent *e = readdir(dir); e != NULL && count < FILES_MAX; e = readdir(dir)) {
-        struct service *s = &ret[count];
-
-        if (service_name(e->d_name, s->name) && read_file(dirfd(dir), e->d_name, &s->file))
+    for (const struct dirent *e = readdir(dir); e != NULL && count < most; e = readdir(dir)) {
+        if (!service_name(e->d_name, name))
+            continue;
+        if (ret == NULL) {
+            count++;
+            continue;
+        }
+        memcpy(ret[count].name, name, sizeof(name));
+        if (read_file(dirfd(dir), e->d_name, &ret[count].file))
             count++;
     }
     (void)closedir(dir);
-    qsort(ret, count, sizeof(ret[0]), by_name);
+    if (ret != NULL)
+        qsort(ret, count, sizeof(ret[0]), by_name);
     return count;
 }
 
@@ -243,15 +249,20 @@ render_histogram(const struct service *services, size_t count, struct buf *out)
 void
 metric_render(const char *run_dir, struct buf *out)
 {
-    /* on the heap: a coroutine's stack is too small for it, and `out` need not have an arena */
-    struct service *services = calloc(FILES_MAX, sizeof(*services));
+    const size_t most = read_services(run_dir, NULL, SIZE_MAX);
 
+    if (most == 0)
+        return;
+    /* not on the stack: a coroutine's is too small for it */
+    struct service *services = out->arena != NULL ? ARENA_ARRAY(out->arena, struct service, most)
+                                                  : calloc(most, sizeof(*services));
     if (services == NULL)
         die("out of memory");
-    const size_t count = read_services(run_dir, services);
+    const size_t count = read_services(run_dir, services, most);
     if (count > 0) {
         render_table(services, count, out);
         render_histogram(services, count, out);
     }
-    free(services);
+    if (out->arena == NULL)
+        free(services);
 }

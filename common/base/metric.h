@@ -18,6 +18,7 @@
     X(METRIC_REQUESTS_4XX,  "ffx_requests_total{class=\"4xx\"",  "counter", "Requests answered")    \
     X(METRIC_REQUESTS_5XX,  "ffx_requests_total{class=\"5xx\"",  "counter", "Requests answered")    \
     X(METRIC_RATE_LIMITED,  "ffx_rate_limited_total{",           "counter", "Requests refused with 429") \
+    X(METRIC_ANSWERS_CUT,   "ffx_answers_cut_total{",            "counter", "Answers that were not taken to their end") \
     X(METRIC_DB_QUERIES,    "ffx_db_queries_total{",             "counter", "SQL statements sent") \
     X(METRIC_DB_ERRORS,     "ffx_db_errors_total{",              "counter", "SQL statements that failed") \
     X(METRIC_DB_CONNECTS,   "ffx_db_connects_total{",            "counter", "Database connections opened") \

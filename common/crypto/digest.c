@@ -60,31 +60,54 @@ hmac_context(const char *digest)
     return context;
 }
 
+/* With the key that `context` was given. */
+static void
+finish(EVP_MAC_CTX *context, struct str data, uint8_t *ret, size_t len)
+{
+    const unsigned char *text = (const unsigned char *)(data.len > 0 ? data.ptr : "");
+    size_t written = 0;
+
+    if (EVP_MAC_update(context, text, data.len) != 1 ||
+        EVP_MAC_final(context, ret, &written, len) != 1 || written != len)
+        die("OpenSSL: HMAC failed");
+}
+
+static void
+give_key(EVP_MAC_CTX *context, struct str key)
+{
+    /* a NULL key would mean "the key as before" */
+    const void *bytes = key.len > 0 ? key.ptr : "";
+
+    if (EVP_MAC_init(context, bytes, key.len, NULL) != 1)
+        die("OpenSSL: HMAC failed");
+}
+
 static void
 hmac(struct keyed *k, const char *digest, struct str key, struct str data, uint8_t *ret, size_t len)
 {
-    size_t written = 0;
-
     if (k->context == NULL)
         k->context = hmac_context(digest);
     if (k->has_key && crypto_equal(k->key, k->key_len, key.ptr, key.len)) {
         if (EVP_MAC_init(k->context, NULL, 0, NULL) != 1) /* the same key again */
             die("OpenSSL: HMAC failed");
     } else {
-        /* a NULL key would mean "the key as before" */
-        const void *bytes = key.len > 0 ? key.ptr : "";
-
-        if (EVP_MAC_init(k->context, bytes, key.len, NULL) != 1)
-            die("OpenSSL: HMAC failed");
+        give_key(k->context, key);
         k->has_key = key.len <= KEPT_KEY_MAX;
         k->key_len = k->has_key ? key.len : 0;
         if (k->key_len > 0)
             memcpy(k->key, key.ptr, key.len);
     }
-    const unsigned char *text = (const unsigned char *)(data.len > 0 ? data.ptr : "");
-    if (EVP_MAC_update(k->context, text, data.len) != 1 ||
-        EVP_MAC_final(k->context, ret, &written, len) != 1 || written != len)
-        die("OpenSSL: HMAC failed");
+    finish(k->context, data, ret, len);
+}
+
+void
+crypto_hmac_sha256_once(struct str key, struct str data, uint8_t ret[SHA256_BYTES])
+{
+    EVP_MAC_CTX *context = hmac_context("SHA256");
+
+    give_key(context, key);
+    finish(context, data, ret, SHA256_BYTES);
+    EVP_MAC_CTX_free(context); /* which wipes it */
 }
 
 void

@@ -13,8 +13,11 @@
 #define SHA512_BYTES 64
 
 void crypto_sha256(struct str data, uint8_t ret[SHA256_BYTES]);
+/* The key stays behind, set up for the next time: for those that live as long as the process. */
 void crypto_hmac_sha256(struct str key, struct str data, uint8_t ret[SHA256_BYTES]);
 void crypto_hmac_sha512(struct str key, struct str data, uint8_t ret[SHA512_BYTES]);
+/* Nothing of the key stays behind: for those that their owner wipes. */
+void crypto_hmac_sha256_once(struct str key, struct str data, uint8_t ret[SHA256_BYTES]);
 
 /* Equal in time that depends only on the lengths. */
 bool crypto_equal(const void *a, size_t a_len, const void *b, size_t b_len);

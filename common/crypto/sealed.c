@@ -132,7 +132,7 @@ find_key(struct str id, uint8_t ret[KEY_BYTES])
 static void
 derive(const uint8_t key[KEY_BYTES], struct str purpose, uint8_t ret[SHA256_BYTES])
 {
-    crypto_hmac_sha256((struct str){(const char *)key, KEY_BYTES}, purpose, ret);
+    crypto_hmac_sha256_once((struct str){(const char *)key, KEY_BYTES}, purpose, ret);
 }
 
 /* Whether the tag at the end of `bytes` is that of this key, account and column. */
@@ -149,8 +149,8 @@ genuine(struct arena *a, const struct sealed *s, const uint8_t *key, const uint8
                (int)s->account.len, s->account.ptr, (int)s->column.len, s->column.ptr);
     buf_add(&covered, bytes, len - SHA256_BYTES);
     derive(key, STR("authenticate"), mac_key);
-    crypto_hmac_sha256((struct str){(const char *)mac_key, sizeof(mac_key)}, buf_str(&covered),
-                       tag);
+    crypto_hmac_sha256_once((struct str){(const char *)mac_key, sizeof(mac_key)}, buf_str(&covered),
+                            tag);
     crypto_wipe(mac_key, sizeof(mac_key));
     return !covered.overflow &&
            crypto_equal(tag, sizeof(tag), bytes + len - SHA256_BYTES, SHA256_BYTES);

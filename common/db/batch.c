@@ -49,6 +49,7 @@ describe(struct op *op, const PGresult *r)
     const char *where = PQresultErrorField(r, PG_DIAG_CONTEXT);
 
     op->err = err_of_sqlstate(state);
+    (void)snprintf(op->sqlstate, sizeof op->sqlstate, "%s", state == NULL ? "" : state);
     (void)snprintf(op->detail, sizeof op->detail, "SQLSTATE %s: %s%s%.200s",
                    state == NULL ? "none" : state, text == NULL ? PQresultErrorMessage(r) : text,
                    where == NULL ? "" : " | ", where == NULL ? "" : where);
@@ -59,21 +60,26 @@ describe(struct op *op, const PGresult *r)
 void
 db_register(struct db_stmt *stmt)
 {
-    MUST(db.statement_count < STATEMENTS_MAX && stmt->sql != NULL);
-    MUST((stmt->kind == DB_GROUPED) == (stmt->lock != NULL));
-    db.statements[db.statement_count++] = stmt;
-    stmt->prepared_id = db.statement_count;
+    MUST(stmt->sql != NULL && (stmt->kind == DB_GROUPED) == (stmt->lock != NULL));
+    stmt->prepared_id = ++db.statement_count;
+}
+
+/* The bit of a statement in a connection's mask; 0: it is not prepared, there are too many. */
+static uint64_t
+prepared_bit(const struct db_stmt *stmt)
+{
+    return stmt->prepared_id <= PREPARED_MAX ? (uint64_t)1 << (stmt->prepared_id - 1) : 0;
 }
 
 static bool
 send_op(struct conn *c, struct op *op, bool *ret_prepare)
 {
     const int id = op->stmt->prepared_id;
-    const uint64_t bit = (uint64_t)1 << (id - 1);
+    const uint64_t bit = prepared_bit(op->stmt);
     char name[16];
 
     *ret_prepare = false;
-    if (!db.prepare)
+    if (!db.prepare || bit == 0)
         return PQsendQueryParams(c->pg, op->stmt->sql, op->param_count, NULL, op->params, NULL,
                                  NULL, 0) == 1;
     (void)snprintf(name, sizeof name, "s%d", id);
@@ -220,7 +226,7 @@ take_result(struct conn *c, PGresult *r)
         PQclear(r);
         return;
     }
-    if (status == PGRES_TUPLES_OK && b->at_query) {
+    if ((status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) && b->at_query) {
         PQclear(op->result);
         op->result = r;
         return;
@@ -241,7 +247,7 @@ take_result(struct conn *c, PGresult *r)
         op->aborted = true;
     }
     if (!b->at_query && status != PGRES_COMMAND_OK)
-        c->prepared &= ~((uint64_t)1 << (op->stmt->prepared_id - 1));
+        c->prepared &= ~prepared_bit(op->stmt);
     PQclear(r);
 }
 

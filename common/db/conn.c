@@ -6,6 +6,7 @@
 #include "db/internal.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/metric.h"
@@ -61,6 +62,7 @@ db_conn_close(struct conn *c, const char *why)
     db_hosts_release(&c->addresses);
     c->prepared = 0;
     c->stale = false;
+    c->late = false;
     c->not_replicated = false;
     db_set_state(c, CONN_CLOSED);
     db_batch_end(c, why);
@@ -214,21 +216,33 @@ connect_to(struct conn *c)
     loop_watch(&c->watch, EPOLLOUT);
 }
 
+static void
+drop_addresses(void *addresses)
+{
+    db_hosts_release(addresses);
+    free(addresses);
+}
+
 /* A coroutine of its own, because a lookup blocks whoever makes it. */
 static void
 look_up_and_connect(void *conn)
 {
     struct conn *c = conn;
     const uint64_t attempt = c->attempt;
-    struct db_addresses a = {.conninfo = setting_text(&cfg_database_url), .first = db.at_host};
+    struct db_addresses *a = calloc(1, sizeof *a); /* a lookup may outlast us */
 
-    offload(db_hosts_find, &a);
+    if (a == NULL)
+        die("no memory for a lookup");
+    *a = (struct db_addresses){.conninfo = setting_text(&cfg_database_url), .first = db.at_host};
+    if (!offload(OFFLOAD_LOOKUP, db_hosts_find, a, drop_addresses, c->timer.at_ms))
+        return; /* and the timer says so */
     if (c->state != CONN_CONNECTING || c->attempt != attempt) {
-        db_hosts_release(&a);
+        drop_addresses(a);
         return;
     }
-    c->addresses = a;
-    if (a.hosts == NULL)
+    c->addresses = *a;
+    free(a);
+    if (c->addresses.hosts == NULL)
         db_connect_failed(c);
     else
         connect_to(c);

@@ -5,6 +5,7 @@
  *   pool.c   which work goes to which connection
  *   queue.c  statements that wait, and their end
  *   conn.c   connections: made, watched over, closed
+ *   late.c   statements whose callers gave up
  *   hosts.c  the hosts of the connection string, looked up and in which order
  *   batch.c  a batch on a connection: sent, and its answers
  *   array.c  text[] as text: the locks of a group, packed rows
@@ -23,7 +24,7 @@
 #include "loop/timer.h"
 
 #define CONNECTIONS_MAX 64
-#define STATEMENTS_MAX  64 /* different statements of one function; fits the prepared mask */
+#define PREPARED_MAX    64 /* statements a connection keeps prepared: the bits of its mask */
 #define BATCH_MAX       64
 #define GROUP_MAX       16 /* grouped writes of one commit */
 #define TIDY_EVERY_MS   5000
@@ -38,6 +39,7 @@ struct op {
     int param_count;
     PGresult *result;
     enum err err;
+    char sqlstate[SQLSTATE_SIZE];
     char detail[512];
     bool failed;     /* by itself */
     bool aborted;    /* by a neighbour in its batch */
@@ -66,11 +68,12 @@ struct conn {
     enum conn_state state;
     PGconn *pg;
     struct loop_watch watch;
-    struct loop_timer timer; /* connect timeout; patience of waiting reads */
+    struct loop_timer timer; /* connect timeout; patience of waiting reads; end of a late batch */
     struct batch batch;
     uint64_t prepared;
     int64_t since_ms;    /* start of the present state */
     bool stale;          /* close when the batch is done */
+    bool late;           /* nobody waits for its batch any more; the server is told to end it */
     bool not_replicated; /* the standby does not have the batch's commit */
     uint64_t attempt;    /* which connecting this is: a lookup may outlast it */
     unsigned host;       /* which of several it has got to */
@@ -89,7 +92,6 @@ struct db_state {
     struct queue reads, writes;
     struct loop_hook flush;
     struct loop_timer tidy;
-    struct db_stmt *statements[STATEMENTS_MAX];
     int statement_count;
     int64_t backoff_ms;
     int64_t no_connect_before_ms;
@@ -137,6 +139,13 @@ const char *db_note_error(const char *what, const PGconn *pg);
 void db_note_host(struct conn *c);
 /* This host hangs, or cannot do its work: go to the next one. */
 void db_leave_host(const struct conn *c);
+
+/* ---- late.c ---- */
+
+/* The caller of `op` has gone. */
+void db_give_up(struct op *op);
+/* The server did not end a late batch. */
+void db_late_timer(struct conn *c);
 
 /* ---- batch.c ---- */
 

@@ -99,7 +99,7 @@ send_reads(void)
         }
 
         const int64_t patient_until = shared->since_ms + READ_PATIENCE_MS;
-        if (clock_ms() < patient_until) {
+        if (!shared->late && clock_ms() < patient_until) {
             loop_timer_set(&shared->timer, patient_until);
             return;
         }
@@ -179,6 +179,8 @@ conn_timer(struct loop_timer *t)
             db_leave_host(c);
         }
         db_connect_failed(c);
+    } else if (c->late) {
+        db_late_timer(c);
     } else {
         send_reads(); /* the shared connection has been busy for too long */
     }

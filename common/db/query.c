@@ -44,30 +44,6 @@ struct setting *const db_settings[] = {&cfg_database_url, &cfg_db_connections, &
 
 #define RETRY_AFTER_S 1
 
-/* The caller's deadline passed while its statement waits or runs. */
-static void
-give_up(struct op *op)
-{
-    op->co = NULL;
-    for (int i = 0; i < db.connection_max; i++) {
-        struct conn *c = &db.conns[i];
-
-        for (int k = 0; k < c->batch.count; k++) {
-            if (c->batch.ops[k] == op) {
-                /* The server did not keep its own statement_timeout: it hangs, or the network
-                 * does.  The op is freed with its batch. */
-                db_leave_host(c);
-                db_conn_close(c, "server did not answer in time");
-                loop_at_end_of_turn(&db.flush); /* for those who waited for this connection */
-                return;
-            }
-        }
-    }
-    db_queue_remove(db_queue_of(op), op);
-    PQclear(op->result);
-    free(op);
-}
-
 enum err
 db_query(struct task *task, struct db_stmt *stmt, const char *const *params, size_t param_count,
          struct db_result **ret)
@@ -95,24 +71,27 @@ db_query(struct task *task, struct db_stmt *stmt, const char *const *params, siz
     loop_at_end_of_turn(&db.flush);
 
     if (!co_wait_until(task->deadline_ms)) {
-        give_up(op);
+        db_give_up(op);
         return fail_detail(&task->fail, ERR_TIMEOUT, "no answer from the database in time");
     }
 
     KILL_POINT("sql", stmt->sql, "answered");
     const enum err e = op->err;
+    PGresult *pg = op->result;
     if (e != ERR_OK) {
+        (void)fail_detail(&task->fail, e, "%s", op->detail);
+        memcpy(task->fail.sqlstate, op->sqlstate, sizeof task->fail.sqlstate);
         if (e == ERR_UNAVAILABLE)
             task->fail.retry_after_s = RETRY_AFTER_S;
-        (void)fail_detail(&task->fail, e, "%s", op->detail);
-        PQclear(op->result);
-        free(op);
+    }
+    free(op); /* before the arena may overflow */
+    if (e != ERR_OK) {
+        PQclear(pg);
         return e;
     }
-    MUST(op->result != NULL);
-    const bool ok = db_result_set(task->arena, result, op->result, stmt->packed);
-    free(op);
-    if (!ok)
+    if (pg == NULL)
+        return fail_detail(&task->fail, ERR_INTERNAL, "no result: %.80s", stmt->sql);
+    if (!db_result_set(task->arena, result, pg, stmt->packed))
         return fail_detail(&task->fail, ERR_INTERNAL, "not an array: %.80s", stmt->sql);
     *ret = result;
     return ERR_OK;

@@ -12,6 +12,8 @@
  *    answered before that commit.  When one fails it fails alone: the others are sent again, each
  *    by itself.  A group begins with a statement that locks for all of them in one order, so that
  *    groups cannot deadlock.
+ *  - A statement that is late takes nobody with it: its neighbours go on or are sent again, and the
+ *    server is told to end what nobody waits for.  Until it has, that keeps its connection.
  *  - Connections are opened when first needed, closed when idle, and reopened with back-off;
  *    while the server is away callers get ERR_UNAVAILABLE at once.
  *  - Several hosts in DATABASE_URL are tried in turn, beginning with the one that served last; one
@@ -53,7 +55,8 @@ struct db_stmt {
 
 /* Run `stmt`.  Failures: ERR_UNAVAILABLE (no connection, lost, server shutting down, too many),
  * ERR_TIMEOUT (request's deadline or statement_timeout), ERR_CONFLICT (23505, 40001, 40P01),
- * ERR_INTERNAL (anything else); SQLSTATE and message go to the log detail only. */
+ * ERR_INTERNAL (anything else); the SQLSTATE is in the task's failure, the message in its detail.
+ */
 NODISCARD enum err db_query(struct task *task, struct db_stmt *stmt, const char *const *params,
                             size_t param_count, struct db_result **ret);
 

@@ -6,11 +6,11 @@
 
 #include "fn/internal.h"
 #include "fn/request.h"
+#include "fn/spec.h"
 #include "json/write.h"
 #include "net/header.h"
 #include "net/request.h"
 
-#define HEADERS_MAX   ((size_t)8 * 1024)
 #define USUAL_HEADERS ((size_t)512)
 
 struct json_writer *
@@ -37,12 +37,27 @@ fn_body(struct fn_res *res, int status, const char *content_type, struct str bod
 void
 fn_header_set(struct fn_req *req, struct fn_res *res, const char *name, const char *value)
 {
-    MUST(res->header_count < ARRAY_LEN(res->headers));
+    struct arena *a = req->task->arena;
+
     if (!header_value_ok(str_of(value)))
         return;
-    res->headers[res->header_count++] =
-        (struct header){str_of(arena_copy(req->task->arena, str_of(name))),
-                        str_of(arena_copy(req->task->arena, str_of(value)))};
+    struct fn_header *h = ARENA_NEW(a, struct fn_header);
+    h->header =
+        (struct header){str_of(arena_copy(a, str_of(name))), str_of(arena_copy(a, str_of(value)))};
+    if (res->headers == NULL)
+        res->headers_tail = &res->headers;
+    *res->headers_tail = h;
+    res->headers_tail = &h->next;
+}
+
+/* How to come in (RFC 9110, 15.5.2: every 401 says it). */
+static void
+add_challenge(struct buf *out, const struct fn_spec *spec)
+{
+    if (spec->auth == FN_AUTH_SIGNATURE)
+        buf_printf(out, "WWW-Authenticate: Signature header=\"%s\"\r\n", spec->signature);
+    else
+        buf_add_text(out, "WWW-Authenticate: Bearer\r\n");
 }
 
 /* CGI headers and body in one block. */
@@ -51,7 +66,7 @@ fn_compose(struct fn_req *req, const struct fn_res *res)
 {
     struct buf out;
 
-    buf_init_arena(&out, req->task->arena, FN_ANSWER_MAX + HEADERS_MAX);
+    buf_init_arena(&out, req->task->arena, SIZE_MAX / 2); /* the arena is its bound */
     buf_reserve(&out, USUAL_HEADERS + res->body.len);
     buf_add_text(&out, "Status: ");
     buf_add_i64(&out, res->status);
@@ -64,12 +79,15 @@ fn_compose(struct fn_req *req, const struct fn_res *res)
     buf_add_text(&out, "\r\nX-Request-Id: ");
     buf_add_text(&out, req->task->id);
     buf_add_text(&out, "\r\nAccess-Control-Allow-Origin: *\r\n"
+                       "Access-Control-Expose-Headers: *\r\n"
                        "Cache-Control: no-store\r\n"
                        "X-Content-Type-Options: nosniff\r\n");
-    for (size_t i = 0; i < res->header_count; i++) {
-        buf_add_str(&out, res->headers[i].name);
+    if (res->status == 401)
+        add_challenge(&out, req->spec);
+    for (const struct fn_header *h = res->headers; h != NULL; h = h->next) {
+        buf_add_str(&out, h->header.name);
         buf_add(&out, ": ", 2);
-        buf_add_str(&out, res->headers[i].value);
+        buf_add_str(&out, h->header.value);
         buf_add(&out, "\r\n", 2);
     }
     buf_add(&out, "\r\n", 2);

@@ -11,13 +11,17 @@
 #include "fn/request.h"
 #include "json/write.h"
 
+struct fn_header {
+    struct header header;
+    struct fn_header *next;
+};
+
 struct fn_res {
     int status;
     const char *content_type;
     struct buf body;
     struct json_writer json;
-    struct header headers[8];
-    size_t header_count;
+    struct fn_header *headers, **headers_tail; /* in the order in which they were set */
 };
 
 /* Start a JSON answer; write with the jw_ calls, the runtime closes nothing for you. */

@@ -134,18 +134,21 @@ caller_read(struct arena *a, struct fail *f, struct str secret, struct str token
 
 /* ---- the caller of a request ---- */
 
-/* The bearer token; the gateway's rule lets a legacy key stand in `apikey` alone. */
-static struct str
-bearer_token(const struct fn_req *req)
+struct str
+fn_token(const struct fn_req *req)
 {
-    static const struct str prefix = {"bearer ", 7};
+    static const struct str scheme = {"bearer", 6};
     struct str value = fn_header(req, "authorization");
 
-    if (value.len > prefix.len && str_ieq((struct str){value.ptr, prefix.len}, prefix))
-        return (struct str){value.ptr + prefix.len, value.len - prefix.len};
-    if (value.len > 0)
+    if (value.len == 0) /* the gateway's rule lets a legacy key stand in `apikey` alone */
+        return fn_header(req, "apikey");
+    if (value.len <= scheme.len || value.ptr[scheme.len] != ' ' ||
+        !str_ieq((struct str){value.ptr, scheme.len}, scheme))
         return STR_NONE;
-    return fn_header(req, "apikey");
+    value = (struct str){value.ptr + scheme.len, value.len - scheme.len};
+    while (value.len > 0 && value.ptr[0] == ' ') /* RFC 9110, 11.4: one or more */
+        value = (struct str){value.ptr + 1, value.len - 1};
+    return value;
 }
 
 enum err
@@ -154,7 +157,7 @@ fn_authenticate(struct fn_req *req)
     if (!fn_takes_token(req->spec))
         return ERR_OK;
 
-    const struct str token = bearer_token(req);
+    const struct str token = fn_token(req);
     if (token.len == 0)
         return fail_set(&req->task->fail, ERR_UNAUTHENTICATED, "Missing authorization header");
     TRY(caller_read(req->task->arena, &req->task->fail, setting_str(&cfg_jwt_secret), token,

@@ -36,6 +36,8 @@ fn_write_failure(struct fn_req *req, struct fn_res *res, enum err e)
         buf_add_text(&allow, ", OPTIONS");
         fn_header_set(req, res, "Allow", allow.ptr);
     }
+    if (e == ERR_MEDIA_TYPE) /* RFC 9110, 12.5.3 */
+        fn_header_set(req, res, "Accept-Encoding", "identity");
     if (err_info(e)->retryable) {
         const int after_s = req->task->fail.retry_after_s > 0 ? req->task->fail.retry_after_s : 1;
 
@@ -54,7 +56,8 @@ fn_out_of_memory_answer(void)
                              "Status: 500 Internal Server Error\r\n"
                              "Content-Type: application/json\r\n"
                              "Content-Length: %zu\r\n"
-                             "Access-Control-Allow-Origin: *\r\n\r\n%s",
+                             "Access-Control-Allow-Origin: *\r\n"
+                             "Access-Control-Expose-Headers: *\r\n\r\n%s",
                              sizeof body - 1, body);
 
     return (struct str){block, (size_t)len};

@@ -74,6 +74,8 @@ void fn_make_id(struct task *task);
 
 /* ---- caller.c ---- */
 
+/* The bearer token of a request, unread; len 0: it has none. */
+struct str fn_token(const struct fn_req *req);
 /* Fill req->caller, or refuse, as the spec's `auth` says. */
 NODISCARD enum err fn_authenticate(struct fn_req *req);
 

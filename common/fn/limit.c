@@ -5,6 +5,8 @@
  */
 #include "fn/limit.h"
 
+#include <arpa/inet.h>
+
 #include "base/shared.h"
 #include "crypto/digest.h"
 
@@ -155,4 +157,26 @@ limit_take(struct str key, int calls, int window_s, int *ret_retry_after_s)
                                         __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
             return true;
     }
+}
+
+struct str
+limit_network(struct str address, uint8_t ret[LIMIT_NETWORK_BYTES])
+{
+    static const uint8_t mapped[12] = {[10] = 0xFF, [11] = 0xFF}; /* RFC 4291, 2.5.5.2 */
+    char text[INET6_ADDRSTRLEN];
+    uint8_t six[16], four[4];
+
+    if (address.len == 0 || address.len >= sizeof text)
+        return address;
+    memcpy(text, address.ptr, address.len);
+    text[address.len] = '\0';
+    if (inet_pton(AF_INET, text, four) == 1)
+        memcpy(ret, four, sizeof four);
+    else if (inet_pton(AF_INET6, text, six) != 1)
+        return address;
+    else if (memcmp(six, mapped, sizeof mapped) == 0)
+        memcpy(ret, six + sizeof mapped, sizeof four);
+    else
+        return (struct str){memcpy(ret, six, LIMIT_NETWORK_BYTES), LIMIT_NETWORK_BYTES};
+    return (struct str){(const char *)ret, sizeof four};
 }

@@ -20,6 +20,11 @@ bool limit_open(const char *run_dir, const char *service);
 /* True: go on.  False: refused; ret_retry_after_s (>= 1) says when to try again. */
 NODISCARD bool limit_take(struct str key, int calls, int window_s, int *ret_retry_after_s);
 
+/* The key of whoever calls from `address`: an IPv4 address, or the /64 that an IPv6 address is in,
+ * for one customer has that many; what is neither is its own key. */
+#define LIMIT_NETWORK_BYTES 8
+struct str limit_network(struct str address, uint8_t ret[LIMIT_NETWORK_BYTES]);
+
 /* RATE_LIMIT */
 extern struct setting cfg_rate_limit;
 

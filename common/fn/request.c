@@ -63,18 +63,26 @@ is_json_type(struct str content_type)
             content_type.ptr[json.len] == ' ');
 }
 
+/* Whose calls are counted together: a person's, those made with one key, those of one address. */
+static struct str
+limit_key(const struct fn_req *req, uint8_t network[LIMIT_NETWORK_BYTES])
+{
+    if (req->caller.user_id[0] != '\0')
+        return str_of(req->caller.user_id);
+    if (req->caller.role[0] != '\0')
+        return fn_token(req);
+    return limit_network(req->http->remote_addr, network);
+}
+
 static enum err
 limit_rate(struct fn_req *req)
 {
-    struct str key = req->http->remote_addr;
+    uint8_t network[LIMIT_NETWORK_BYTES];
     int retry_after_s;
 
     if (req->spec->rate_calls == 0 || !setting_bool(&cfg_rate_limit))
         return ERR_OK;
-    if (req->caller.user_id[0] != '\0')
-        key = str_of(req->caller.user_id);
-    else if (req->caller.role[0] != '\0')
-        key = str_of(req->caller.role);
+    const struct str key = limit_key(req, network);
     if (limit_take(key, req->spec->rate_calls, req->spec->rate_window_s, &retry_after_s))
         return ERR_OK;
     metric_add(METRIC_RATE_LIMITED, 1);
@@ -82,6 +90,28 @@ limit_rate(struct fn_req *req)
                                 "Too many requests. Try again in %d s.", retry_after_s);
     req->task->fail.retry_after_s = retry_after_s; /* fail_set cleared it */
     return e;
+}
+
+/* Nothing here unpacks: RFC 9110, 8.4 and 15.5.16. */
+static enum err
+check_coding(struct fn_req *req)
+{
+    const struct str coding =
+        req->http->body.len == 0 ? STR_NONE : fn_header(req, "content-encoding");
+
+    if (coding.len == 0 || str_ieq(coding, STR("identity")))
+        return ERR_OK;
+    return fail_set(&req->task->fail, ERR_MEDIA_TYPE, "Content-Encoding must be identity");
+}
+
+/* Some editors and Windows programs write a byte order mark first (RFC 8259, 8.1: it may be
+ * ignored). */
+static struct str
+without_bom(struct str text)
+{
+    return text.len >= 3 && memcmp(text.ptr, "\xEF\xBB\xBF", 3) == 0
+               ? (struct str){text.ptr + 3, text.len - 3}
+               : text;
 }
 
 static enum err
@@ -92,7 +122,7 @@ read_json(struct fn_req *req)
         return ERR_OK;
     if (req->http->content_type.len > 0 && !is_json_type(req->http->content_type))
         return ERR_MEDIA_TYPE;
-    TRY(json_parse(req->task->arena, &req->task->fail, req->http->body, &req->json));
+    TRY(json_parse(req->task->arena, &req->task->fail, without_bom(req->http->body), &req->json));
     if (json_type(req->json) != JSON_OBJECT)
         return fail_set(&req->task->fail, ERR_INVALID, "Request body must be a JSON object");
     return ERR_OK;
@@ -109,6 +139,7 @@ admit(struct fn_req *req, bool too_large)
         return fail_set(&req->task->fail, ERR_NOT_FOUND, "Requested function was not found");
     TRY(fn_authenticate(req));
     TRY(limit_rate(req));
+    TRY(check_coding(req));
     return read_json(req);
 }
 

@@ -160,6 +160,8 @@ figures(struct fn_req *req, struct fn_res *res)
 
     buf_init_arena(&out, req->task->arena, 1024 * 1024);
     metric_render(setting_text(&cfg_run_dir), &out);
+    if (out.overflow)
+        return fail_detail(&req->task->fail, ERR_INTERNAL, "the metrics are too long");
     fn_body(res, 200, "text/plain; version=0.0.4; charset=utf-8", buf_str(&out));
     return ERR_OK;
 }

@@ -1,48 +1,91 @@
-/* A few threads and two lists: what they shall do, and what they have done; an eventfd tells the
- * loop of the second. */
+/*
+ * For each class a list of what its threads shall do; one list of what has been done, of which an
+ * eventfd tells the loop.  Read offload first; a job is freed by the loop's thread alone.
+ */
 #include "loop/offload.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "loop/loop.h"
 #include "loop/wait.h"
 
-#define THREADS 2
+#define IDLE_S 30 /* a thread without work ends after this */
 
 struct job {
     void (*fn)(void *);
     void *arg;
-    struct co *co;
+    void (*drop)(void *);
+    struct co *co; /* NULL: the caller is gone */
     struct job *next;
+    bool begun;
+    bool done;
+};
+
+/* Threads of a class at most. */
+static const int most_threads[OFFLOAD_CLASSES] = {
+    [OFFLOAD_HASH] = 2, [OFFLOAD_LOOKUP] = 2, [OFFLOAD_CANCEL] = 2, [OFFLOAD_MAIL] = 4};
+
+struct crew {
+    pthread_cond_t work;
+    struct job *todo, **todo_tail;
+    int threads;
+    int idle;
 };
 
 static struct {
     pthread_mutex_t lock;
-    pthread_cond_t work;
-    struct job *todo, **todo_tail;
+    struct crew crews[OFFLOAD_CLASSES];
     struct job *done;
     struct loop_watch finished; /* an eventfd the threads ring */
     bool started;
-} pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER};
+} pool = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* ---- on the threads; the lock is held ---- */
+
+static struct job *
+take(struct crew *c)
+{
+    struct job *j = c->todo;
+
+    if (j != NULL) {
+        c->todo = j->next;
+        if (c->todo == NULL)
+            c->todo_tail = &c->todo;
+        j->begun = true;
+    }
+    return j;
+}
+
+/* The next job, or NULL when none has come for a while. */
+static struct job *
+wait_for_job(struct crew *c)
+{
+    struct timespec until;
+    struct job *j;
+    int waited = 0;
+
+    MUST(clock_gettime(CLOCK_MONOTONIC, &until) == 0);
+    until.tv_sec += IDLE_S;
+    c->idle++;
+    while ((j = take(c)) == NULL && waited != ETIMEDOUT)
+        waited = pthread_cond_timedwait(&c->work, &pool.lock, &until);
+    c->idle--;
+    return j;
+}
 
 static void *
-worker(void *unused UNUSED)
+worker(void *crew)
 {
     const uint64_t one = 1;
+    struct crew *c = crew;
+    struct job *j;
 
     (void)pthread_mutex_lock(&pool.lock);
-    for (;;) {
-        struct job *j = pool.todo;
-
-        if (j == NULL) {
-            (void)pthread_cond_wait(&pool.work, &pool.lock);
-            continue;
-        }
-        pool.todo = j->next;
-        if (pool.todo == NULL)
-            pool.todo_tail = &pool.todo;
+    while ((j = wait_for_job(c)) != NULL) {
         (void)pthread_mutex_unlock(&pool.lock);
         j->fn(j->arg);
         (void)pthread_mutex_lock(&pool.lock);
@@ -50,7 +93,19 @@ worker(void *unused UNUSED)
         pool.done = j;
         MUST(write(pool.finished.fd, &one, sizeof one) == sizeof one);
     }
+    c->threads--;
+    (void)pthread_mutex_unlock(&pool.lock);
     return NULL;
+}
+
+/* ---- on the loop's thread ---- */
+
+static void
+drop(struct job *j)
+{
+    if (j->drop != NULL)
+        j->drop(j->arg);
+    free(j);
 }
 
 static void
@@ -64,9 +119,13 @@ collect(struct loop_watch *w, uint32_t events UNUSED)
     pool.done = NULL;
     (void)pthread_mutex_unlock(&pool.lock);
     while (j != NULL) {
-        struct job *next = j->next; /* j lives on the stack of the coroutine we wake */
+        struct job *next = j->next;
 
-        co_wake(j->co);
+        j->done = true;
+        if (j->co == NULL)
+            drop(j);
+        else
+            co_wake(j->co);
         j = next;
     }
 }
@@ -74,33 +133,86 @@ collect(struct loop_watch *w, uint32_t events UNUSED)
 static void
 start(void)
 {
-    pool.todo_tail = &pool.todo;
+    pthread_condattr_t monotonic;
+
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    for (size_t i = 0; i < OFFLOAD_CLASSES; i++) {
+        pool.crews[i].todo_tail = &pool.crews[i].todo;
+        (void)pthread_cond_init(&pool.crews[i].work, &monotonic);
+    }
+    (void)pthread_condattr_destroy(&monotonic);
     pool.finished.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pool.finished.ready = collect;
     MUST(pool.finished.fd >= 0);
     loop_watch(&pool.finished, EPOLLIN);
-    for (int i = 0; i < THREADS; i++) {
-        pthread_t thread;
-
-        if (pthread_create(&thread, NULL, worker, NULL) != 0)
-            die("cannot start a thread");
-        (void)pthread_detach(thread);
-    }
     pool.started = true;
 }
 
-void
-offload(void (*fn)(void *arg), void *arg)
+/* One more thread where all have work.  Without any the job waits for its deadline. */
+static void
+add_thread(enum offload_class which)
 {
-    struct job j = {.fn = fn, .arg = arg, .co = co_self()};
+    struct crew *c = &pool.crews[which];
+    pthread_t thread;
 
-    MUST(fn != NULL && j.co != NULL);
+    if (c->idle > 0 || c->threads == most_threads[which] ||
+        pthread_create(&thread, NULL, worker, c) != 0)
+        return;
+    (void)pthread_detach(thread);
+    c->threads++;
+}
+
+/* The deadline passed.  True: `j` had not begun and is out of the list. */
+static bool
+withdraw(struct crew *c, struct job *j)
+{
+    (void)pthread_mutex_lock(&pool.lock);
+    const bool begun = j->begun;
+    for (struct job **p = &c->todo; !begun && *p != NULL; p = &(*p)->next) {
+        if (*p != j)
+            continue;
+        *p = j->next;
+        if (j->next == NULL)
+            c->todo_tail = p;
+        break;
+    }
+    (void)pthread_mutex_unlock(&pool.lock);
+    return !begun;
+}
+
+bool
+offload(enum offload_class which, void (*fn)(void *arg), void *arg, void (*drop_arg)(void *arg),
+        int64_t deadline_ms)
+{
+    struct crew *c = &pool.crews[which];
+    struct job *j = calloc(1, sizeof *j);
+
+    MUST(fn != NULL && co_self() != NULL && which < OFFLOAD_CLASSES);
+    if (j == NULL)
+        die("no memory for a job");
+    *j = (struct job){.fn = fn, .arg = arg, .drop = drop_arg, .co = co_self()};
     if (!pool.started)
         start();
     (void)pthread_mutex_lock(&pool.lock);
-    *pool.todo_tail = &j;
-    pool.todo_tail = &j.next;
-    (void)pthread_cond_signal(&pool.work);
+    *c->todo_tail = j;
+    c->todo_tail = &j->next;
+    add_thread(which);
+    (void)pthread_cond_signal(&c->work);
     (void)pthread_mutex_unlock(&pool.lock);
-    co_wait();
+
+    while (!j->done && co_wait_until(deadline_ms))
+        continue;
+    if (!j->done && withdraw(c, j)) {
+        drop(j);
+        return false;
+    }
+    if (!j->done && drop_arg != NULL) {
+        j->co = NULL;
+        return false;
+    }
+    while (!j->done)
+        co_wait();
+    free(j);
+    return true;
 }

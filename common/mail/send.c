@@ -1,8 +1,13 @@
 #include "mail/send.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "fn/settings.h"
 #include "mail/internal.h"
+
+/* For the caller to write down what came of a mail: one that is gone and not written down would be
+ * sent again. */
+#define RECORD_MS 3000
 
 static struct setting cfg_smtp_from = {
     .env = "SMTP_FROM",
@@ -70,12 +75,11 @@ spool(struct task *task, const struct mail_message *m, const char **ret_id)
     return ERR_OK;
 }
 
-enum err
-mail_send(struct task *task, const struct mail_message *m, const char **ret_id)
+static enum err
+send(struct task *task, const struct mail_message *m, const char **ret_id)
 {
     struct mail_sender from;
 
-    MUST(m->message_id != NULL && m->subject != NULL && m->html != NULL);
     TRY(mail_check(task, m));
     TRY(read_sender(task, &from));
     if (setting_text(&cfg_resend_api_key)[0] != '\0')
@@ -83,4 +87,13 @@ mail_send(struct task *task, const struct mail_message *m, const char **ret_id)
     if (setting_text(&cfg_smtp_host)[0] != '\0')
         return mail_send_smtp(task, m, &from, ret_id);
     return spool(task, m, ret_id);
+}
+
+enum err
+mail_send(struct task *task, const struct mail_message *m, const char **ret_id)
+{
+    MUST(m->message_id != NULL && m->subject != NULL && m->html != NULL);
+    const enum err e = send(task, m, ret_id);
+    task->deadline_ms = MAX(task->deadline_ms, clock_ms() + RECORD_MS);
+    return e;
 }

@@ -10,6 +10,8 @@
 #include "base/text.h"
 #include "crypto/digest.h"
 #include "loop/wait.h"
+#include "net/header.h"
+#include "net/lookup.h"
 #include "net/transfer.h"
 #include "net/url.h"
 
@@ -17,15 +19,15 @@
 #define RETRIES            2
 #define RETRY_MIN_MS       100
 #define RETRY_MAX_MS       800
-#define HEADERS_MAX        16
 #define READ_BYTES         1024L /* at a time; everyone who waits for an answer has a buffer */
 #define USER_AGENT         "ffx"
 
 /* A call on its way; lives on the caller's coroutine stack. */
 struct answering {
     struct transfer transfer;
-    struct buf body; /* on the heap: it grows inside libcurl's callback */
+    struct buf *body; /* on the heap, for it grows inside libcurl's callback; the arena frees it */
     int retry_after_s;
+    char encoding[32]; /* of the body; "" when it is as it is */
 };
 
 /* ---- one try ---- */
@@ -35,23 +37,26 @@ take_body(char *data, size_t size, size_t count, void *arg)
 {
     struct answering *t = arg;
 
-    buf_add(&t->body, data, size * count);
-    return t->body.overflow ? 0 : size * count; /* 0 ends the transfer */
+    buf_add(t->body, data, size * count);
+    return t->body->overflow ? 0 : size * count; /* 0 ends the transfer */
 }
 
+/* Of several answers (RFC 9110, 15.2: interim ones come first) the last one counts. */
 static size_t
 take_header(char *data, size_t size, size_t count, void *arg)
 {
-    static const char name[] = "retry-after:";
     struct answering *t = arg;
-    struct str line = {data, size * count};
-    int seconds = 0;
+    const struct str line = {data, size * count};
+    struct str value;
 
-    if (line.len > sizeof name && str_ieq((struct str){line.ptr, sizeof name - 1}, str_of(name))) {
-        for (size_t i = sizeof name - 1; i < line.len && seconds < 100000; i++)
-            if (line.ptr[i] >= '0' && line.ptr[i] <= '9')
-                seconds = seconds * 10 + (line.ptr[i] - '0');
-        t->retry_after_s = seconds;
+    if (line.len > 5 && memcmp(line.ptr, "HTTP/", 5) == 0) {
+        t->retry_after_s = 0;
+        t->encoding[0] = '\0';
+    } else if (header_line_is(line, "retry-after", &value)) {
+        t->retry_after_s = retry_after_s(value, wall_us() / 1000000);
+    } else if (header_line_is(line, "content-encoding", &value) &&
+               !str_ieq(value, STR("identity"))) {
+        (void)snprintf(t->encoding, sizeof t->encoding, "%.*s", (int)value.len, value.ptr);
     }
     return size * count;
 }
@@ -71,11 +76,10 @@ set_options(struct answering *t, const struct http_request *call, long timeout_m
     CURL *e = t->transfer.easy;
     struct curl_slist *headers = NULL;
 
-    for (int i = 0; call->headers != NULL && call->headers[i] != NULL; i++) {
-        MUST(i < HEADERS_MAX);
+    for (int i = 0; call->headers != NULL && call->headers[i] != NULL; i++)
         headers = curl_slist_append(headers, call->headers[i]);
-    }
     headers = curl_slist_append(headers, "Expect:"); /* no 100-continue round trip */
+    headers = curl_slist_append(headers, "Accept-Encoding: identity");
     (void)curl_easy_setopt(e, CURLOPT_URL, call->url);
     (void)curl_easy_setopt(e, CURLOPT_HTTPHEADER, headers);
     if (strcmp(call->method, "GET") != 0) {
@@ -114,21 +118,45 @@ note_sent(CURL *easy UNUSED, curl_infotype type, char *data UNUSED, size_t size,
 }
 #endif
 
-/* ERR_OK with an answer, or why there is none. */
-static enum err
-try_once(struct task *task, const struct http_request *call, int64_t budget_end_ms,
-         struct http_answer *ret)
+static void
+release_body(void *body)
 {
-    const int64_t left_ms = budget_end_ms - clock_ms();
+    buf_release(body);
+}
+
+/* What came of the transfer: ERR_OK with an answer, or why there is none. */
+static enum err
+outcome(struct task *task, const struct http_request *call, const struct answering *t, int status,
+        bool sent, struct http_answer *ret)
+{
+    const enum err missing = sent ? ERR_UNKNOWN_OUTCOME : ERR_UPSTREAM;
+
+    if (t->transfer.result != CURLE_OK)
+        return fail_detail(&task->fail, missing, "%s %s: %s", call->method, call->url,
+                           curl_easy_strerror(t->transfer.result));
+    if (t->encoding[0] != '\0')
+        return fail_detail(&task->fail, missing, "%s %s: answer %d has Content-Encoding %s",
+                           call->method, call->url, status, t->encoding);
+    ret->status = status;
+    ret->retry_after_s = t->retry_after_s;
+    ret->body = t->body->ptr == NULL ? STR("") : buf_str(t->body);
+    return ERR_OK;
+}
+
+/* `resolved`: for CURLOPT_RESOLVE, or NULL. */
+static enum err
+transfer_once(struct task *task, const struct http_request *call, const char *resolved,
+              long timeout_ms, struct http_answer *ret)
+{
+    struct answering t = {.body = ARENA_NEW(task->arena, struct buf)};
     long sent = 0, status = 0;
 
-    if (left_ms <= 0)
-        return fail_detail(&task->fail, ERR_UPSTREAM, "no time left for %s", call->url);
-
-    struct answering t = {.retry_after_s = 0};
+    buf_init_heap(t.body, call->answer_max);
+    arena_defer(task->arena, release_body, t.body);
     transfer_begin(&t.transfer);
-    buf_init_heap(&t.body, call->answer_max);
-    struct curl_slist *headers = set_options(&t, call, (long)left_ms);
+    struct curl_slist *headers = set_options(&t, call, timeout_ms);
+    struct curl_slist *addresses = resolved == NULL ? NULL : curl_slist_append(NULL, resolved);
+    (void)curl_easy_setopt(t.transfer.easy, CURLOPT_RESOLVE, addresses);
 #ifdef FFX_KILL_POINTS
     (void)curl_easy_setopt(t.transfer.easy, CURLOPT_VERBOSE, 1L);
     (void)curl_easy_setopt(t.transfer.easy, CURLOPT_DEBUGFUNCTION, note_sent);
@@ -140,21 +168,35 @@ try_once(struct task *task, const struct http_request *call, int64_t budget_end_
     KILL_POINT(call->method, call->url, "answered");
     (void)curl_easy_getinfo(t.transfer.easy, CURLINFO_RESPONSE_CODE, &status);
     (void)curl_easy_getinfo(t.transfer.easy, CURLINFO_REQUEST_SIZE, &sent);
-    curl_slist_free_all(headers);
     transfer_end(&t.transfer);
+    curl_slist_free_all(headers);
+    curl_slist_free_all(addresses);
 
-    enum err e = ERR_OK;
-    if (t.transfer.result == CURLE_OK) {
-        ret->status = (int)status;
-        ret->retry_after_s = t.retry_after_s;
-        ret->body = (struct str){arena_copy(task->arena, buf_str(&t.body)), t.body.len};
-    } else {
+    const enum err e = outcome(task, call, &t, (int)status, sent > 0, ret);
+    if (e != ERR_OK) {
         metric_add(METRIC_HTTP_ERRORS, 1);
-        e = fail_detail(&task->fail, sent > 0 ? ERR_UNKNOWN_OUTCOME : ERR_UPSTREAM, "%s %s: %s",
-                        call->method, call->url, curl_easy_strerror(t.transfer.result));
+        buf_release(t.body);
     }
-    buf_release(&t.body);
     return e;
+}
+
+/* ERR_OK with an answer, or why there is none. */
+static enum err
+try_once(struct task *task, const struct http_request *call, int64_t budget_end_ms,
+         struct http_answer *ret)
+{
+    const struct str url = str_of(call->url);
+    const struct str host = url_host(url);
+    const char *addresses, *resolved = NULL;
+
+    if (clock_ms() >= budget_end_ms)
+        return fail_detail(&task->fail, ERR_UPSTREAM, "no time left for %s", call->url);
+    TRY(lookup_host(task, host, MIN(budget_end_ms, clock_ms() + CONNECT_TIMEOUT_MS), &addresses));
+    if (addresses != NULL)
+        resolved = arena_printf(task->arena, "+%.*s:%d:%s", (int)host.len, host.ptr, url_port(url),
+                                addresses);
+    const int64_t left_ms = budget_end_ms - clock_ms();
+    return transfer_once(task, call, resolved, (long)MAX(left_ms, 1), ret);
 }
 
 /* ---- tries ---- */

@@ -3,6 +3,8 @@
  *
  * http_call suspends the coroutine until the answer is there, bounded by `timeout_ms` and by the
  * request's deadline.  Redirects are not followed, no proxy is used, certificates are checked.
+ * Answers are asked for as they are (identity); one in another coding counts as none, and the
+ * failure's detail names it.
  *
  * Non-idempotent calls (`.idempotent = false`) are sent on a fresh connection, because libcurl
  * silently repeats a request, POST included, when a reused connection dies before an answer.
@@ -24,7 +26,7 @@
 struct http_request {
     const char *method;         /* "GET", "POST" */
     const char *url;            /* http:// only for loopback addresses */
-    const char *const *headers; /* "x-api-key: …", at most 16, ended by NULL; NULL: none */
+    const char *const *headers; /* "x-api-key: …", ended by NULL; NULL: none */
     struct str body;
     int timeout_ms;
     size_t answer_max;
@@ -33,8 +35,8 @@ struct http_request {
 
 struct http_answer {
     int status;
-    struct str body;   /* in the arena, NUL-terminated */
-    int retry_after_s; /* from Retry-After in seconds, else 0 */
+    struct str body;   /* the arena's, NUL-terminated */
+    int retry_after_s; /* from now on, as Retry-After says; else 0 */
 };
 
 NODISCARD enum err http_call(struct task *task, const struct http_request *call,

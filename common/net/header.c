@@ -1,5 +1,8 @@
 #include "net/header.h"
 
+#include "base/clock.h"
+#include "base/text.h"
+
 bool
 header_value_ok(struct str value)
 {
@@ -7,6 +10,38 @@ header_value_ok(struct str value)
         if ((unsigned char)value.ptr[i] < 0x20 || value.ptr[i] == 0x7F)
             return false;
     return true;
+}
+
+bool
+header_line_is(struct str line, const char *name, struct str *ret_value)
+{
+    const size_t len = strlen(name);
+
+    if (line.len <= len || line.ptr[len] != ':' ||
+        !str_ieq((struct str){line.ptr, len}, (struct str){name, len}))
+        return false;
+    const char *from = line.ptr + len + 1, *end = line.ptr + line.len;
+    while (from < end && (*from == ' ' || *from == '\t'))
+        from++;
+    while (end > from && strchr(" \t\r\n", end[-1]) != NULL)
+        end--;
+    *ret_value = (struct str){from, (size_t)(end - from)};
+    return true;
+}
+
+int
+retry_after_s(struct str value, int64_t now_s)
+{
+    int64_t s = 0;
+
+    if (http_date_read(value, now_s, &s))
+        return (int)MAX(0, MIN(s - now_s, INT32_MAX));
+    for (size_t i = 0; i < value.len; i++) {
+        if (value.ptr[i] < '0' || value.ptr[i] > '9')
+            return 0;
+        s = MIN(s * 10 + (value.ptr[i] - '0'), INT32_MAX);
+    }
+    return (int)s;
 }
 
 const char *

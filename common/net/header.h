@@ -10,6 +10,14 @@
 /* A header value without CR, LF, NUL and other controls. */
 bool header_value_ok(struct str value);
 
+/* Whether `line` ("Name: value", its end included) is the header `name`, in lower case; its value
+ * without the blanks around it. */
+NODISCARD bool header_line_is(struct str line, const char *name, struct str *ret_value);
+
+/* Seconds that a Retry-After asks to wait (RFC 9110, 10.2.3: a number of them, or a date); 0 when
+ * it is neither, or in the past. */
+int retry_after_s(struct str value, int64_t now_s);
+
 /* Standard reason phrase (RFC 9110, 15), "" when unknown. */
 const char *http_reason(int status);
 

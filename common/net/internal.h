@@ -17,6 +17,7 @@ struct conn {
     struct co *reader;        /* coroutine that waits for input, or NULL */
     struct co *writer;        /* coroutine that waits for room, or NULL */
     int64_t read_deadline_ms; /* of the request being read */
+    size_t sent;              /* bytes of the answer that the socket took, records' heads too */
     bool busy;                /* a coroutine serves this connection */
     bool input;               /* something arrived while busy */
     bool hup;                 /* the peer sends nothing more; told once, so we keep it */

@@ -8,6 +8,8 @@
 
 #include "base/clock.h"
 #include "base/killpoint.h"
+#include "base/log.h"
+#include "base/metric.h"
 #include "loop/timer.h"
 #include "loop/wait.h"
 #include "net/internal.h"
@@ -75,6 +77,15 @@ forget_arenas(void)
 
 /* ---- a connection's coroutine: one request after the other, while there is input ---- */
 
+/* What the log said of the request is what was answered; this is what became of the answer. */
+static void
+note_cut(const struct task *task, size_t sent, size_t len)
+{
+    metric_add(METRIC_ANSWERS_CUT, 1);
+    log_event(LOG_WARN, "answer_cut", task->id, "the peer took no more of it",
+              LOG_NUM("sent", (int64_t)MIN(sent, len)), LOG_NUM("of", (int64_t)len));
+}
+
 /* True when the connection can take another request. */
 static bool
 serve_one(struct conn *c)
@@ -93,7 +104,10 @@ serve_one(struct conn *c)
         const struct str answer = server.serve(task, http, state == BODY_TOO_LARGE);
 
         KILL_POINT("client", "answer", "before");
-        again = send_answer(c, in.request_id, answer) && in.keep;
+        if (send_answer(c, in.request_id, answer))
+            again = in.keep;
+        else
+            note_cut(task, c->sent, answer.len);
         KILL_POINT("client", "answer", "written");
     }
     arena_give(a);

@@ -12,9 +12,12 @@
 
 #define CONNECT_TIMEOUT_MS 5000
 
+#define GOODBYE_S 1L /* for the answer to QUIT: the mail is gone by then */
+
 /* Shared with the thread that runs it; lives on the caller's coroutine stack, which waits. */
 struct mail_transfer {
     CURL *easy;
+    int64_t deadline_ms;
     CURLcode result;
     struct str left; /* of the message */
     bool handed_over;
@@ -74,6 +77,8 @@ take_reply(char *data, size_t size, size_t count, void *arg)
         KILL_POINT("smtp", "reply", "arrived"); /* to the mail; then the goodbye */
     if (t->handed_over && len > 0 && (data[0] == '4' || data[0] == '5'))
         t->refused_after = true;
+    if (t->handed_over) /* what is left is the goodbye */
+        (void)curl_easy_setopt(t->easy, CURLOPT_SERVER_RESPONSE_TIMEOUT, GOODBYE_S);
     if (is_final(t, data, size * count))
         t->refused_for_good = true;
     if (len >= 3 && memcmp(data, "221", 3) == 0)
@@ -86,7 +91,7 @@ take_reply(char *data, size_t size, size_t count, void *arg)
 }
 
 static struct curl_slist *
-set_options(struct mail_transfer *t, const struct smtp_request *mail, long timeout_ms)
+set_options(struct mail_transfer *t, const struct smtp_request *mail)
 {
     CURL *e = t->easy;
     struct curl_slist *to = curl_slist_append(NULL, mail->to);
@@ -111,40 +116,44 @@ set_options(struct mail_transfer *t, const struct smtp_request *mail, long timeo
     (void)curl_easy_setopt(e, CURLOPT_DEBUGFUNCTION, note_command); /* prints nothing */
     (void)curl_easy_setopt(e, CURLOPT_DEBUGDATA, t);
     (void)curl_easy_setopt(e, CURLOPT_VERBOSE, 1L);
-    transfer_bounds(e, CONNECT_TIMEOUT_MS, timeout_ms, "smtp,smtps");
-    (void)curl_easy_setopt(e, CURLOPT_SERVER_RESPONSE_TIMEOUT, MAX(1L, timeout_ms / 1000));
     (void)curl_easy_setopt(e, CURLOPT_FORBID_REUSE, 1L);
     return to;
 }
 
-/* In a thread of the pool. */
+/* In a thread of the pool, and perhaps a while after it was asked for: the time that is left is
+ * what there is now. */
 static void
 run(void *arg)
 {
     struct mail_transfer *t = arg;
+    const long left_ms = (long)MAX(t->deadline_ms - clock_ms(), 1);
 
+    transfer_bounds(t->easy, CONNECT_TIMEOUT_MS, left_ms, "smtp,smtps");
+    (void)curl_easy_setopt(t->easy, CURLOPT_SERVER_RESPONSE_TIMEOUT, MAX(1L, left_ms / 1000));
     t->result = curl_easy_perform(t->easy);
 }
 
 enum err
 smtp_send(struct task *task, const struct smtp_request *mail, struct smtp_answer *ret)
 {
-    const int64_t left_ms = task->deadline_ms - clock_ms();
-    struct mail_transfer t = {.left = mail->message};
+    struct mail_transfer t = {
+        .left = mail->message,
+        .deadline_ms = MIN(task->deadline_ms, clock_ms() + mail->timeout_ms),
+    };
 
     MUST(mail->url != NULL && mail->from != NULL && mail->to != NULL);
     transfer_init();
-    if (left_ms <= 0)
-        return fail_detail(&task->fail, ERR_UPSTREAM, "no time left for a mail");
     t.easy = curl_easy_init();
     MUST(t.easy != NULL);
-    struct curl_slist *to = set_options(&t, mail, (long)MIN(mail->timeout_ms, left_ms));
+    struct curl_slist *to = set_options(&t, mail);
     metric_add(METRIC_HTTP_CALLS, 1);
     KILL_POINT("smtp", "mail", "before");
-    offload(run, &t);
+    const bool ran = offload(OFFLOAD_MAIL, run, &t, NULL, t.deadline_ms);
     KILL_POINT("smtp", "mail", "answered");
     curl_easy_cleanup(t.easy);
     curl_slist_free_all(to);
+    if (!ran)
+        return fail_detail(&task->fail, ERR_UPSTREAM, "no time left for a mail");
     if (t.result == CURLE_OK) {
         memcpy(ret->reply, t.reply, sizeof ret->reply);
         return ERR_OK;

@@ -43,6 +43,21 @@ url_host(struct str url)
     return (struct str){authority.ptr, len};
 }
 
+int
+url_port(struct str url)
+{
+    const struct str host = url_host(url);
+    const char *p = host.ptr == NULL ? NULL : host.ptr + host.len;
+    const char *const end = url.ptr + url.len;
+    int port = 0;
+
+    if (p == NULL || p == end || *p != ':' || p + 1 == end || p[1] == '/')
+        return url.len > 7 && memcmp(url.ptr, "http://", 7) == 0 ? 80 : 443;
+    for (p++; p < end && *p >= '0' && *p <= '9' && port <= UINT16_MAX; p++)
+        port = port * 10 + (*p - '0');
+    return port;
+}
+
 bool
 host_is_loopback(struct str host)
 {

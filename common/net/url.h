@@ -11,6 +11,9 @@
  * NULL when there is none, and when the URL names a user. */
 struct str url_host(struct str url);
 
+/* The port behind url_host(url), or what the scheme says: 443, and 80 for http://. */
+int url_port(struct str url);
+
 /* This machine itself: localhost, 127.0.0.0/8 or [::1], and no name that only begins like one. */
 bool host_is_loopback(struct str host);
 

@@ -14,6 +14,7 @@ build_preset() {
 level() {
     local preset bin=$clone/build/release/bin
     mkdir -p "$clone/build"
+    scratch_start # for the tests of db
     for preset in release asan; do
         check "build $preset" build_preset "$preset"
         suite "ctest $preset" "$(command -v ctest)" --test-dir "$clone/build/$preset" --output-on-failure -j 2
@@ -27,4 +28,5 @@ level() {
     check "production limits spare signed callbacks" signed_callbacks_are_not_limited "$bin"
     check "production serves its own host, and says nothing of others" production_serves_its_own_host "$bin"
     check "systemd units" units_are_sound "$bin"
+    scratch_stop
 }

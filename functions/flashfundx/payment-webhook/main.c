@@ -32,7 +32,7 @@
 #define APPLY_MS 1700
 #define STORE_MS 2800
 
-#define SQLSTATE_LOCKED "SQLSTATE 55P03"
+#define SQLSTATE_LOCKED "55P03"
 
 struct callback {
     const char *source; /* ipn, ipn_previous */
@@ -211,7 +211,7 @@ apply(struct fn_req *req, const struct callback *c, struct fn_res *res)
     if (!gate_enter(p->order_id, now_ms + WAIT_MS, &gate))
         return store(req, c, "the order was held a moment ago", deadline_ms, res);
     const enum err e = record(req, c, NULL, &row);
-    gate_leave(gate, e != ERR_OK && strstr(req->task->fail.detail, SQLSTATE_LOCKED) != NULL);
+    gate_leave(gate, e != ERR_OK && strcmp(req->task->fail.sqlstate, SQLSTATE_LOCKED) == 0);
     if (e != ERR_OK)
         return store(req, c,
                      req->task->fail.detail[0] != '\0'

@@ -7,6 +7,7 @@
  */
 #include "base/clock.h"
 #include "base/encode.h"
+#include "base/log.h"
 #include "base/number.h"
 #include "crypto/digest.h"
 #include "db/query.h"
@@ -144,20 +145,53 @@ struct sender {
     struct callback callback;
 };
 
+static enum err
+send_claimed(struct task *task, void *sender)
+{
+    struct sender *s = sender;
+    int status;
+    const char *error;
+
+    return send_callback(task, &s->callback, &status, &error);
+}
+
 static void
 send_on_coroutine(void *arg)
 {
     struct sender *s = arg;
     struct batch *batch = s->batch;
-    int status;
-    const char *error;
 
     /* A failure to record leaves the lease, and the callback is sent again when it ends. */
-    (void)send_callback(&s->task, &s->callback, &status, &error);
+    if (task_run(&s->task, send_claimed, s) != ERR_OK)
+        log_event(LOG_WARN, "callback_failed", s->task.id,
+                  fail_reason(&s->task.fail, s->task.fail.err), LOG_TEXT("id", s->callback.id));
     arena_free(s->task.arena); /* and `s` with it */
     batch->running--;
     if (batch->parent_waits)
         co_wake(batch->parent);
+}
+
+struct claimed {
+    struct sender *sender;
+    const struct db_row *row;
+};
+
+/* The row is of a turn that ends before the callback is sent. */
+static enum err
+copy_claimed(struct task *task, void *claimed)
+{
+    struct callback *c = &((struct claimed *)claimed)->sender->callback;
+    const struct db_row *row = ((struct claimed *)claimed)->row;
+    int64_t delay_ms = 0;
+
+    if (!number_i64(db_str(row, 4), &delay_ms) || delay_ms < 0)
+        delay_ms = 0;
+    c->id = arena_copy(task->arena, db_str(row, 0));
+    c->url = arena_copy(task->arena, db_str(row, 1));
+    c->body = arena_copy(task->arena, db_str(row, 2));
+    c->fault = db_text(row, 3) == NULL ? NULL : arena_copy(task->arena, db_str(row, 3));
+    c->delay_ms = (int)MIN(delay_ms, 60000);
+    return ERR_OK;
 }
 
 static void
@@ -165,19 +199,15 @@ start_sender(struct batch *batch, const struct task *run, const struct db_row *r
 {
     struct arena *a = arena_new(SENDER_MEMORY_MAX);
     struct sender *s = ARENA_NEW(a, struct sender);
-    int64_t delay_ms = 0;
 
-    if (!number_i64(db_str(row, 4), &delay_ms) || delay_ms < 0)
-        delay_ms = 0;
     s->batch = batch;
     s->task = *run;
     s->task.arena = a;
     s->task.fail = (struct fail){0};
-    s->callback.id = arena_copy(a, db_str(row, 0));
-    s->callback.url = arena_copy(a, db_str(row, 1));
-    s->callback.body = arena_copy(a, db_str(row, 2));
-    s->callback.fault = db_text(row, 3) == NULL ? NULL : arena_copy(a, db_str(row, 3));
-    s->callback.delay_ms = (int)MIN(delay_ms, 60000);
+    if (task_run(&s->task, copy_claimed, &(struct claimed){s, row}) != ERR_OK) {
+        arena_free(a);
+        return;
+    }
     batch->running++;
     co_start(send_on_coroutine, s);
 }
@@ -200,8 +230,9 @@ static struct db_stmt tick = {
 
 /* Move payments, claim what is due and start sending it.  `turn` has an arena for this turn. */
 static enum err
-take_turn(struct task *turn, struct batch *batch)
+take_turn(struct task *turn, void *arg)
 {
+    struct batch *batch = arg;
     struct db_result *due;
 
     TRY(db_query(turn, &tick,
@@ -229,7 +260,7 @@ run_sandbox(struct task *task)
     turn.arena = arena_new(SENDER_MEMORY_MAX);
     for (;;) {
         arena_reset(turn.arena);
-        e = take_turn(&turn, &batch);
+        e = task_run(&turn, take_turn, &batch);
         if (e != ERR_OK || batch.running == 0 || clock_ms() >= stop_at)
             break;
         wait_for_sender(&batch, clock_ms() + TURN_MS);

@@ -39,7 +39,7 @@ const decodeWords = (text) =>
  * An SMTP server on 127.0.0.1, on a free port unless told which.
  * onMail(mail) decides the answer to a complete message: a line such as '250 ok', 'drop' to close
  * without one, or a promise of these. onRcpt(address) likewise for RCPT. greeting and sender, when
- * set, are the answers to a connection and to MAIL. mails[] has every complete message, accepted or
+ * set, are the answers to a connection and to MAIL; with noGoodbye QUIT gets none. mails[] has every complete message, accepted or
  * not: {from, to, raw, answer, …parseMail}.
  */
 export async function smtpServer({ port = 0 } = {}) {
@@ -69,7 +69,7 @@ export async function smtpServer({ port = 0 } = {}) {
         mail.to.push(to);
         say(await server.onRcpt(to));
       } else if (verb === 'DATA') (data = true), say('354 go on');
-      else if (verb === 'QUIT') say('221 bye'), socket.end();
+      else if (verb === 'QUIT') { if (!server.noGoodbye) say('221 bye'), socket.end(); }
       else say('500 what?');
     };
     const message = async (raw) => {

@@ -169,6 +169,20 @@ test('by SMTP', async (t) => {
     }
   });
 
+  await t.test('a server that does not answer to QUIT holds up no other mail', async () => {
+    smtp.noGoodbye = true;
+    try {
+      const { order } = await makeSale({ stock: 0 });
+      const began = Date.now();
+      await pay(order);
+      const m = await untilMail(order, 'payment_received', 'sent');
+      assert.equal(m.tries, 1);
+      assert.ok(Date.now() - began < 6000, `written down after ${Date.now() - began} ms`);
+    } finally {
+      smtp.noGoodbye = false;
+    }
+  });
+
   await t.test('refused for good: dead at once, with the reason', async () => {
     for (const [who, what] of [
       ['onRcpt', 'the recipient'],

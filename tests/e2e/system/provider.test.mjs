@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 
 import { rows } from '../lib/db.mjs';
 import { Private } from '../lib/process.mjs';
@@ -159,7 +160,8 @@ test('nobody waits longer than the budget', async (t) => {
 });
 
 test('a provider that limits the rate', async (t) => {
-  for (const [what, headers] of [['says for how long', { 'retry-after': '60' }], ['does not say for how long', {}]]) {
+  for (const [what, headers] of [['says for how long', { 'retry-after': '60' }],
+    ['says until when', { 'retry-after': new Date(Date.now() + 60_000).toUTCString() }], ['does not say for how long', {}]]) {
     const limited = (req, res) => res.writeHead(429, { 'content-type': 'application/json', ...headers })
       .end(JSON.stringify({ statusCode: 429, code: 'TOO_MANY_REQUESTS', message: 'Too many requests' }));
     const soon = async (work) => {
@@ -268,6 +270,18 @@ test('a poll reads a payment whatever decides nothing in it', async () => {
     await status.stop();
   }
 });
+
+test('answers are asked for as they are, and one in another coding is named', () => withShop(async (shop) => {
+  const sale = await makeSale({ stock: 0 });
+  let asked;
+  provider.reset({ '/invoice': (req, res) => {
+    asked = req.headers['accept-encoding'];
+    res.writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'gzip' }).end(gzipSync('{"id":"1"}'));
+  } });
+  assert.equal((await checkout(sale, shop)).status, 502);
+  assert.equal(asked, 'identity');
+  assert.match(shop.log(), /Content-Encoding gzip/);
+}));
 
 test('a provider that is not there is not asked again and again', () => withShop(async (shop) => {
   const sale = await makeSale({ stock: 0 });

@@ -89,7 +89,54 @@ wall_is_after_this_was_written(void **state UNUSED)
     assert_true(wall_us() > 1750000000000000);
 }
 
+/* ---- dates of HTTP ---- */
+
+#define NOW_S 1790000000 /* 2026-09-21 */
+
+static int64_t
+date(const char *text)
+{
+    int64_t s = -1;
+
+    return http_date_read(str_of(text), NOW_S, &s) ? s : -1;
+}
+
+static void
+the_three_forms_of_a_date_are_read(void **state UNUSED)
+{
+    assert_int_equal(date("Sun, 06 Nov 1994 08:49:37 GMT"), 784111777);
+    assert_int_equal(date("Sunday, 06-Nov-94 08:49:37 GMT"), 784111777);
+    assert_int_equal(date("Sun Nov  6 08:49:37 1994"), 784111777);
+    assert_int_equal(date("Thursday, 26-Nov-26 22:00:00 GMT"), 1795730400);
+    assert_int_equal(date("Thursday, 26-Nov-76 22:00:00 GMT"), 3373653600); /* 2076 */
+    assert_int_equal(date("Saturday, 26-Nov-77 22:00:00 GMT"), 249429600);  /* 1977 */
+}
+
+static void
+what_is_no_date_is_none(void **state UNUSED)
+{
+    static const char *const texts[] = {
+        "",
+        "+2",
+        "120",
+        "Sun, 06 Nov 1994 08:49:37",
+        "Sun, 06 Nov 1994 08:49:37 CET",
+        "Sun, 6 Nov 1994 08:49:37 GMT",
+        "Mon, 06 Nov 1994 08:49:37 GMT",
+        "Sun, 31 Feb 1994 08:49:37 GMT",
+        "Sun, 06 Nov 1994 25:49:37 GMT",
+        " Sun, 06 Nov 1994 08:49:37 GMT",
+        "Sun, 06 Nov 1994 08:49:37 GMT x",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        if (date(texts[i]) != -1)
+            fail_msg("\"%s\" is a date", texts[i]);
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(the_three_forms_of_a_date_are_read),
+    cmocka_unit_test(what_is_no_date_is_none),
     cmocka_unit_test(timestamp_of_the_epoch),
     cmocka_unit_test(timestamp_has_milliseconds),
     cmocka_unit_test(timestamp_of_a_leap_day),

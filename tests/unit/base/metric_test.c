@@ -361,7 +361,23 @@ processes_count_together(void **state UNUSED)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static void
+there_is_no_last_service(void **state UNUSED)
+{
+    char name[32], line[64];
+
+    for (int i = 0; i < 200; i++) {
+        (void)snprintf(name, sizeof(name), "shop-%d", i);
+        assert_true(metric_open(dir, name));
+    }
+    for (int i = 0; i < 200; i++) {
+        (void)snprintf(line, sizeof(line), "\nffx_db_queries_total{function=\"shop-%d\"} 0\n", i);
+        rendered(line);
+    }
+}
+
 static const struct CMUnitTest tests[] = {
+    TEST(there_is_no_last_service),
     TEST(file_is_for_owner_and_group),
     TEST(nothing_is_left_aside),
     TEST(metric_with_a_label_gets_another),

@@ -1,6 +1,8 @@
 #include "check.h"
 
 #include "base/encode.h"
+#include <fcntl.h>
+
 #include "crypto/digest.h"
 
 static void
@@ -162,7 +164,83 @@ wipe_overwrites(void **state UNUSED)
     assert_memory_equal(secret, "\0\0\0\0\0\0\0", 8);
 }
 
+/* ---- what stays behind ---- */
+
+#define KEY_BYTES 32
+#define MASK      0x5A
+
+/* The key of these tests; nobody else has it, and it stands nowhere but where it is made. */
+static uint8_t
+key_byte(size_t i)
+{
+    return (uint8_t)(0xC3 + 29 * i);
+}
+
+/* How often the key stands in the memory of this process; the needle is masked, or it would find
+ * itself. */
+static size_t
+copies_of_key(void)
+{
+    static uint8_t masked[KEY_BYTES], page[64 * 1024 + KEY_BYTES];
+    FILE *maps = fopen("/proc/self/maps", "re");
+    const int memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+    size_t from, to, count = 0;
+    char line[512];
+
+    assert_non_null(maps);
+    assert_true(memory >= 0);
+    for (size_t i = 0; i < KEY_BYTES; i++)
+        masked[i] = key_byte(i) ^ MASK;
+    while (fgets(line, sizeof line, maps) != NULL) {
+        if (sscanf(line, "%zx-%zx rw", &from, &to) != 2)
+            continue;
+        for (; from < to; from += sizeof page - KEY_BYTES) {
+            const ssize_t n = pread(memory, page, MIN(sizeof page, to - from), (off_t)from);
+
+            for (size_t i = 0; n > 0 && i + KEY_BYTES <= (size_t)n; i++) {
+                size_t k = 0;
+                while (k < KEY_BYTES && (page[i + k] ^ MASK) == masked[k])
+                    k++;
+                count += k == KEY_BYTES;
+            }
+            if (n > 0) /* the copy of a copy is none */
+                memset(page, 0, (size_t)n);
+        }
+    }
+    (void)fclose(maps);
+    (void)close(memory);
+    return count;
+}
+
+static void
+nothing_stays_of_a_key_that_is_used_once(void **state UNUSED)
+{
+    uint8_t key[KEY_BYTES], mac[SHA256_BYTES];
+
+    for (size_t i = 0; i < KEY_BYTES; i++)
+        key[i] = key_byte(i);
+    crypto_hmac_sha256_once((struct str){(const char *)key, KEY_BYTES}, STR("text"), mac);
+    assert_true(copies_of_key() >= 1);
+    crypto_wipe(key, sizeof key);
+    assert_int_equal(copies_of_key(), 0);
+}
+
+static void
+once_is_the_same_hmac(void **state UNUSED)
+{
+    uint8_t once[SHA256_BYTES], kept[SHA256_BYTES];
+
+    crypto_hmac_sha256_once(STR("key"), STR("text"), once);
+    crypto_hmac_sha256(STR("key"), STR("text"), kept);
+    assert_memory_equal(once, kept, sizeof once);
+    crypto_hmac_sha256_once(STR(""), STR(""), once);
+    crypto_hmac_sha256(STR(""), STR(""), kept);
+    assert_memory_equal(once, kept, sizeof once);
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(nothing_stays_of_a_key_that_is_used_once),
+    cmocka_unit_test(once_is_the_same_hmac),
     cmocka_unit_test(sha256_of_abc),
     cmocka_unit_test(sha256_of_nothing),
     cmocka_unit_test(hmac_rfc4231_case_1),

@@ -2,6 +2,8 @@
 
 #include "crypto/jws.h"
 #include "fn/caller.h"
+#include "fn/internal.h"
+#include "fn/request.h"
 
 #define NOW    1800000000
 #define SECRET STR("a-secret-of-at-least-32-characters")
@@ -139,7 +141,32 @@ tokens_that_share_a_place_are_not_confused(void **state UNUSED)
     }
 }
 
+/* ---- where the token stands ---- */
+
+static struct str
+token_of(const char *name, const char *value)
+{
+    const struct header header = {str_of(name), str_of(value)};
+    const struct net_request http = {.headers = &header, .header_count = 1};
+    const struct fn_req req = {.http = &http};
+
+    return fn_token(&req);
+}
+
+static void
+one_or_more_blanks_stand_before_a_token(void **state UNUSED)
+{
+    check_str(token_of("authorization", "Bearer abc"), "abc");
+    check_str(token_of("authorization", "bEARER   abc"), "abc");
+    assert_int_equal(token_of("authorization", "Bearerabc").len, 0);
+    assert_int_equal(token_of("authorization", "Bearer\tabc").len, 0);
+    assert_int_equal(token_of("authorization", "Bearer ").len, 0);
+    assert_int_equal(token_of("authorization", "Basic abc").len, 0);
+    check_str(token_of("apikey", "abc"), "abc");
+}
+
 static const struct CMUnitTest tests[] = {
+    TEST(one_or_more_blanks_stand_before_a_token),
     TEST(refused_tokens_leave_the_caller_untouched),
     TEST(second_use_says_the_same),
     TEST(token_expires_between_two_uses),

@@ -265,7 +265,43 @@ processes_share_a_limit(void **state UNUSED)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* Both are the same caller's, or not. */
+static bool
+same_network(const char *a, const char *b)
+{
+    uint8_t of_a[LIMIT_NETWORK_BYTES], of_b[LIMIT_NETWORK_BYTES];
+
+    return str_eq(limit_network(str_of(a), of_a), limit_network(str_of(b), of_b));
+}
+
+static void
+an_ipv6_address_counts_for_its_network_of_64_bits(void **state UNUSED)
+{
+    assert_true(same_network("2001:db8:1:2::1", "2001:db8:1:2:ffff:ffff:ffff:ffff"));
+    assert_true(same_network("2001:DB8:1:2:0:0:0:1", "2001:db8:1:2::2"));
+    assert_false(same_network("2001:db8:1:2::1", "2001:db8:1:3::1"));
+}
+
+static void
+an_ipv4_address_counts_alone_also_in_the_clothes_of_ipv6(void **state UNUSED)
+{
+    assert_false(same_network("192.0.2.1", "192.0.2.2"));
+    assert_true(same_network("192.0.2.1", "::ffff:192.0.2.1"));
+    assert_false(same_network("::ffff:192.0.2.1", "::ffff:192.0.2.2"));
+}
+
+static void
+what_is_no_address_counts_as_it_is(void **state UNUSED)
+{
+    assert_true(same_network("unix:", "unix:"));
+    assert_false(same_network("unix:", ""));
+    assert_false(same_network("192.0.2.1x", "192.0.2.1"));
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(an_ipv6_address_counts_for_its_network_of_64_bits),
+    cmocka_unit_test(an_ipv4_address_counts_alone_also_in_the_clothes_of_ipv6),
+    cmocka_unit_test(what_is_no_address_counts_as_it_is),
     TEST(all_calls_may_come_at_once),
     TEST(one_call_per_window),
     TEST(keys_are_counted_apart),

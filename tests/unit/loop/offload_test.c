@@ -1,11 +1,14 @@
 #include "check_loop.h"
 
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "loop/loop.h"
 #include "loop/offload.h"
 #include "loop/wait.h"
+
+#define SLOW_MS 200
 
 static void
 square(void *n)
@@ -14,9 +17,23 @@ square(void *n)
 }
 
 static void
+be_slow(void *unused UNUSED)
+{
+    const struct timespec slow = {.tv_nsec = SLOW_MS * 1000000L};
+
+    (void)nanosleep(&slow, NULL);
+}
+
+static int64_t
+soon(int64_t ms)
+{
+    return clock_ms() + ms;
+}
+
+static void
 offload_square(void *n)
 {
-    offload(square, n);
+    assert_true(offload(OFFLOAD_HASH, square, n, NULL, soon(2000)));
     note("done");
     loop_exit();
 }
@@ -33,8 +50,106 @@ offloaded_work_comes_back_to_its_coroutine(void **state UNUSED)
     assert_int_equal(n, 144);
 }
 
+/* ---- classes ---- */
+
+static void
+send_slow_mail(void *unused UNUSED)
+{
+    assert_true(offload(OFFLOAD_MAIL, be_slow, NULL, NULL, soon(5000)));
+    note("mail");
+}
+
+static void
+look_up(void *n)
+{
+    assert_true(offload(OFFLOAD_LOOKUP, square, n, NULL, soon(5000)));
+    note("lookup");
+}
+
+static void
+work_of_one_class_does_not_wait_for_another(void **state UNUSED)
+{
+    int n = 3;
+
+    for (int i = 0; i < 6; i++)
+        co_start(send_slow_mail, NULL);
+    co_start(look_up, &n);
+    run_for(SLOW_MS / 2);
+    assert_string_equal(trace, "lookup");
+    run_for(3 * SLOW_MS);
+    assert_string_equal(trace, "lookup mail mail mail mail mail mail");
+}
+
+/* ---- deadlines ---- */
+
+static int dropped;
+
+static void
+count_drop(void *arg)
+{
+    dropped++;
+    free(arg);
+}
+
+static void
+leave_slow_work(void *unused UNUSED)
+{
+    const int64_t began_ms = clock_ms();
+
+    assert_false(offload(OFFLOAD_CANCEL, be_slow, malloc(1), count_drop, soon(20)));
+    assert_in_range(clock_ms() - began_ms, 20, SLOW_MS - 20);
+    note("late");
+}
+
+static void
+who_is_late_goes_on_and_the_work_is_dropped_when_it_ends(void **state UNUSED)
+{
+    dropped = 0;
+    co_start(leave_slow_work, NULL);
+    co_start(leave_slow_work, NULL);
+    co_start(leave_slow_work, NULL); /* two threads: this one never begins */
+    run_for(SLOW_MS / 2);
+    assert_string_equal(trace, "late late late");
+    assert_int_equal(dropped, 1);
+    run_for(SLOW_MS);
+    assert_int_equal(dropped, 3);
+}
+
+static void
+wait_for_slow_work(void *unused UNUSED)
+{
+    const int64_t began_ms = clock_ms();
+
+    assert_true(offload(OFFLOAD_CANCEL, be_slow, NULL, NULL, soon(20)));
+    assert_true(clock_ms() - began_ms >= SLOW_MS);
+    note("ended");
+}
+
+static void
+never_begin(void *ran)
+{
+    assert_false(offload(OFFLOAD_CANCEL, square, ran, NULL, soon(20)));
+    note("refused");
+}
+
+static void
+without_drop_what_began_is_waited_for_and_the_rest_never_begins(void **state UNUSED)
+{
+    int n = 5;
+
+    co_start(wait_for_slow_work, NULL);
+    co_start(wait_for_slow_work, NULL);
+    co_start(never_begin, &n);
+    run_for(2 * SLOW_MS);
+    assert_string_equal(trace, "refused ended ended");
+    assert_int_equal(n, 5);
+}
+
 static const struct CMUnitTest tests[] = {
     TEST(offloaded_work_comes_back_to_its_coroutine),
+    TEST(work_of_one_class_does_not_wait_for_another),
+    TEST(who_is_late_goes_on_and_the_work_is_dropped_when_it_ends),
+    TEST(without_drop_what_began_is_waited_for_and_the_rest_never_begins),
 };
 
 int

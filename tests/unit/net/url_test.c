@@ -59,7 +59,19 @@ what_only_begins_like_it_is_not(void **state UNUSED)
     assert_false(host_is_loopback(STR("[::11]")));
 }
 
+static void
+a_port_is_what_the_url_or_its_scheme_says(void **state UNUSED)
+{
+    assert_int_equal(url_port(STR("https://a.example")), 443);
+    assert_int_equal(url_port(STR("https://a.example/x:1")), 443);
+    assert_int_equal(url_port(STR("https://a.example:/x")), 443);
+    assert_int_equal(url_port(STR("http://a.example/x")), 80);
+    assert_int_equal(url_port(STR("http://a.example:8080/x")), 8080);
+    assert_int_equal(url_port(STR("https://[::1]:8443")), 8443);
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(a_port_is_what_the_url_or_its_scheme_says),
     cmocka_unit_test(host_ends_where_port_path_or_query_begin),
     cmocka_unit_test(address_keeps_its_brackets),
     cmocka_unit_test(no_host_where_there_is_none),

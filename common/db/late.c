@@ -1,0 +1,125 @@
+/*
+ * Statements whose callers gave up: the deadline passed while they wait or run.
+ *
+ * A late statement takes nobody with it.  Reads behind it or before it in its batch are sent again
+ * on another connection; the members of a group go on waiting, each for its own deadline.  When
+ * nobody waits for a batch any more, the server is told to cancel it, and until it says that it
+ * has, the connection keeps its place among DB_CONNECTIONS: abandoned work is work all the same.
+ */
+#include "db/internal.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "loop/offload.h"
+#include "loop/wait.h"
+
+#define CANCEL_MS 1000 /* for the server to do it; then it hangs, or the network does */
+
+struct batch_place {
+    struct conn *conn;
+    int at;
+};
+
+static struct batch_place
+find(const struct op *op)
+{
+    for (int i = 0; i < db.connection_max; i++)
+        for (int k = 0; k < db.conns[i].batch.count; k++)
+            if (db.conns[i].batch.ops[k] == op)
+                return (struct batch_place){&db.conns[i], k};
+    return (struct batch_place){0};
+}
+
+/* ---- cancelling ---- */
+
+/* In a thread of the pool: libpq makes a connection for it, and waits in place. */
+static void
+send_cancel(void *cancel)
+{
+    char error[256];
+
+    (void)PQcancel(cancel, error, sizeof error);
+}
+
+static void
+free_cancel(void *cancel)
+{
+    PQfreeCancel(cancel);
+}
+
+static void
+cancel_on_coroutine(void *cancel)
+{
+    if (offload(OFFLOAD_CANCEL, send_cancel, cancel, free_cancel, clock_ms() + CANCEL_MS))
+        free_cancel(cancel);
+}
+
+/* The answer ends the batch (db_receive), the timer a server that gives none (db_late_timer).  The
+ * connection is not used again: a cancel that comes late would hit its next batch. */
+static void
+cancel(struct conn *c)
+{
+    PGcancel *cancel = PQgetCancel(c->pg);
+
+    c->late = true;
+    c->stale = true;
+    loop_timer_set(&c->timer, clock_ms() + CANCEL_MS);
+    if (cancel != NULL)
+        co_start(cancel_on_coroutine, cancel);
+}
+
+void
+db_late_timer(struct conn *c)
+{
+    db_leave_host(c);
+    db_conn_close(c, "server did not answer in time");
+    loop_at_end_of_turn(&db.flush); /* for those who waited for this connection */
+}
+
+/* ---- giving up ---- */
+
+/* Somebody takes the place of a read in its batch, so that the read can be sent again.  Without
+ * memory it waits on where it is. */
+static void
+send_read_again(struct batch *b, int at)
+{
+    struct op *op = b->ops[at];
+    struct op *instead = malloc(sizeof *instead);
+
+    if (instead == NULL)
+        return;
+    *instead = *op;
+    instead->co = NULL;
+    b->ops[at] = instead; /* and its result goes with it */
+    op->result = NULL;
+    op->err = ERR_OK;
+    op->failed = false;
+    op->aborted = false;
+    db_queue_push(&db.reads, op);
+    loop_at_end_of_turn(&db.flush);
+}
+
+void
+db_give_up(struct op *op)
+{
+    const struct batch_place place = find(op);
+    bool waited_for = false;
+
+    op->co = NULL;
+    if (place.conn == NULL) {
+        db_queue_remove(db_queue_of(op), op);
+        PQclear(op->result);
+        free(op);
+        return;
+    }
+
+    struct batch *b = &place.conn->batch; /* the op is freed with it */
+    for (int i = 0; i < b->count; i++) {
+        if (b->ops[i]->co != NULL && b->ops[i]->stmt->kind == DB_READ)
+            send_read_again(b, i);
+        waited_for = waited_for || b->ops[i]->co != NULL;
+    }
+    if (!waited_for && !place.conn->late)
+        cancel(place.conn);
+}
