@@ -42,7 +42,10 @@ ExecReload=/bin/sh -c 'cd /run/\($app); said() { cat \(.name).$$1 2>/dev/null ||
     echo \"the new workers did not get ready\" >&2; exit 1'
 EnvironmentFile=/etc/\($app)/\(.name).env
 Environment=RUN_DIR=/run/\($app)
-Restart=always
+" + (if any(.settings[]; .name == "STATE_DIR") then "Environment=STATE_DIR=/var/lib/\($app)/\(.name)
+StateDirectory=\($app)/\(.name)
+StateDirectoryMode=0700
+" else "" end) + "Restart=always
 RestartSec=100ms
 # Longer than the longest request, which may end first
 TimeoutStopSec=\(((.timeout_ms + 999) / 1000 | floor) + 5)

@@ -79,6 +79,7 @@ settings_make() {
     setting_default MAIL_NAME "$app_title"
     setting_default FRONTEND_URL http://localhost:3000
     setting_default RUN_DIR "$FFX_HOME/run"
+    setting_default STATE_DIR "$FFX_HOME/state"
     base_url=http://127.0.0.1:$port
     app_settings
 }

@@ -34,7 +34,7 @@ static const struct {
 #undef X
 };
 
-#define VERSION 3
+#define VERSION 4
 
 struct file {
     struct shared_head head;

@@ -29,6 +29,7 @@
     X(METRIC_WORKER_STARTS, "ffx_worker_starts_total{",          "counter", "Worker processes started") \
     X(METRIC_ARENA_OVERFLOWS, "ffx_arena_overflows_total{",      "counter", "Requests over their memory cap") \
     X(METRIC_STACK_HIGH_WATER, "ffx_coroutine_stack_high_water_bytes{", "gauge", "Deepest stack use of a coroutine") \
+    X(METRIC_SPOOLED,       "ffx_spooled{",                      "gauge", "Requests kept on disk until the database has them") \
     X(METRIC_ALIVE,         "ffx_alive_seconds{",                "gauge", "When a worker last said that its loop turns, since 1970")
 /* clang-format on */
 

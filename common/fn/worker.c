@@ -220,6 +220,8 @@ fn_worker(const struct fn_spec *s, int listen_fd, int ready_fd)
                   LOG_TEXT("run_dir", run_dir));
     metric_add(METRIC_WORKER_STARTS, 1);
     say_alive();
+    if (s->start != NULL)
+        s->start();
     if (s->route != NULL)
         server_start(&(struct server){
             .listen_fd = listen_fd,

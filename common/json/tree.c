@@ -98,6 +98,14 @@ parse(struct arena *a, struct fail *f, struct str text, bool mend, size_t values
     return ERR_OK;
 }
 
+struct str
+json_without_bom(struct str text)
+{
+    return text.len >= 3 && memcmp(text.ptr, "\xEF\xBB\xBF", 3) == 0
+               ? (struct str){text.ptr + 3, text.len - 3}
+               : text;
+}
+
 enum err
 json_parse(struct arena *a, struct fail *f, struct str text, const struct json **ret)
 {

@@ -4,7 +4,8 @@
  * The signature decides whether it is genuine; one SQL function stores the event and applies it,
  * durably, before we answer.  When that fails, say because somebody holds the order for long, the
  * event is only stored, and process-events applies it later: NOWPayments waits 3 s for its answer.
- * Only what could not even be stored answers 503, so that NOWPayments sends it again.
+ * While the database is away the disk keeps it (spool.h).  Only what could not even be kept answers
+ * 503, so that NOWPayments sends it again.
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -23,6 +24,7 @@
 #include "nowpayments/ipn.h"
 #include "nowpayments/payment.h"
 #include "shared/event.h"
+#include "spool.h"
 
 #define SIGNATURE_HEADER "x-nowpayments-sig"
 
@@ -36,6 +38,7 @@
 
 struct callback {
     const char *source; /* ipn, ipn_previous */
+    struct str body;
     struct np_payment payment;
 };
 
@@ -56,14 +59,6 @@ static struct db_stmt store_event = {
 #define COSTLY_CALLS    600
 #define COSTLY_WINDOW_S 60
 #define CHEAP_BYTES     ((size_t)8 * 1024)
-
-static struct str
-without_bom(struct str body)
-{
-    const bool bom = body.len >= 3 && memcmp(body.ptr, "\xEF\xBB\xBF", 3) == 0;
-
-    return bom ? (struct str){body.ptr + 3, body.len - 3} : body;
-}
 
 /* Whether it may be one at all: the cheapest of refusals. */
 static bool
@@ -138,7 +133,7 @@ static enum err
 verify(struct fn_req *req, const struct json **ret, const char **ret_source)
 {
     const struct str signature = fn_header(req, SIGNATURE_HEADER);
-    const struct str body = req->http->body, text = without_bom(body);
+    const struct str body = req->http->body, text = json_without_bom(body);
 
     if (!begins_object(text))
         return fail_set(&req->task->fail, ERR_INVALID, "Invalid payload");
@@ -170,18 +165,32 @@ reply(struct fn_res *res)
 
 /* `failed`: why the event was not applied; NULL: apply it. */
 static enum err
-record(struct fn_req *req, const struct callback *c, const char *failed, struct db_row *ret)
+record(struct task *task, const struct callback *c, const char *failed, struct db_row *ret)
 {
     const char *params[EVENT_PARAMS + 1];
 
-    event_params(c->source, req->http->body.ptr, &c->payment, params);
+    event_params(c->source, c->body.ptr, &c->payment, params);
     params[EVENT_PARAMS] = failed;
     if (failed == NULL)
-        return db_one(req->task, &record_event, params, EVENT_PARAMS, ret);
-    return db_one(req->task, &store_event, params, EVENT_PARAMS + 1, ret);
+        return db_one(task, &record_event, params, EVENT_PARAMS, ret);
+    return db_one(task, &store_event, params, EVENT_PARAMS + 1, ret);
 }
 
-/* Not applied: keep it for process-events.  Without a connection this fails at once. */
+/* The database is away: the disk keeps it, or the provider sends it again. */
+static enum err
+keep(struct fn_req *req, const struct callback *c, struct fn_res *res)
+{
+    const struct np_payment *p = &c->payment;
+
+    if (spool_keep(req->task, c->source, c->body) != ERR_OK)
+        return fail_set(&req->task->fail, ERR_UNAVAILABLE, "%s", err_info(ERR_UNAVAILABLE)->text);
+    log_event(LOG_WARN, "payment_event_kept", req->task->id, "the database is away",
+              LOG_TEXT("payment_id", p->payment_id), LOG_TEXT("payment_status", p->status),
+              LOG_TEXT("order_id", p->order_id));
+    return reply(res);
+}
+
+/* Not applied: it waits for process-events.  Without a connection this fails at once. */
 static enum err
 store(struct fn_req *req, const struct callback *c, const char *reason, int64_t deadline_ms,
       struct fn_res *res)
@@ -190,8 +199,8 @@ store(struct fn_req *req, const struct callback *c, const char *reason, int64_t 
     struct db_row row;
 
     req->task->deadline_ms = deadline_ms;
-    if (record(req, c, reason, &row) != ERR_OK)
-        return fail_set(&req->task->fail, ERR_UNAVAILABLE, "%s", err_info(ERR_UNAVAILABLE)->text);
+    if (record(req->task, c, reason, &row) != ERR_OK)
+        return keep(req, c, res);
     log_event(LOG_WARN, "payment_event_stored", req->task->id, reason,
               LOG_TEXT("payment_id", p->payment_id), LOG_TEXT("payment_status", p->status),
               LOG_TEXT("order_id", p->order_id), LOG_TEXT("outcome", db_text(&row, 0)));
@@ -210,7 +219,7 @@ apply(struct fn_req *req, const struct callback *c, struct fn_res *res)
     req->task->deadline_ms = MIN(req->task->deadline_ms, now_ms + APPLY_MS);
     if (!gate_enter(p->order_id, now_ms + WAIT_MS, &gate))
         return store(req, c, "the order was held a moment ago", deadline_ms, res);
-    const enum err e = record(req, c, NULL, &row);
+    const enum err e = record(req->task, c, NULL, &row);
     gate_leave(gate, e != ERR_OK && strcmp(req->task->fail.sqlstate, SQLSTATE_LOCKED) == 0);
     if (e != ERR_OK)
         return store(req, c,
@@ -226,11 +235,38 @@ apply(struct fn_req *req, const struct callback *c, struct fn_res *res)
     return reply(res);
 }
 
+/* One that was kept: it was genuine when it came. */
+static enum err
+apply_kept(struct task *task, const char *source, struct str body)
+{
+    struct callback c = {.source = source, .body = body};
+    const struct json *doc;
+    struct db_row row;
+
+    TRY(json_parse_foreign(task->arena, &task->fail, json_without_bom(body), SIZE_MAX, &doc));
+    TRY(np_payment_read(task, doc, &c.payment));
+    const enum err e = record(task, &c, NULL, &row);
+    if (e == ERR_OK) {
+        log_event(LOG_INFO, "payment_event", task->id, NULL,
+                  LOG_TEXT("payment_id", c.payment.payment_id),
+                  LOG_TEXT("payment_status", c.payment.status),
+                  LOG_TEXT("order_id", db_text(&row, 1)), LOG_TEXT("outcome", db_text(&row, 0)));
+        return ERR_OK;
+    }
+    return record(task, &c, arena_printf(task->arena, "%s", fail_reason(&task->fail, e)), &row);
+}
+
+static void
+start(void)
+{
+    spool_start(apply_kept);
+}
+
 static enum err
 payment_webhook(struct fn_req *req, struct fn_res *res)
 {
     const struct json *doc;
-    struct callback c;
+    struct callback c = {.body = req->http->body};
 
     TRY(verify(req, &doc, &c.source));
     if (json_get(doc, "payment_id") == NULL)
@@ -255,7 +291,8 @@ static const struct fn_input_doc inputs[] = {
 
 static const struct fn_answer_doc answers[] = {
     {200,
-     "Webhook processed successfully, or stored to be; also for a repeat, which changes nothing"},
+     "Webhook processed successfully, or stored to be (on disk while the database is away); also "
+     "for a repeat, which changes nothing"},
     {400, "Invalid payload"},
     {401, "Invalid signature"},
     {404, "Order not found"},
@@ -265,7 +302,8 @@ static const struct fn_answer_doc answers[] = {
     {0, NULL},
 };
 
-static struct setting *const *const settings[] = {db_settings, np_ipn_settings, NULL};
+static struct setting *const *const settings[] = {db_settings, np_ipn_settings, spool_settings,
+                                                  NULL};
 
 static const struct fn_spec spec = {
     .app = "flashfundx",
@@ -282,6 +320,7 @@ static const struct fn_spec spec = {
     .inputs = inputs,
     .answers = answers,
     .handle = payment_webhook,
+    .start = start,
 };
 
 int
