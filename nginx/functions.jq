@@ -28,7 +28,9 @@ def location($conf_dir; $match; $path): ([.body_max, 1] | max) as $body | "
         client_max_body_size \($body);
         client_body_buffer_size \([[$body, 1024] | max, 262144] | min);
         fastcgi_read_timeout \(((.timeout_ms + 999) / 1000 | floor) + 2)s;
-        include \"\($conf_dir)/fastcgi.conf\";
+\(if .auth == "signature" then "        client_body_timeout 5s; # between two reads: a provider sends it at once
+        limit_conn signed_callers 256;
+" else "" end)        include \"\($conf_dir)/fastcgi.conf\";
         fastcgi_param SCRIPT_NAME \"\(.route)\";
         \($path)
         fastcgi_pass \(upstream_name);

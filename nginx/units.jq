@@ -33,11 +33,19 @@ StartLimitIntervalSec=0
 Type=notify
 NotifyAccess=main
 ExecStart=/opt/\($app)/bin/\(.name)
-# New workers from the binary that lies there now, then the old ones finish: a deploy without loss
-ExecReload=/bin/kill -HUP $MAINPID
+# New workers from the binary that lies there now, then the old ones finish: a deploy without loss.
+# It waits for the master's word: when they do not get ready the old ones go on, and it fails.
+ExecReload=/bin/sh -c 'cd /run/\($app); said() { cat \(.name).$$1 2>/dev/null || echo 0; }; \\
+    ready=$$(said generation) refused=$$(said refused); kill -HUP $MAINPID || exit 1; \\
+    while kill -0 $MAINPID && [ $$(said refused) = $$refused ]; do \\
+        [ $$(said generation) = $$ready ] || exit 0; sleep 0.1; done; \\
+    echo \"the new workers did not get ready\" >&2; exit 1'
 EnvironmentFile=/etc/\($app)/\(.name).env
 Environment=RUN_DIR=/run/\($app)
-Restart=always
+" + (if any(.settings[]; .name == "STATE_DIR") then "Environment=STATE_DIR=/var/lib/\($app)/\(.name)
+StateDirectory=\($app)/\(.name)
+StateDirectoryMode=0700
+" else "" end) + "Restart=always
 RestartSec=100ms
 # Longer than the longest request, which may end first
 TimeoutStopSec=\(((.timeout_ms + 999) / 1000 | floor) + 5)

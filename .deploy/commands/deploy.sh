@@ -2,8 +2,9 @@
 # Usage: ./deploy.sh deploy [NAME…]
 # rebuild functions (default: all) and replace them under load
 #
-# Rebuilds, checks the new binary with its settings, replaces it and waits until new workers answer,
-# without losing a request.  When they do not get ready the old binary is put back.
+# Rebuilds, lets each new binary say whether it would start with its settings, replaces one after the
+# other and waits until its new workers answer, without losing a request; a function whose settings
+# changed is restarted.  When one does not get ready, all of them get their old binary and settings back.
 
 main() {
     settings_load
@@ -21,12 +22,15 @@ main() {
     step build "preset $preset: ${functions[*]}"
     build "${functions[@]}"
     done_step
+    functions_keep "${functions[@]}"
     specs_read "${functions[@]}"
+    for name in "${functions[@]}"; do function_stage "$name"; done
     for name in "${functions[@]}"; do
         step replace "$name"
         function_update "$name"
         done_step "new workers answer"
     done
+    functions_done
     # A function that is in the tree but was never brought up has no place in nginx yet.
     nginx_make "$FFX_HOME/bin"
     nginx_start

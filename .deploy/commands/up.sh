@@ -29,6 +29,7 @@ main() {
     build "${functions[@]}"
     done_step
 
+    functions_keep "${functions[@]}"
     step generate "nginx, services, settings of each function"
     specs_read "${functions[@]}"
     nginx_make "$build_dir/bin" "${functions[@]}"
@@ -48,6 +49,7 @@ main() {
 
     step services "nginx and ${#functions[@]} functions"
     functions_start "${functions[@]}"
+    functions_done
     nginx_start
     done_step
 

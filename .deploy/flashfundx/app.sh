@@ -22,15 +22,18 @@ provider_key() { # the shape of the provider's keys: four groups of seven
 
 # Sample stock: a few accounts of every size and platform, plainly not real.
 app_seed() {
-    with_credential_keys owner_psql <<-'SQL'
-		insert into public.account_container
-		       (account_size, platform_type, server_name, login_id, password, investor_password, notes)
-		select s.size, p.platform, 'FlashFundX-Demo',
-		       format('demo-%s-%s-%s', s.size, p.platform, n),
-		       'not-a-real-password-' || n, 'not-a-real-investor-' || n, 'sample stock'
-		  from unnest(array[1000, 3000, 5000, 10000, 25000, 50000, 100000, 200000, 500000]) s(size),
-		       unnest(array['mt4', 'mt5']) p(platform),
-		       generate_series(1, 5) n
-		 where not exists (select from public.account_container);
-	SQL
+    local size platform n
+    [[ $(owner_psql -c 'select count(*) from public.account_container') == 0 ]] || return 0
+    # shellcheck source=.deploy/flashfundx/stock.sh
+    source "$clone/.deploy/flashfundx/stock.sh"
+    {
+        echo account_size,platform_type,server_name,login_id,password,investor_password,notes
+        for size in 1000 3000 5000 10000 25000 50000 100000 200000 500000; do
+            for platform in mt4 mt5; do
+                for n in 1 2 3 4 5; do
+                    echo "$size,$platform,FlashFundX-Demo,demo-$size-$platform-$n,not-a-real-password-$n,not-a-real-investor-$n,sample stock"
+                done
+            done
+        done
+    } | stock_import commit >/dev/null
 }

@@ -99,6 +99,11 @@ write_if_changed() {
 
 random_hex() { openssl rand -hex "$1"; }
 
+url_decode() {
+    local text=${1//\\/\\\\}
+    printf '%b' "${text//%/\\x}"
+}
+
 url_encode() {
     local text=$1 out='' c i
     for ((i = 0; i < ${#text}; i++)); do

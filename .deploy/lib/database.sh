@@ -44,11 +44,10 @@ database_migrate() {
 }
 
 # Every function logs in as its own role with its own password.  Statements come on standard
-# input and stay out of the server's log, for they hold passwords.
+# input, and the database keeps their words out of the log (migrations/platform/sql/logging.sql).
 database_logins() {
     local name role
     {
-        echo "set log_min_error_statement = panic; set log_min_duration_statement = -1;"
         for name in "$@"; do
             role=$(jq -r '.db_role // empty' "$FFX_HOME/functions/$name.json")
             [[ $role ]] || continue

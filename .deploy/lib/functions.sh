@@ -26,56 +26,112 @@ function_generation() {
 
 generation_changed() { [[ $(function_generation "$1") != "$2" ]]; }
 
-replace_failed() { # NAME BYTES: whether the log behind that place says so
-    tail -c "+$(($2 + 1))" "$(service_log "$1")" | grep -q '"event":"replace_failed"'
+reloads_refused() { # NAME: by its master, so far
+    local n=0
+    read -r n 2>/dev/null <"$FFX_HOME/run/$1.refused" || true
+    printf '%s' "$n"
+}
+
+reload_decided() { # NAME GENERATION REFUSED
+    generation_changed "$1" "$2" || [[ $(reloads_refused "$1") != "$3" || ! $(service_pid "$1") ]]
 }
 
 # Replace a running function without losing a request: the master starts workers from the new
 # file, waits until they are ready, and only then lets the old ones finish.
-function_replace() { # NAME, staged before
-    local name=$1 before log_end old=$FFX_HOME/bin/.$1.old tries=40
-    before=$(function_generation "$name")
-    log_end=$(stat -c %s "$(service_log "$name")")
-    ln -f "$FFX_HOME/bin/$name" "$old"
-    function_install "$name"
-    sv hup "$(service_dir "$name")" >/dev/null
-    until wait_until 1 generation_changed "$name" "$before"; do
-        tries=$((tries - 1))
-        if ((tries == 0)) || replace_failed "$name" "$log_end"; then
-            mv -f "$old" "$FFX_HOME/bin/$name"
-            step_failed
-            tail -n 15 "$(service_log "$name")" | sed 's/^/    /' >&2
-            die "the new workers of $name did not become ready; the old binary is back and serves" \
-                "The last lines of $(service_log "$name") are above."
+function_replace() { # NAME; false when its old workers go on
+    local before refused
+    before=$(function_generation "$1")
+    refused=$(reloads_refused "$1")
+    sv hup "$(service_dir "$1")" >/dev/null
+    wait_until 40 reload_decided "$1" "$before" "$refused" && generation_changed "$1" "$before"
+}
+
+# A generation more: all its workers are ready.  A restart, for settings that changed: workers would inherit the old ones from their master.
+function_restart() { # NAME; false when it does not get ready
+    local before pid
+    before=$(function_generation "$1")
+    pid=$(service_pid "$1" || true)
+    sv -w 1 restart "$(service_dir "$1")" >/dev/null || true
+    wait_until 35 not_alive "$pid" || return 1 # it answers what it has begun
+    wait_until 12 generation_changed "$1" "$before"
+}
+
+# Bring a running function to its staged binary and its settings.
+function_update() { # NAME
+    function_install "$1"
+    if service_outdated "$1" "$(function_env "$1")"; then
+        updated[$1]=function_restart # also when it fails: it has to be started again
+        function_restart "$1" && return
+    elif function_replace "$1"; then
+        updated[$1]=function_replace
+        return
+    fi
+    step_failed
+    tail -n 15 "$(service_log "$1")" | sed 's/^/    /' >&2
+    die "the new workers of $1 did not become ready" "The last lines of $(service_log "$1") are above."
+}
+
+# ---- all or nothing ----
+
+declare -gA updated=() # NAME → how it was brought to its new state
+
+kept_folder() { printf '%s' "$FFX_HOME/functions/.kept"; }
+
+# From here to functions_done, whatever ends this script puts back what ran before: program, settings
+# and spec of every function that runs now.
+functions_keep() { # FUNCTION…
+    local name
+    rm -rf "$(kept_folder)"
+    mkdir -m 700 "$(kept_folder)"
+    for name in "$@"; do
+        [[ $(service_pid "$name") ]] || continue
+        ln "$FFX_HOME/bin/$name" "$(kept_folder)/$name"
+        cp -p "$FFX_HOME/functions/$name".{env,json} "$(kept_folder)/"
+    done
+    updated=()
+    trap functions_put_back EXIT
+}
+
+functions_done() {
+    trap - EXIT
+    rm -rf "$(kept_folder)"
+}
+
+functions_put_back() {
+    local status=$? file name
+    trap - EXIT
+    step_failed
+    for file in "$(kept_folder)"/*; do
+        name=$(basename "$file")
+        case $name in
+        *.env | *.json) mv -f "$file" "$FFX_HOME/functions/$name" ;;
+        *) [[ ! -f $file ]] || mv -f "$file" "$FFX_HOME/bin/$name" ;;
+        esac
+    done
+    rm -rf "$(kept_folder)" "$FFX_HOME"/bin/.*.new
+    for name in "${!updated[@]}"; do
+        if "${updated[$name]}" "$name"; then
+            printf '%s serves again as before\n' "$name" >&2
+        else
+            printf '%s does NOT serve with what it had before: ./deploy.sh logs %s\n' "$name" "$name" >&2
         fi
     done
-    rm -f "$old"
+    exit "$status"
 }
 
-# Bring a running function to the new binary: by new workers beside the old ones, or by a restart when
-# its settings changed, which workers would inherit from the old master.
-function_update() { # NAME
-    function_stage "$1"
-    if service_outdated "$1" "$(function_env "$1")"; then
-        function_install "$1"
-        sv -w 35 restart "$(service_dir "$1")" >/dev/null ||
-            die "$1 did not restart" "log: $(service_log "$1")"
-    else
-        function_replace "$1"
-    fi
-}
-
-# Start what does not run, bring to the present state what runs.
+# Start what does not run, bring to the present state what runs; first each says whether it would start.
 functions_start() { # FUNCTION…
-    local name
+    local name update=()
     for name in "$@"; do
         if [[ ! $(service_pid "$name") ]]; then
             function_stage "$name"
             function_install "$name"
         elif service_outdated "$name" "$(function_env "$name")" ||
             ! cmp -s "$(function_built "$name")" "$FFX_HOME/bin/$name"; then
-            function_update "$name"
+            function_stage "$name"
+            update+=("$name")
         fi
     done
+    for name in "${update[@]}"; do function_update "$name"; done
     services_start "$@"
 }

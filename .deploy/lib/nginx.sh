@@ -17,12 +17,15 @@ nginx_make() { # BIN_DIR FUNCTION…
         die "nginx refuses its configuration" "$(cat "$FFX_HOME/log/nginx-test.log")"
 }
 
+nginx_answers() { curl -s --noproxy '*' --max-time 5 -o /dev/null "$base_url/"; }
+
 nginx_start() {
     local loaded
     loaded=$(service_dir nginx)/loaded # as young as the configuration that nginx has read
     if [[ $(service_pid nginx) ]]; then
         if service_outdated nginx; then
-            sv -w 15 restart "$(service_dir nginx)" >/dev/null
+            sv -w 15 restart "$(service_dir nginx)" >/dev/null || true
+            wait_until 10 nginx_answers || die "nginx did not restart" "log: $(service_log nginx)"
         elif [[ $(find "$FFX_HOME/nginx" -maxdepth 1 -name '*.conf' -newer "$loaded" 2>&1) ]]; then
             sv hup "$(service_dir nginx)" >/dev/null
         fi

@@ -14,7 +14,13 @@ settings_load() {
     [[ -r $file ]] || die "$file belongs to somebody else" \
         "Call deploy.sh as the user who made this system, or choose another folder with FFX_HOME."
     env_read "$file" settings
-    base_url=http://127.0.0.1:${settings[FFX_PORT]}
+    base_url=http://127.0.0.1:${settings[FFX_PORT]:-}
+    # A server's own database may want a password, which must not stand in a command line.
+    if [[ ${settings[DATABASE_URL]:-} =~ ^(postgres(ql)?://[^:/@]+):([^/@]+)(@.*)$ ]]; then
+        settings[DATABASE_URL]=${BASH_REMATCH[1]}${BASH_REMATCH[4]}
+        PGPASSWORD=$(url_decode "${BASH_REMATCH[3]}")
+        export PGPASSWORD
+    fi
 }
 
 # A value that is already there stays; a new variable is added at the end.
@@ -75,6 +81,7 @@ settings_make() {
     setting_default FRONTEND_URL http://localhost:3000
     setting_default CREDENTIAL_KEYS "k1:$(random_hex 32)"
     setting_default RUN_DIR "$FFX_HOME/run"
+    setting_default STATE_DIR "$FFX_HOME/state"
     base_url=http://127.0.0.1:$port
     app_settings
 }

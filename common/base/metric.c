@@ -34,7 +34,7 @@ static const struct {
 #undef X
 };
 
-#define VERSION 3
+#define VERSION 4
 
 struct file {
     struct shared_head head;
@@ -90,6 +90,13 @@ metric_set_max(enum metric id, int64_t n)
 }
 
 void
+metric_set(enum metric id, int64_t n)
+{
+    MUST((unsigned)id < METRIC_MAX);
+    __atomic_store_n(&file->values[id], n, __ATOMIC_RELAXED);
+}
+
+void
 metric_observe_us(int64_t duration_us)
 {
     const int64_t us = MAX(duration_us, 0);
@@ -101,7 +108,7 @@ metric_observe_us(int64_t duration_us)
     __atomic_fetch_add(&file->duration_us, us, __ATOMIC_RELAXED);
 }
 
-/* ---- printing ---- */
+/* ---- reading ---- */
 
 struct service {
     char name[NAME_MAX_LEN + 1];
@@ -135,11 +142,38 @@ by_name(const void *a, const void *b)
     return strcmp(((const struct service *)a)->name, ((const struct service *)b)->name);
 }
 
+/* The file FOLDER/NAME, when it has our layout. */
+static bool
+read_file(int folder, const char *name, struct file *ret)
+{
+    const struct shared_head right = right_head();
+    const int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+    if (fd < 0)
+        return false;
+    const bool ok =
+        shared_head_ok(fd, &right) && pread(fd, ret, sizeof(*ret), 0) == (ssize_t)sizeof(*ret);
+    (void)close(fd);
+    return ok;
+}
+
+int64_t
+metric_of(const char *run_dir, const char *service, enum metric id)
+{
+    char path[512];
+    struct file one;
+
+    MUST((unsigned)id < METRIC_MAX);
+    (void)snprintf(path, sizeof(path), "%s/%s" SUFFIX, run_dir, service);
+    return read_file(AT_FDCWD, path, &one) ? one.values[id] : 0;
+}
+
+/* ---- printing ---- */
+
 /* Read at most `most` files of run_dir, in the order of their names; with `ret` NULL count them. */
 static size_t
 read_services(const char *run_dir, struct service *ret, size_t most)
 {
-    const struct shared_head right = right_head();
     DIR *dir = opendir(run_dir);
     char name[NAME_MAX_LEN + 1];
     size_t count = 0;
@@ -153,15 +187,9 @@ read_services(const char *run_dir, struct service *ret, size_t most)
             count++;
             continue;
         }
-        struct service *s = &ret[count];
-        const int fd = openat(dirfd(dir), e->d_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-        if (fd < 0)
-            continue;
-        memcpy(s->name, name, sizeof(name));
-        if (shared_head_ok(fd, &right) &&
-            pread(fd, &s->file, sizeof(s->file), 0) == (ssize_t)sizeof(s->file))
+        memcpy(ret[count].name, name, sizeof(name));
+        if (read_file(dirfd(dir), e->d_name, &ret[count].file))
             count++;
-        (void)close(fd);
     }
     (void)closedir(dir);
     if (ret != NULL)

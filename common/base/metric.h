@@ -28,7 +28,9 @@
     X(METRIC_RUN_ERRORS,    "ffx_scheduled_run_errors_total{",   "counter", "Scheduled runs that failed") \
     X(METRIC_WORKER_STARTS, "ffx_worker_starts_total{",          "counter", "Worker processes started") \
     X(METRIC_ARENA_OVERFLOWS, "ffx_arena_overflows_total{",      "counter", "Requests over their memory cap") \
-    X(METRIC_STACK_HIGH_WATER, "ffx_coroutine_stack_high_water_bytes{", "gauge", "Deepest stack use of a coroutine")
+    X(METRIC_STACK_HIGH_WATER, "ffx_coroutine_stack_high_water_bytes{", "gauge", "Deepest stack use of a coroutine") \
+    X(METRIC_SPOOLED,       "ffx_spooled{",                      "gauge", "Requests kept on disk until the database has them") \
+    X(METRIC_ALIVE,         "ffx_alive_seconds{",                "gauge", "When a worker last said that its loop turns, since 1970")
 /* clang-format on */
 
 enum metric {
@@ -44,8 +46,12 @@ bool metric_open(const char *run_dir, const char *service);
 
 void metric_add(enum metric id, int64_t n);
 void metric_set_max(enum metric id, int64_t n);
+void metric_set(enum metric id, int64_t n);
 /* One request's duration, for the histogram. */
 void metric_observe_us(int64_t duration_us);
+
+/* One number of a function that has a file in run_dir; 0 when it has none. */
+int64_t metric_of(const char *run_dir, const char *service, enum metric id);
 
 /* Prometheus text of every function that has a file in run_dir. */
 void metric_render(const char *run_dir, struct buf *out);

@@ -32,6 +32,7 @@
 #define RESTART_MAX_MS 2000
 #define SYSTEMD_FD     3    /* where LISTEN_FDS begin */
 #define STABLE_MS      5000 /* a worker that lived this long was healthy */
+#define GIVE_UP_AFTER  5    /* starts in a row that failed, when no worker is left */
 
 struct worker {
     pid_t pid;
@@ -42,14 +43,15 @@ struct worker {
 static struct {
     const struct fn_spec *spec;
     char program[2048];
+    int program_fd; /* the file that workers are started from; -1: forked from this image */
     int listen_fd;
     char socket_path[sizeof((struct sockaddr_un *)0)->sun_path];
     struct worker workers[2 * WORKERS_MAX]; /* old and new side by side */
     int wanted;
     int64_t restart_ms;
+    int failed; /* starts in a row */
     int64_t generation;
     bool ending;
-    bool from_file; /* workers are started from the program file, not forked from this image */
     sigset_t inherited_mask;
 } m;
 
@@ -111,14 +113,22 @@ open_socket(void)
     }
 }
 
-/* ---- small files beside the socket, for operators and deploy.sh ---- */
+/* ---- small files beside the socket, for health, operators, deploy.sh and systemd's reload:
+ * pid; generation, which rises with each start and reload; refused, with each reload that failed
+ * ---- */
+
+static void
+number_path(const char *suffix, char ret[512])
+{
+    (void)snprintf(ret, 512, "%s/%s.%s", setting_text(&cfg_run_dir), m.spec->name, suffix);
+}
 
 static void
 write_number(const char *suffix, int64_t number)
 {
     char path[512], aside[520];
 
-    (void)snprintf(path, sizeof path, "%s/%s.%s", setting_text(&cfg_run_dir), m.spec->name, suffix);
+    number_path(suffix, path);
     (void)snprintf(aside, sizeof aside, "%s.new", path);
     FILE *f = fopen(aside, "we");
     if (f == NULL)
@@ -134,7 +144,7 @@ read_number(const char *suffix)
     char path[512];
     long long n = 0;
 
-    (void)snprintf(path, sizeof path, "%s/%s.%s", setting_text(&cfg_run_dir), m.spec->name, suffix);
+    number_path(suffix, path);
     FILE *f = fopen(path, "re");
     if (f == NULL)
         return 0;
@@ -142,6 +152,18 @@ read_number(const char *suffix)
         n = 0;
     (void)fclose(f);
     return n;
+}
+
+/* An orderly end: nobody is missed.  The number may be that of the next master. */
+static void
+forget_pid(void)
+{
+    char path[512];
+
+    if (read_number("pid") != getpid())
+        return;
+    number_path("pid", path);
+    (void)unlink(path);
 }
 
 /* Tell systemd (Type=notify), when it asks. */
@@ -184,16 +206,18 @@ exec_worker(int ready_fd)
     (void)unsetenv("LISTEN_FDS");
     (void)unsetenv("LISTEN_PID");
     (void)unsetenv("NOTIFY_SOCKET");
-    (void)execl(m.program, m.program, (char *)NULL);
+    /* By its descriptor: the name may stand for a file that did not come up. */
+    char *const argv[] = {m.program, NULL};
+    (void)fexecve(m.program_fd, argv, environ);
     _exit(127);
 }
 
-/* The life of a worker, in a process of its own.  Until the first SIGHUP it is a copy of this one,
- * which saves loading the program again; later the program file is another one. */
+/* The life of a worker, in a process of its own.  Until the first reload it is a copy of this one,
+ * which saves loading the program again; later the program is another one. */
 static void NORETURN
 be_worker(int ready_fd)
 {
-    if (m.from_file)
+    if (m.program_fd >= 0)
         exec_worker(ready_fd);
     (void)sigprocmask(SIG_SETMASK, &m.inherited_mask, NULL);
     exit(fn_worker(m.spec, m.listen_fd, ready_fd));
@@ -315,30 +339,53 @@ retire(int count, bool youngest)
     }
 }
 
-/* SIGHUP: the program file may have changed. */
-static void
-replace_workers(void)
+/* As many new workers beside the old ones as are wanted; false when one did not come up, and then
+ * none is left of them. */
+static bool
+start_wanted(void)
 {
     int started = 0;
 
-    if (m.ending)
-        return;
-    m.from_file = true;
     while (started < m.wanted &&
            count_workers(true) + count_workers(false) < (int)ARRAY_LEN(m.workers) && add_worker())
         started++;
-    if (started < m.wanted) {
-        log_event(LOG_ERROR, "replace_failed", NULL, "the old workers go on",
-                  LOG_NUM("started", started), LOG_NUM("wanted", m.wanted));
-        retire(started, true);
+    if (started == m.wanted)
+        return true;
+    log_event(LOG_ERROR, "replace_failed", NULL, "the old workers go on",
+              LOG_NUM("started", started), LOG_NUM("wanted", m.wanted));
+    retire(started, true);
+    return false;
+}
+
+/* SIGHUP: the program file may have changed.  One whose workers come up is what workers are started
+ * from until the next reload; another one is forgotten, whatever lies there under its name. */
+static void
+replace_workers(void)
+{
+    const int old_fd = m.program_fd;
+
+    if (m.ending)
+        return;
+    m.program_fd = open(m.program, O_RDONLY | O_CLOEXEC);
+    if (m.program_fd < 0 || !start_wanted()) {
+        if (m.program_fd < 0)
+            log_event(LOG_ERROR, "replace_failed", NULL, strerror(errno),
+                      LOG_TEXT("program", m.program));
+        else
+            (void)close(m.program_fd);
+        m.program_fd = old_fd;
+        write_number("refused", read_number("refused") + 1);
         return;
     }
+    if (old_fd >= 0)
+        (void)close(old_fd);
     retire(count_workers(false) - m.wanted, false);
     write_number("generation", ++m.generation);
     log_event(LOG_INFO, "workers_replaced", NULL, NULL, LOG_NUM("generation", m.generation));
 }
 
-/* Keep the wanted number alive; returns ms until the next try, -1 for none. */
+/* Keep the wanted number alive; returns ms until the next try, -1 for none.  With nobody left who
+ * serves and nobody who comes up the process ends: then whoever looks after services sees it. */
 static int
 restore_workers(void)
 {
@@ -349,8 +396,15 @@ restore_workers(void)
             (void)nanosleep(&pause, NULL);
         }
         m.restart_ms = MIN(MAX(m.restart_ms * 2, RESTART_MIN_MS), RESTART_MAX_MS);
-        if (!add_worker())
+        if (!add_worker()) {
+            if (++m.failed >= GIVE_UP_AFTER && count_workers(false) == 0) {
+                log_event(LOG_ERROR, "gave_up", NULL, "no worker comes up",
+                          LOG_NUM("tries", m.failed));
+                exit(1);
+            }
             return (int)m.restart_ms;
+        }
+        m.failed = 0;
     }
     return -1;
 }
@@ -412,6 +466,7 @@ int
 fn_master(const struct fn_spec *spec, const char *program)
 {
     m.spec = spec;
+    m.program_fd = -1;
     remember_program(program);
     m.wanted = spec->route == NULL ? 1 : (int)setting_int(&cfg_workers);
     const int signals = open_signals();
@@ -435,6 +490,7 @@ fn_master(const struct fn_spec *spec, const char *program)
         if (poll(&p, 1, retry_ms) == 1)
             handle_signal(signals);
     }
+    forget_pid();
     log_event(LOG_INFO, "stopped", NULL, NULL, LOG_NUM("generation", m.generation));
     return 0;
 }

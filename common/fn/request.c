@@ -106,16 +106,6 @@ check_coding(struct fn_req *req)
     return fail_set(&req->task->fail, ERR_MEDIA_TYPE, "Content-Encoding must be identity");
 }
 
-/* Some editors and Windows programs write a byte order mark first (RFC 8259, 8.1: it may be
- * ignored). */
-static struct str
-without_bom(struct str text)
-{
-    return text.len >= 3 && memcmp(text.ptr, "\xEF\xBB\xBF", 3) == 0
-               ? (struct str){text.ptr + 3, text.len - 3}
-               : text;
-}
-
 static enum err
 read_json(struct fn_req *req)
 {
@@ -124,7 +114,7 @@ read_json(struct fn_req *req)
         return ERR_OK;
     if (req->http->content_type.len > 0 && !is_json_type(req->http->content_type))
         return ERR_MEDIA_TYPE;
-    TRY(json_parse(req->task->arena, &req->task->fail, without_bom(req->http->body), &req->json));
+    TRY(json_parse(req->task->arena, &req->task->fail, json_without_bom(req->http->body), &req->json));
     if (json_type(req->json) != JSON_OBJECT)
         return fail_set(&req->task->fail, ERR_INVALID, "Request body must be a JSON object");
     return ERR_OK;

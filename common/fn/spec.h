@@ -78,6 +78,9 @@ struct fn_spec {
 
     enum err (*handle)(struct fn_req *req, struct fn_res *res);
 
+    /* Called in each worker before it serves, on the loop; NULL: nothing. */
+    void (*start)(void);
+
     /* Scheduled work: `run` is called every `every_ms` by one process of all that run this
      * function anywhere (the database hands out each turn). */
     int every_ms;

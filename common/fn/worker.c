@@ -147,6 +147,12 @@ watch_signals(void)
 
 /* ---- watched over ---- */
 
+static void
+say_alive(void)
+{
+    metric_set(METRIC_ALIVE, wall_us() / 1000000);
+}
+
 /* A handler that never waits would hold every other request up: say so, and end the process when
  * it goes on (the master starts another). */
 static void *
@@ -165,6 +171,8 @@ watchdog(void *unused UNUSED)
             log_event(LOG_ERROR, "loop_stalled", NULL, "a handler does not give way",
                       LOG_NUM("busy_ms", busy_ms));
         told = busy_ms > STALLED_LOG_MS;
+        if (!told)
+            say_alive();
         metric_set_max(METRIC_STACK_HIGH_WATER, (int64_t)co_stack_high_water());
     }
     return NULL;
@@ -203,12 +211,17 @@ fn_worker(const struct fn_spec *s, int listen_fd, int ready_fd)
     spec = s;
     /* A master that was killed cannot tell its workers: the kernel does. */
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+    (void)prctl(PR_SET_NAME,
+                s->name); /* started by a descriptor, it would be called by its number */
     loop_init();
     watch_signals();
     if (!metric_open(run_dir, s->name) || !limit_open(run_dir, s->name))
         log_event(LOG_WARN, "run_dir", NULL, "metrics or rate limits are not shared",
                   LOG_TEXT("run_dir", run_dir));
     metric_add(METRIC_WORKER_STARTS, 1);
+    say_alive();
+    if (s->start != NULL)
+        s->start();
     if (s->route != NULL)
         server_start(&(struct server){
             .listen_fd = listen_fd,

@@ -1,11 +1,17 @@
 #include "health/checks.h"
 
+#include <dirent.h>
+#include <stdio.h>
+#include <unistd.h>
+
 #include "base/clock.h"
 #include "base/metric.h"
 #include "base/shared.h"
 #include "db/query.h"
 #include "db/rows.h"
 #include "fn/schema.h"
+
+#define NAME_SIZE 65 /* of a function */
 
 static struct db_stmt database_health = {.sql = "SELECT migration, time FROM platform.health()",
                                          .kind = DB_READ};
@@ -49,6 +55,65 @@ health_database(struct fn_req *req, struct json_writer *w, const char *name)
     health_write(w, name, ok, started_us, "The database does not answer");
     if (ok)
         write_schema(req, w);
+    return ok;
+}
+
+/* ---- the functions of this machine ---- */
+
+#define ALIVE_WITHIN_S 10 /* workers say so every second */
+
+/* NAME when `file` is NAME SUFFIX. */
+static bool
+name_of(const char *file, const char *suffix, char ret[NAME_SIZE])
+{
+    const size_t len = strlen(file), tail = strlen(suffix);
+
+    if (len <= tail || len - tail >= NAME_SIZE || strcmp(file + len - tail, suffix) != 0)
+        return false;
+    memcpy(ret, file, len - tail);
+    ret[len - tail] = '\0';
+    return true;
+}
+
+/* Is `file` of RUN_DIR the sign of a function that has to run: its socket, or the process number of
+ * a master that did not end in order? */
+static bool
+is_expected(const char *run_dir, const char *file, char ret_name[NAME_SIZE])
+{
+    char path[512];
+
+    if (name_of(file, ".sock", ret_name))
+        return true;
+    if (!name_of(file, ".pid", ret_name))
+        return false;
+    (void)snprintf(path, sizeof path, "%s/%s.sock", run_dir, ret_name);
+    if (access(path, F_OK) == 0)
+        return false; /* counted by it */
+    (void)snprintf(path, sizeof path, "%s/%s.generation", run_dir, ret_name);
+    return access(path, F_OK) == 0; /* other programs have a .pid as well */
+}
+
+bool
+health_functions(struct fn_req *req, struct json_writer *w, const char *name)
+{
+    const char *run_dir = setting_text(&cfg_run_dir);
+    const int64_t started_us = clock_us(), now_s = wall_us() / 1000000;
+    DIR *dir = opendir(run_dir);
+    struct buf problem;
+    char function[NAME_SIZE];
+    bool ok = true;
+
+    buf_init_arena(&problem, req->task->arena, 4096);
+    for (const struct dirent *e = dir == NULL ? NULL : readdir(dir); e != NULL; e = readdir(dir)) {
+        if (!is_expected(run_dir, e->d_name, function) ||
+            now_s - metric_of(run_dir, function, METRIC_ALIVE) <= ALIVE_WITHIN_S)
+            continue;
+        buf_printf(&problem, "%s%s", ok ? "No worker runs of " : ", ", function);
+        ok = false;
+    }
+    if (dir != NULL)
+        (void)closedir(dir);
+    health_write(w, name, ok, started_us, problem.ptr);
     return ok;
 }
 

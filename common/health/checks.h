@@ -3,7 +3,7 @@
  * work (no path, /ready), and in figures (/metrics, which nginx maps from a loopback-only
  * location).
  *
- * The platform's own health knows the database.  An application that depends on more has a function
+ * The platform's own health knows the database and the functions.  An application that depends on more has a function
  * `health` of its own, with further checks in its table.
  * Thread rule: inside a coroutine.
  */
@@ -23,8 +23,10 @@ struct health_check {
 /* The time a check may take, so that one that hangs leaves the others theirs. */
 #define HEALTH_CHECK_MS 3000
 
-/* The platform's check: the database answers. */
+/* The platform's checks: the database answers; every function of this machine has a worker that
+ * turns. */
 bool health_database(struct fn_req *req, struct json_writer *w, const char *name);
+bool health_functions(struct fn_req *req, struct json_writer *w, const char *name);
 
 /* "name": {"status", "response_time_ms", "error" when it is not ok} */
 void health_write(struct json_writer *w, const char *name, bool ok, int64_t started_us,

@@ -10,8 +10,17 @@
 
 #include "base/arena.h"
 
-/* True when `text` is one JSON value as tree.h describes; else where and why not. */
-bool json_scan(struct arena *a, struct str text, size_t *ret_at, const char **ret_reason);
+/* A text that was looked at. */
+struct json_scanned {
+    size_t at; /* where and why it is none */
+    const char *reason;
+    size_t values;
+    struct str text; /* as it is to be read: mended, when `mend` was asked for and necessary */
+};
+
+/* True when `text` is one JSON value as tree.h describes.  `mend`: escapes of no character count
+ * as U+FFFD. */
+bool json_scan(struct arena *a, struct str text, bool mend, struct json_scanned *ret);
 
 /* Is `text` a JSON number, and nothing else? */
 bool json_is_number(struct str text);

@@ -24,6 +24,9 @@ struct scan {
     size_t len;
     size_t at;
     int depth;
+    size_t values;
+    bool mend;
+    char *mended; /* a copy of the text, once something in it is not to be read as it stands */
     const char *reason; /* set by the first fault, together with `at` */
     struct key *keys;   /* of the objects that are open, outermost first */
     size_t key_count;
@@ -75,25 +78,39 @@ hex4(const unsigned char *p, size_t left)
     return n;
 }
 
+/* The escape whose four digits stand at `at` is of no character: a fault, or read as U+FFFD, which
+ * is as long, so that every token stays in its place. */
+static bool
+no_character(struct scan *s, size_t at, const char *reason)
+{
+    if (!s->mend)
+        return fault(s, at - 2, reason);
+    if (s->mended == NULL)
+        s->mended = arena_copy(s->arena, (struct str){(const char *)s->text, s->len});
+    memcpy(s->mended + at, "fffd", 4);
+    s->at = at + 4;
+    return true;
+}
+
 /* A \u escape, or two that make a surrogate pair; s->at is behind the 'u'. */
 static bool
 scan_unicode_escape(struct scan *s)
 {
-    const size_t start = s->at - 2;
+    const size_t start = s->at;
     const int32_t first = hex4(s->text + s->at, s->len - s->at);
 
     if (first < 0)
-        return fault(s, start, "invalid \\u escape");
-    if (first == 0)
-        return fault(s, start, "\\u0000 is not allowed"); /* PostgreSQL's text has no NUL */
+        return fault(s, start - 2, "invalid \\u escape");
+    if (first == 0) /* PostgreSQL's text has no NUL */
+        return no_character(s, start, "\\u0000 is not allowed");
     s->at += 4;
     if (first < 0xD800 || first > 0xDFFF)
         return true;
     if (first > 0xDBFF || s->len - s->at < 6 || s->text[s->at] != '\\' || s->text[s->at + 1] != 'u')
-        return fault(s, start, "lone surrogate");
+        return no_character(s, start, "lone surrogate");
     const int32_t second = hex4(s->text + s->at + 2, s->len - s->at - 2);
     if (second < 0xDC00 || second > 0xDFFF)
-        return fault(s, start, "lone surrogate");
+        return no_character(s, start, "lone surrogate");
     s->at += 6;
     return true;
 }
@@ -288,7 +305,8 @@ scan_key(struct scan *s)
         return fault(s, s->at, "expected a key in double quotes");
     if (!scan_string(s, &escaped))
         return false;
-    const unsigned char *name = s->text + start + 1;
+    const unsigned char *name =
+        (s->mended == NULL ? s->text : (const unsigned char *)s->mended) + start + 1;
     const size_t len = s->at - start - 2;
     const struct str key =
         escaped ? unescape(s->arena, name, len) : (struct str){(const char *)name, len};
@@ -350,6 +368,7 @@ scan_value(struct scan *s)
     const int c = peek(s);
     bool escaped;
 
+    s->values++;
     if (c == '{' || c == '[') {
         if (s->depth == JSON_DEPTH_MAX)
             return fault(s, s->at, "nested too deeply");
@@ -396,20 +415,24 @@ scan_document(struct scan *s)
 }
 
 bool
-json_scan(struct arena *a, struct str text, size_t *ret_at, const char **ret_reason)
+json_scan(struct arena *a, struct str text, bool mend, struct json_scanned *ret)
 {
     struct scan s = {
         .arena = a,
         .text = (const unsigned char *)text.ptr,
         .len = text.len,
+        .mend = mend,
         .keys = ARENA_ARRAY(a, struct key, count_colons(text)),
     };
+    const bool good = scan_document(&s);
 
-    if (scan_document(&s))
-        return true;
-    *ret_at = s.at;
-    *ret_reason = s.reason;
-    return false;
+    *ret = (struct json_scanned){
+        .at = s.at,
+        .reason = s.reason,
+        .values = s.values,
+        .text = {s.mended == NULL ? text.ptr : s.mended, text.len},
+    };
+    return good;
 }
 
 bool

@@ -73,25 +73,50 @@ attach_tokens(struct arena *a, cJSON *first, struct str text, size_t *at)
     }
 }
 
-enum err
-json_parse(struct arena *a, struct fail *f, struct str text, const struct json **ret)
+static enum err
+parse(struct arena *a, struct fail *f, struct str text, bool mend, size_t values_max,
+      const struct json **ret)
 {
-    size_t fault_at, at = 0;
-    const char *reason;
+    struct json_scanned scanned;
+    size_t at = 0;
 
     MUST(a != NULL);
     if (text.len == 0)
         return fail_set(f, ERR_INVALID, "Request body is empty");
     if (text.len > INT32_MAX)
         return fail_set(f, ERR_TOO_LARGE, "JSON text is too long");
-    if (!json_scan(a, text, &fault_at, &reason))
-        return fail_set(f, ERR_INVALID, "Invalid JSON at byte %zu: %s", fault_at + 1, reason);
-    cJSON *tree = build(a, text);
+    if (!json_scan(a, text, mend, &scanned))
+        return fail_set(f, ERR_INVALID, "Invalid JSON at byte %zu: %s", scanned.at + 1,
+                        scanned.reason);
+    if (scanned.values > values_max)
+        return fail_set(f, ERR_TOO_LARGE, "JSON text has too many values");
+    cJSON *tree = build(a, scanned.text);
     if (tree == NULL)
         return fail_detail(f, ERR_INTERNAL, "cJSON refuses a text that the strict scan accepts");
-    attach_tokens(a, tree, text, &at);
+    attach_tokens(a, tree, scanned.text, &at);
     *ret = (const struct json *)(const void *)tree;
     return ERR_OK;
+}
+
+struct str
+json_without_bom(struct str text)
+{
+    return text.len >= 3 && memcmp(text.ptr, "\xEF\xBB\xBF", 3) == 0
+               ? (struct str){text.ptr + 3, text.len - 3}
+               : text;
+}
+
+enum err
+json_parse(struct arena *a, struct fail *f, struct str text, const struct json **ret)
+{
+    return parse(a, f, text, false, SIZE_MAX, ret);
+}
+
+enum err
+json_parse_foreign(struct arena *a, struct fail *f, struct str text, size_t values_max,
+                   const struct json **ret)
+{
+    return parse(a, f, text, true, values_max, ret);
 }
 
 static const cJSON *

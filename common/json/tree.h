@@ -23,6 +23,16 @@ enum json_type { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSO
 NODISCARD enum err json_parse(struct arena *a, struct fail *f, struct str text,
                               const struct json **ret);
 
+/* `text` behind a byte order mark, which some editors and Windows programs write first (RFC
+ * 8259, 8.1: it may be ignored). */
+struct str json_without_bom(struct str text);
+
+/* json_parse of what somebody else wrote and we may not refuse for its words: an escape of no
+ * character (a lone surrogate, \u0000) reads as U+FFFD.  ERR_TOO_LARGE, before any of it is built,
+ * when it has more than `values_max` values. */
+NODISCARD enum err json_parse_foreign(struct arena *a, struct fail *f, struct str text,
+                                      size_t values_max, const struct json **ret);
+
 enum json_type json_type(const struct json *v);
 /* A member by exact (case-sensitive) name; NULL when absent, or when `object` is none. */
 const struct json *json_get(const struct json *object, const char *name);

@@ -16,6 +16,7 @@ enum offload_class {
     OFFLOAD_LOOKUP, /* of names */
     OFFLOAD_CANCEL, /* of statements at the database */
     OFFLOAD_MAIL,   /* to a mail server */
+    OFFLOAD_DISK,   /* what has to be on it */
     OFFLOAD_CLASSES,
 };
 

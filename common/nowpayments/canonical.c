@@ -9,9 +9,6 @@
 #include "json/tree.h"
 #include "nowpayments/js_number.h"
 
-/* Real callbacks have about 25 values in under 2 KiB. */
-#define NODES_MAX 256
-
 /* Memory of np_canonical when the output is not in an arena. */
 #define CANONICAL_MEMORY_MAX (4 * 1024 * 1024)
 
@@ -94,10 +91,31 @@ struct np_document *
 np_document_read(struct arena *a, struct str body, const struct json *doc)
 {
     const char *end = body.ptr == NULL ? NULL : body.ptr + body.len;
-    struct builder b = {a, body.ptr, end, NODES_MAX};
+    struct builder b = {a, body.ptr, end, NP_VALUES_MAX};
     struct np_document *root = ARENA_NEW(a, struct np_document);
 
     return build(&b, doc, root) ? root : NULL;
+}
+
+int
+np_document_effort(const struct np_document *n)
+{
+    int effort = json_type(n->value) == JSON_NUMBER ? np_js_number_effort(json_text(n->value)) : 0;
+
+    for (size_t i = 0; i < n->count; i++)
+        effort += np_document_effort(&n->children[i]);
+    return effort;
+}
+
+bool
+np_document_has_array(const struct np_document *n)
+{
+    if (json_type(n->value) == JSON_ARRAY)
+        return true;
+    for (size_t i = 0; i < n->count; i++)
+        if (np_document_has_array(&n->children[i]))
+            return true;
+    return false;
 }
 
 /* ---- order of keys ---- */

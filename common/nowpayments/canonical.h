@@ -13,6 +13,9 @@
 
 struct json;
 
+/* A document with more values is no callback's (those have about 25) and is not read here. */
+#define NP_VALUES_MAX 256
+
 enum np_form {
     NP_SORTED_TOKENS,              /* keys sorted at every level, every token as received */
     NP_SORTED_JS,                  /* and numbers and strings as JavaScript prints them */
@@ -26,6 +29,10 @@ struct np_document;
  * token is kept, and strings are printed the JavaScript way in every form.  NULL when the document
  * has more values than any callback. */
 struct np_document *np_document_read(struct arena *a, struct str body, const struct json *doc);
+/* What printing it as JavaScript does costs, in np_js_number_effort's measure. */
+int np_document_effort(const struct np_document *document);
+/* Whether NP_SORTED_JS_ARRAYS_AS_OBJECTS is another text than NP_SORTED_JS. */
+bool np_document_has_array(const struct np_document *document);
 void np_document_print(struct buf *out, struct np_document *document, enum np_form form);
 
 /* Both at once, without the body: for tests and for the sandbox's own signing (NP_SORTED_JS).  A

@@ -7,10 +7,12 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/encode.h"
+#include "base/number.h"
 #include "json/tree.h"
 #include "json/write.h"
 #include "net/call.h"
 #include "net/header.h"
+#include "base/url.h"
 #include "nowpayments/internal.h"
 
 #define ANSWER_MAX (64 * 1024)
@@ -171,6 +173,28 @@ np_unreadable(struct task *task, const struct np_call *call, const char *why)
                                  "%s %s: unreadable answer: %s", call->method, call->path, why));
 }
 
+/* It made what nobody may be shown: as good as refused. */
+static enum err
+unusable(struct task *task, const struct np_call *call, const char *why)
+{
+    fail_set(&task->fail, ERR_PROVIDER, "NowPayments error: %s", why);
+    return fail_detail(&task->fail, ERR_PROVIDER, "%s %s: %s", call->method, call->path, why);
+}
+
+/* Where a customer may be sent: https; the sandbox may be without. */
+static bool
+may_lead_to(const char *url)
+{
+    const struct str host = url_host(str_of(url));
+    const bool plain = strncmp(url, "http://", 7) == 0;
+
+    for (const char *p = url; *p != '\0'; p++)
+        if ((unsigned char)*p <= ' ' || *p == 0x7F)
+            return false;
+    return host.len > 0 && (strncmp(url, "https://", 8) == 0 ||
+                            (plain && setting_bool(&cfg_nowpayments_sandbox_mode)));
+}
+
 static enum err
 send_call(struct task *task, const struct np_call *call, struct http_answer *ret)
 {
@@ -209,7 +233,7 @@ static bool
 parse_body(struct task *task, struct str text, const struct json **ret, const char **ret_why)
 {
     const struct fail *f = &task->fail;
-    const enum err e = json_parse(task->arena, &task->fail, text, ret);
+    const enum err e = json_parse_foreign(task->arena, &task->fail, text, SIZE_MAX, ret);
 
     if (e == ERR_OK)
         return true;
@@ -275,8 +299,18 @@ np_create_invoice(struct task *task, const struct np_invoice_order *order, struc
         np_read_scalar(task, answer, "invoice_url", 2048, &invoice.invoice_url) != ERR_OK ||
         invoice.id == NULL || invoice.invoice_url == NULL)
         return np_unreadable(task, &call, "no id or invoice_url");
+    if (!may_lead_to(invoice.invoice_url))
+        return unusable(task, &call, "the invoice has no usable address");
     *ret = invoice;
     return ERR_OK;
+}
+
+static bool
+is_nothing(const struct json *v)
+{
+    const struct str text = json_text(v);
+
+    return v == NULL || json_type(v) == JSON_NULL || (text.ptr != NULL && text.len == 0);
 }
 
 enum err
@@ -301,10 +335,15 @@ np_create_invoice_payment(struct task *task, const char *invoice_id, const char 
     struct str raw;
     const struct json *answer;
     struct np_payment payment;
+    struct decimal amount;
     TRY(np_do_call(task, &call, &raw, &answer));
     if (np_payment_read(task, answer, &payment) != ERR_OK || payment.payment_id == NULL ||
         payment.pay_address == NULL || payment.pay_amount == NULL || payment.pay_currency == NULL)
         return np_unreadable(task, &call, "a payment without id, address, amount or currency");
+    if (payment.payin_extra_id == NULL && !is_nothing(json_get(answer, "payin_extra_id")))
+        return unusable(task, &call, "the payment's memo is unreadable");
+    if (!decimal_read(str_of(payment.pay_amount), &amount) || !decimal_is_positive(&amount))
+        return unusable(task, &call, "the amount to pay is not positive");
     payment.raw = raw;
     *ret = payment;
     return ERR_OK;

@@ -1,6 +1,6 @@
 /*
  * A token becomes a double, the double its shortest digits (shortest_digits), and these a text
- * (format_digits).
+ * (format_digits).  One of few digits needs no double: they are the shortest (few_digits).
  */
 
 /* The prelude forbids strtod, because money must never pass through a double.  Here a double is
@@ -115,8 +115,77 @@ format_digits(const struct shortest *s, char *at)
     return put(at, s->digits + n, count - (size_t)n);
 }
 
-void
-np_js_number(struct str token, char ret[NP_JS_NUMBER_SIZE])
+/* Decimal exponents within which every number of up to 15 digits has a double of its own. */
+#define POINT_MAX 300
+
+enum digits {
+    DIGITS_FEW,  /* these are the shortest: no other of up to 15 means the same double */
+    DIGITS_MANY, /* more than 15 */
+    DIGITS_FAR,  /* beyond POINT_MAX */
+};
+
+/* The digits of a number token; `ret` is complete for DIGITS_FEW, with count 0 for zero. */
+static enum digits
+few_digits(struct str token, struct shortest *ret)
+{
+    const char *p = token.ptr, *const end = token.ptr + token.len;
+    bool fraction = false, many = false;
+    int zeros = 0; /* after the last other digit */
+
+    *ret = (struct shortest){0};
+    for (p += p < end && *p == '-'; p < end && *p != 'e' && *p != 'E'; p++) {
+        if (*p == '.') {
+            fraction = true;
+            continue;
+        }
+        ret->point += !fraction;
+        if (*p == '0') {
+            if (ret->count == 0)
+                ret->point--;
+            else
+                zeros++;
+            continue;
+        }
+        many = many || ret->count + zeros >= 15;
+        for (; !many && zeros > 0; zeros--)
+            ret->digits[ret->count++] = '0';
+        if (!many)
+            ret->digits[ret->count++] = *p;
+    }
+    if (p < end) {
+        const bool negative = ++p < end && *p == '-';
+        int exponent = 0;
+
+        for (p += p < end && (*p == '-' || *p == '+'); p < end; p++)
+            exponent = MIN(exponent * 10 + (*p - '0'), 100 * POINT_MAX);
+        ret->point += negative ? -exponent : exponent;
+    }
+    if (ret->count == 0)
+        return DIGITS_FEW;
+    if (abs(ret->point) > POINT_MAX)
+        return DIGITS_FAR;
+    return many ? DIGITS_MANY : DIGITS_FEW;
+}
+
+int
+np_js_number_effort(struct str token)
+{
+    struct shortest s;
+
+    switch (few_digits(token, &s)) {
+    case DIGITS_FEW:
+        return 0;
+    case DIGITS_MANY:
+        return 1;
+    case DIGITS_FAR:
+        break;
+    }
+    return 8;
+}
+
+/* "NaN", "Infinity", or the digits of a double. */
+static char *
+put_double(char *at, struct str token)
 {
     /* A double has at most 767 significant digits; no sender spells more than that. */
     char text[1024];
@@ -127,21 +196,33 @@ np_js_number(struct str token, char ret[NP_JS_NUMBER_SIZE])
         x = double_of(text);
     }
     const int kind = fpclassify(x);
+    if (kind == FP_NAN)
+        return put(at, "NaN", 3);
+    if (kind == FP_ZERO)
+        return put(at, "0", 1); /* -0 too */
+    if (signbit(x) != 0)
+        *at++ = '-';
+    if (kind == FP_INFINITE)
+        return put(at, "Infinity", 8);
+    struct shortest s = {0};
+    shortest_digits(fabs(x), &s);
+    return format_digits(&s, at);
+}
+
+void
+np_js_number(struct str token, char ret[NP_JS_NUMBER_SIZE])
+{
+    struct shortest s;
     char *at = ret;
-    if (kind == FP_NAN) {
-        at = put(at, "NaN", 3);
-    } else if (kind == FP_ZERO) {
-        at = put(at, "0", 1); /* -0 too */
+
+    if (token.len == 0 || few_digits(token, &s) != DIGITS_FEW) {
+        at = put_double(at, token);
+    } else if (s.count == 0) {
+        at = put(at, "0", 1);
     } else {
-        if (signbit(x) != 0)
+        if (token.ptr[0] == '-')
             *at++ = '-';
-        if (kind == FP_INFINITE) {
-            at = put(at, "Infinity", 8);
-        } else {
-            struct shortest s = {0};
-            shortest_digits(fabs(x), &s);
-            at = format_digits(&s, at);
-        }
+        at = format_digits(&s, at);
     }
     *at = '\0';
 }

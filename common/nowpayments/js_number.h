@@ -13,4 +13,9 @@
 #define NP_JS_NUMBER_SIZE 32
 void np_js_number(struct str token, char ret[NP_JS_NUMBER_SIZE]);
 
+/* What printing it costs: 0 for one whose digits need no search, as nearly all of a callback's; 1
+ * for 16 digits and more (microseconds), 8 where doubles are as good as used up (some 20 of them).
+ */
+int np_js_number_effort(struct str token);
+
 #endif

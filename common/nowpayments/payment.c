@@ -88,6 +88,59 @@ decimal_read_cut(struct arena *a, const char *text, struct decimal *ret)
                         ret);
 }
 
+/* At most `most` bytes of a text, and no half character. */
+static struct str
+cut(struct str text, size_t most)
+{
+    size_t len = MIN(text.len, most);
+
+    while (len < text.len && len > 0 && ((unsigned char)text.ptr[len] & 0xC0) == 0x80)
+        len--;
+    return (struct str){text.ptr, len};
+}
+
+/* A text that decides something: of another type it is refused, but a genuine event is not lost
+ * over its length: what is cut is none of the words we know. */
+static enum err
+read_word(struct task *task, const struct json *object, const char *field, size_t len_max,
+          const char **ret)
+{
+    const struct json *v = json_get(object, field);
+    const struct str text = json_text(v);
+
+    if (text.len <= len_max)
+        return np_read_scalar(task, object, field, len_max, ret);
+    *ret = arena_copy(task->arena, cut(text, len_max));
+    return ERR_OK;
+}
+
+/* A field that decides nothing has another form: it is left out, for the event is stored as it
+ * came, so that nothing is lost. */
+static const char *
+left_out(struct task *task)
+{
+    task->fail = (struct fail){0};
+    return NULL;
+}
+
+static void
+inform(struct task *task, const struct json *object, const char *field, size_t len_max,
+       const char **ret)
+{
+    if (np_read_scalar(task, object, field, len_max, ret) != ERR_OK)
+        *ret = left_out(task);
+}
+
+/* 0 means that there is none. */
+static enum err
+read_parent(struct task *task, const struct json *object, const char **ret)
+{
+    TRY(np_read_id(task, object, "parent_payment_id", ret));
+    if (*ret != NULL && strcmp(*ret, "0") == 0)
+        *ret = NULL;
+    return ERR_OK;
+}
+
 /* Decimal text with the provider's own digits; an exponent is written out. */
 static enum err
 read_amount(struct task *task, const struct json *object, const char *field, const char **ret)
@@ -153,20 +206,23 @@ np_payment_read(struct task *task, const struct json *object, struct np_payment 
     if (object == NULL || json_type(object) != JSON_OBJECT)
         return wrong_form(task, "(whole)");
     TRY(np_read_id(task, object, "payment_id", &p.payment_id));
-    TRY(np_read_id(task, object, "parent_payment_id", &p.parent_payment_id));
-    TRY(np_read_id(task, object, "invoice_id", &p.invoice_id));
-    TRY(np_read_id(task, object, "purchase_id", &p.purchase_id));
+    TRY(read_parent(task, object, &p.parent_payment_id));
     TRY(read_amount(task, object, "pay_amount", &p.pay_amount));
     TRY(read_amount(task, object, "actually_paid", &p.actually_paid));
     TRY(read_amount(task, object, "price_amount", &p.price_amount));
-    TRY(read_amount(task, object, "outcome_amount", &p.outcome_amount));
-    TRY(np_read_scalar(task, object, "payment_status", 64, &p.status));
-    TRY(np_read_scalar(task, object, "pay_address", 256, &p.pay_address));
-    TRY(np_read_scalar(task, object, "payin_extra_id", 128, &p.payin_extra_id));
-    TRY(np_read_scalar(task, object, "pay_currency", 32, &p.pay_currency));
-    TRY(np_read_scalar(task, object, "price_currency", 32, &p.price_currency));
-    TRY(np_read_scalar(task, object, "outcome_currency", 32, &p.outcome_currency));
-    TRY(np_read_scalar(task, object, "order_id", 1024, &p.order_id));
+    TRY(read_word(task, object, "payment_status", 64, &p.status));
+    TRY(read_word(task, object, "pay_currency", 32, &p.pay_currency));
+    TRY(read_word(task, object, "price_currency", 32, &p.price_currency));
+    TRY(read_word(task, object, "order_id", 1024, &p.order_id));
+    inform(task, object, "pay_address", 256, &p.pay_address);
+    inform(task, object, "payin_extra_id", 128, &p.payin_extra_id);
+    inform(task, object, "outcome_currency", 32, &p.outcome_currency);
+    if (np_read_id(task, object, "invoice_id", &p.invoice_id) != ERR_OK)
+        p.invoice_id = left_out(task);
+    if (np_read_id(task, object, "purchase_id", &p.purchase_id) != ERR_OK)
+        p.purchase_id = left_out(task);
+    if (read_amount(task, object, "outcome_amount", &p.outcome_amount) != ERR_OK)
+        p.outcome_amount = left_out(task);
     p.created_at = read_time(task, object, "created_at");
     p.updated_at = read_time(task, object, "updated_at");
     p.time_limit = read_time(task, object, "time_limit");

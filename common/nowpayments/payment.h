@@ -36,8 +36,9 @@ struct np_payment {
     struct str raw; /* the answer's body */
 };
 
-/* Read a payment object (answer or callback).  ERR_INVALID "Invalid payload" when a field has
- * the wrong form; missing fields are NULL. */
+/* Read a payment object (answer or callback).  ERR_INVALID "Invalid payload" when a field that
+ * decides something (ids of payment, parent and order, status, currencies, amounts to pay and paid)
+ * has the wrong form.  Every other is NULL then, as missing ones are. */
 NODISCARD enum err np_payment_read(struct task *task, const struct json *object,
                                    struct np_payment *ret);
 

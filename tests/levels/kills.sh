@@ -3,4 +3,4 @@
 # budget: 60 s
 
 # In a build of its own, which knows where it may be killed.
-level() { FFX_PRESET=killpoints suite "kill points" "$clone/tests/e2e/run" "$clone/tests/e2e/system/kill-points.test.mjs"; }
+level() { FFX_PRESET=killpoints suite "kill points" "$clone/tests/e2e/run" "$clone"/tests/e2e/system/{kill-points,spool-kills}.test.mjs; }

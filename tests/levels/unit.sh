@@ -24,8 +24,9 @@ level() {
     check "no kill points in the release" release_has_no_kill_points "$bin"
     check "OpenAPI document" openapi_is_sound "$bin"
     check "nginx accepts the generated configuration" nginx_accepts "$bin"
-    check "nginx accepts the production set as Debian loads it" production_nginx_accepts "$bin"
+    check "nginx accepts the production set as a server loads it" production_nginx_accepts "$bin"
     check "production limits spare signed callbacks" signed_callbacks_are_not_limited "$bin"
+    check "production serves its own host, and says nothing of others" production_serves_its_own_host "$bin"
     check "systemd units" units_are_sound "$bin"
     scratch_stop
 }

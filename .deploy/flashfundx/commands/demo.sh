@@ -101,7 +101,7 @@ demo_stock() {
     )
     ((count > 0)) || die "the stock of $demo_platform accounts of $demo_size USD is empty" \
         "Choose another: FFX_DEMO_SIZE=25000 ./deploy.sh demo (the price list has the sizes)," \
-        "or add stock: ./deploy.sh psql -c \"insert into public.account_container (account_size, platform_type, server_name, login_id, password) values ($demo_size, '$demo_platform', 'FlashFundX-Demo', 'demo-$(random_hex 3)', 'not-a-real-password')\""
+        "or add stock from a list: ./deploy.sh stock import --help"
     printf 'Stock of %s accounts of %s USD: %s\n' "$demo_platform" "$demo_size" "$count"
 }
 

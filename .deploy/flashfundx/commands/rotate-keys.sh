@@ -17,8 +17,7 @@ readers_restart() {
         function_env_make "$name" "$(<"$spec")"
         [[ $(service_pid "$name") ]] || continue
         service_outdated "$name" "$(function_env "$name")" || continue
-        sv -w 35 restart "$(service_dir "$name")" >/dev/null ||
-            die "$name did not restart" "log: $(service_log "$name")"
+        function_restart "$name" || die "$name did not restart" "log: $(service_log "$name")"
     done
 }
 

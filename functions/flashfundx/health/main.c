@@ -3,6 +3,8 @@
  * system is degraded, and ready.
  */
 #include "base/clock.h"
+#include "base/metric.h"
+#include "base/shared.h"
 #include "db/query.h"
 #include "health/checks.h"
 #include "nowpayments/client.h"
@@ -27,6 +29,24 @@ check_nowpayments(struct fn_req *req, struct json_writer *w, const char *name)
     return answered;
 }
 
+/* Callbacks that wait on disk for the database: as soon as it is back they are fewer every second.
+ */
+static bool
+check_callbacks(struct fn_req *req UNUSED, struct json_writer *w, const char *name)
+{
+    const int64_t waiting =
+        metric_of(setting_text(&cfg_run_dir), "payment-webhook", METRIC_SPOOLED);
+
+    jw_key(w, name);
+    jw_open(w);
+    jw_text_at(w, "status", waiting == 0 ? "healthy" : "unhealthy");
+    jw_i64_at(w, "waiting", waiting);
+    if (waiting > 0)
+        jw_text_at(w, "error", "Callbacks wait on disk for the database");
+    jw_close(w);
+    return waiting == 0;
+}
+
 /* The process would not run without its settings; this says so, and in which mode. */
 static bool
 check_environment(struct fn_req *req UNUSED, struct json_writer *w, const char *name)
@@ -44,17 +64,17 @@ static enum err
 health(struct fn_req *req, struct fn_res *res)
 {
     static const struct health_check checks[] = {
-        {"database", health_database, true},
-        {"nowpayments", check_nowpayments, false},
-        {"environment", check_environment, true},
-        {NULL, NULL, false},
+        {"database", health_database, true},       {"functions", health_functions, true},
+        {"nowpayments", check_nowpayments, false}, {"callbacks", check_callbacks, false},
+        {"environment", check_environment, true},  {NULL, NULL, false},
     };
 
     return health_serve(req, res, checks);
 }
 
 static const struct fn_answer_doc answers[] = {
-    {200, "status healthy or degraded (NOWPayments unreachable), and each check"},
+    {200, "status healthy or degraded (NOWPayments unreachable, callbacks wait on disk), and each "
+          "check"},
     {503, "status unhealthy, and which check failed"},
     {0, NULL},
 };

@@ -4,22 +4,27 @@
  * The signature decides whether it is genuine; one SQL function stores the event and applies it,
  * durably, before we answer.  When that fails, say because somebody holds the order for long, the
  * event is only stored, and process-events applies it later: NOWPayments waits 3 s for its answer.
- * Only what could not even be stored answers 503, so that NOWPayments sends it again.
+ * While the database is away the disk keeps it (spool.h).  Only what could not even be kept answers
+ * 503, so that NOWPayments sends it again.
  */
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metric.h"
 #include "base/prelude.h"
 #include "base/setting.h"
 #include "db/query.h"
 #include "db/rows.h"
 #include "fn/answer.h"
+#include "fn/limit.h"
 #include "fn/spec.h"
 #include "gate.h"
 #include "json/tree.h"
 #include "json/write.h"
+#include "nowpayments/canonical.h"
 #include "nowpayments/ipn.h"
 #include "nowpayments/payment.h"
 #include "shared/event.h"
+#include "spool.h"
 
 #define SIGNATURE_HEADER "x-nowpayments-sig"
 
@@ -33,6 +38,7 @@
 
 struct callback {
     const char *source; /* ipn, ipn_previous */
+    struct str body;
     struct np_payment payment;
 };
 
@@ -47,24 +53,102 @@ static struct db_stmt record_event = {
 static struct db_stmt store_event = {
     .sql = "SELECT outcome FROM backend.store_payment_event(" EVENT_SQL ", $18)", .kind = DB_WRITE};
 
-/* `*ret_source`: by which key, as the event is stored. */
+/* What anybody may cost with signatures that are none: so much work per address and minute beyond
+ * what every callback gets.  A genuine one needs none of it: those have two kilobytes, and their
+ * signature is known before any number has to be printed as JavaScript does. */
+#define COSTLY_CALLS    600
+#define COSTLY_WINDOW_S 60
+#define CHEAP_BYTES     ((size_t)8 * 1024)
+
+/* Whether it may be one at all: the cheapest of refusals. */
+static bool
+begins_object(struct str text)
+{
+    size_t at = 0;
+
+    while (at < text.len && memchr(" \t\r\n", text.ptr[at], 4) != NULL)
+        at++;
+    return at < text.len && text.ptr[at] == '{';
+}
+
+static enum err
+forged(struct fn_req *req)
+{
+    return fail_set(&req->task->fail, ERR_UNAUTHENTICATED, "Invalid signature");
+}
+
+static enum err
+take_costly(struct fn_req *req)
+{
+    int retry_after_s;
+
+    if (!setting_bool(&cfg_rate_limit) ||
+        limit_take(req->http->remote_addr, COSTLY_CALLS, COSTLY_WINDOW_S, &retry_after_s))
+        return ERR_OK;
+    metric_add(METRIC_RATE_LIMITED, 1);
+    const enum err e = fail_set(&req->task->fail, ERR_RATE_LIMITED,
+                                "Too many requests. Try again in %d s.", retry_after_s);
+    req->task->fail.retry_after_s = retry_after_s; /* fail_set cleared it */
+    return e;
+}
+
+static enum np_ipn_key
+verify_forms(struct fn_req *req, const struct json *doc, int effort)
+{
+    return np_ipn_verify_forms(req->task->arena, req->http->body, doc,
+                               fn_header(req, SIGNATURE_HEADER),
+                               setting_str(&cfg_nowpayments_ipn_secret),
+                               setting_str(&cfg_nowpayments_ipn_secret_previous), effort);
+}
+
+/* Not proven by the body as it came: what the other forms say, cheap answers first. */
+static enum err
+verify_unproven(struct fn_req *req, struct str text, bool may_be_form, const struct json **ret,
+                enum np_ipn_key *ret_key)
+{
+    int effort = 0;
+
+    if (text.len > CHEAP_BYTES) {
+        if (!may_be_form)
+            return forged(req);
+        TRY(take_costly(req));
+        effort = NP_IPN_EFFORT;
+    }
+    const enum err e = json_parse_foreign(req->task->arena, &req->task->fail, text,
+                                          may_be_form ? NP_VALUES_MAX : 0, ret);
+    if (e == ERR_TOO_LARGE)
+        return forged(req);
+    TRY(e);
+    *ret_key = verify_forms(req, *ret, effort);
+    if (*ret_key == NP_IPN_COSTLY && effort == 0) {
+        TRY(take_costly(req));
+        *ret_key = verify_forms(req, *ret, NP_IPN_EFFORT);
+    }
+    return *ret_key == NP_IPN_CURRENT || *ret_key == NP_IPN_PREVIOUS ? ERR_OK : forged(req);
+}
+
+/* A byte order mark is part of what is signed, and of what is stored.  `*ret_source`: by which key,
+ * as the event is stored. */
 static enum err
 verify(struct fn_req *req, const struct json **ret, const char **ret_source)
 {
     const struct str signature = fn_header(req, SIGNATURE_HEADER);
+    const struct str body = req->http->body, text = json_without_bom(body);
 
-    if (json_parse(req->task->arena, &req->task->fail, req->http->body, ret) != ERR_OK ||
-        json_type(*ret) != JSON_OBJECT)
+    if (!begins_object(text))
         return fail_set(&req->task->fail, ERR_INVALID, "Invalid payload");
-    *ret_source = "ipn";
-    if (np_ipn_verify(req->task->arena, req->http->body, *ret, signature,
-                      setting_str(&cfg_nowpayments_ipn_secret), STR_NONE))
-        return ERR_OK;
-    *ret_source = "ipn_previous";
-    if (!np_ipn_verify(req->task->arena, req->http->body, *ret, signature,
-                       setting_str(&cfg_nowpayments_ipn_secret_previous), STR_NONE))
-        return fail_set(&req->task->fail, ERR_UNAUTHENTICATED, "Invalid signature");
-    return ERR_OK;
+    enum np_ipn_key key =
+        np_ipn_verify_body(body, signature, setting_str(&cfg_nowpayments_ipn_secret),
+                           setting_str(&cfg_nowpayments_ipn_secret_previous));
+    const enum err e =
+        key != NP_IPN_FORGED
+            ? json_parse_foreign(req->task->arena, &req->task->fail, text, SIZE_MAX, ret)
+            : verify_unproven(req, text, text.len == body.len && np_ipn_is_signature(signature),
+                              ret, &key);
+    if (e == ERR_INVALID)
+        return fail_set(&req->task->fail, ERR_INVALID, "Invalid payload");
+    *ret_source = key == NP_IPN_CURRENT ? "ipn" : "ipn_previous";
+    return e;
 }
 
 static enum err
@@ -81,18 +165,32 @@ reply(struct fn_res *res)
 
 /* `failed`: why the event was not applied; NULL: apply it. */
 static enum err
-record(struct fn_req *req, const struct callback *c, const char *failed, struct db_row *ret)
+record(struct task *task, const struct callback *c, const char *failed, struct db_row *ret)
 {
     const char *params[EVENT_PARAMS + 1];
 
-    event_params(c->source, req->http->body.ptr, &c->payment, params);
+    event_params(c->source, c->body.ptr, &c->payment, params);
     params[EVENT_PARAMS] = failed;
     if (failed == NULL)
-        return db_one(req->task, &record_event, params, EVENT_PARAMS, ret);
-    return db_one(req->task, &store_event, params, EVENT_PARAMS + 1, ret);
+        return db_one(task, &record_event, params, EVENT_PARAMS, ret);
+    return db_one(task, &store_event, params, EVENT_PARAMS + 1, ret);
 }
 
-/* Not applied: keep it for process-events.  Without a connection this fails at once. */
+/* The database is away: the disk keeps it, or the provider sends it again. */
+static enum err
+keep(struct fn_req *req, const struct callback *c, struct fn_res *res)
+{
+    const struct np_payment *p = &c->payment;
+
+    if (spool_keep(req->task, c->source, c->body) != ERR_OK)
+        return fail_set(&req->task->fail, ERR_UNAVAILABLE, "%s", err_info(ERR_UNAVAILABLE)->text);
+    log_event(LOG_WARN, "payment_event_kept", req->task->id, "the database is away",
+              LOG_TEXT("payment_id", p->payment_id), LOG_TEXT("payment_status", p->status),
+              LOG_TEXT("order_id", p->order_id));
+    return reply(res);
+}
+
+/* Not applied: it waits for process-events.  Without a connection this fails at once. */
 static enum err
 store(struct fn_req *req, const struct callback *c, const char *reason, int64_t deadline_ms,
       struct fn_res *res)
@@ -101,8 +199,8 @@ store(struct fn_req *req, const struct callback *c, const char *reason, int64_t 
     struct db_row row;
 
     req->task->deadline_ms = deadline_ms;
-    if (record(req, c, reason, &row) != ERR_OK)
-        return fail_set(&req->task->fail, ERR_UNAVAILABLE, "%s", err_info(ERR_UNAVAILABLE)->text);
+    if (record(req->task, c, reason, &row) != ERR_OK)
+        return keep(req, c, res);
     log_event(LOG_WARN, "payment_event_stored", req->task->id, reason,
               LOG_TEXT("payment_id", p->payment_id), LOG_TEXT("payment_status", p->status),
               LOG_TEXT("order_id", p->order_id), LOG_TEXT("outcome", db_text(&row, 0)));
@@ -121,7 +219,7 @@ apply(struct fn_req *req, const struct callback *c, struct fn_res *res)
     req->task->deadline_ms = MIN(req->task->deadline_ms, now_ms + APPLY_MS);
     if (!gate_enter(p->order_id, now_ms + WAIT_MS, &gate))
         return store(req, c, "the order was held a moment ago", deadline_ms, res);
-    const enum err e = record(req, c, NULL, &row);
+    const enum err e = record(req->task, c, NULL, &row);
     gate_leave(gate, e != ERR_OK && strcmp(req->task->fail.sqlstate, SQLSTATE_LOCKED) == 0);
     if (e != ERR_OK)
         return store(req, c,
@@ -137,11 +235,38 @@ apply(struct fn_req *req, const struct callback *c, struct fn_res *res)
     return reply(res);
 }
 
+/* One that was kept: it was genuine when it came. */
+static enum err
+apply_kept(struct task *task, const char *source, struct str body)
+{
+    struct callback c = {.source = source, .body = body};
+    const struct json *doc;
+    struct db_row row;
+
+    TRY(json_parse_foreign(task->arena, &task->fail, json_without_bom(body), SIZE_MAX, &doc));
+    TRY(np_payment_read(task, doc, &c.payment));
+    const enum err e = record(task, &c, NULL, &row);
+    if (e == ERR_OK) {
+        log_event(LOG_INFO, "payment_event", task->id, NULL,
+                  LOG_TEXT("payment_id", c.payment.payment_id),
+                  LOG_TEXT("payment_status", c.payment.status),
+                  LOG_TEXT("order_id", db_text(&row, 1)), LOG_TEXT("outcome", db_text(&row, 0)));
+        return ERR_OK;
+    }
+    return record(task, &c, arena_printf(task->arena, "%s", fail_reason(&task->fail, e)), &row);
+}
+
+static void
+start(void)
+{
+    spool_start(apply_kept);
+}
+
 static enum err
 payment_webhook(struct fn_req *req, struct fn_res *res)
 {
     const struct json *doc;
-    struct callback c;
+    struct callback c = {.body = req->http->body};
 
     TRY(verify(req, &doc, &c.source));
     if (json_get(doc, "payment_id") == NULL)
@@ -166,15 +291,19 @@ static const struct fn_input_doc inputs[] = {
 
 static const struct fn_answer_doc answers[] = {
     {200,
-     "Webhook processed successfully, or stored to be; also for a repeat, which changes nothing"},
+     "Webhook processed successfully, or stored to be (on disk while the database is away); also "
+     "for a repeat, which changes nothing"},
     {400, "Invalid payload"},
     {401, "Invalid signature"},
     {404, "Order not found"},
+    {429, "too many signatures by nobody's secret came from this address, and this one is hard to "
+          "judge"},
     {503, "could not be stored durably: send it again"},
     {0, NULL},
 };
 
-static struct setting *const *const settings[] = {db_settings, np_ipn_settings, NULL};
+static struct setting *const *const settings[] = {db_settings, np_ipn_settings, spool_settings,
+                                                  NULL};
 
 static const struct fn_spec spec = {
     .app = "flashfundx",
@@ -191,6 +320,7 @@ static const struct fn_spec spec = {
     .inputs = inputs,
     .answers = answers,
     .handle = payment_webhook,
+    .start = start,
 };
 
 int

@@ -3,10 +3,13 @@
  * provider's own list with the books, then of the books with each other.  A run goes over many
  * turns; whoever has its lease goes on where the last one ended.
  */
+#include "base/buf.h"
 #include "base/log.h"
 #include "base/number.h"
 #include "db/query.h"
 #include "db/rows.h"
+#include "json/tree.h"
+#include "json/write.h"
 #include "loop/wait.h"
 #include "nowpayments/list.h"
 #include "reconcile.h"
@@ -31,6 +34,22 @@ static struct db_stmt pause_run = {
     .sql = "SELECT skipped FROM backend.pause_reconciliation($1::bigint, $2, $3)",
     .kind = DB_WRITE};
 
+/* What the provider said, as jsonb takes it: not all that it may write is text to PostgreSQL. */
+static const char *
+as_jsonb(struct task *task, struct str raw)
+{
+    const struct json *doc;
+    struct json_writer w;
+    struct buf out;
+
+    if (json_parse_foreign(task->arena, &task->fail, raw, SIZE_MAX, &doc) != ERR_OK)
+        return NULL;
+    buf_init_arena(&out, task->arena, 2 * raw.len + 64);
+    jw_init(&w, &out);
+    jw_value(&w, doc);
+    return out.overflow ? NULL : buf_str(&out).ptr;
+}
+
 /* One payment; `missing`: the books do not have it yet.  Returns its repeated deposits that the
  * books do not have. */
 static enum err
@@ -46,7 +65,7 @@ compare(struct task *task, const char *run_id, const char *payment_id, bool miss
     memset(&task->fail, 0, sizeof task->fail);
     return db_query(task, &compare_payment,
                     DB_PARAMS(run_id, payment_id, outcome, missing ? "true" : "false",
-                              e == ERR_OK ? p.raw.ptr : NULL),
+                              e == ERR_OK ? as_jsonb(task, p.raw) : NULL),
                     ret_children);
 }
 

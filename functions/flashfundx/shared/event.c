@@ -1,9 +1,20 @@
+#include "base/number.h"
 #include "db/query.h"
 #include "shared/event.h"
 
 static struct db_stmt record_event = {
     .sql = "SELECT outcome, order_id FROM backend.record_payment_event(" EVENT_SQL ")",
     .kind = DB_WRITE};
+
+/* An amount to pay that is none (0, or less) is not known. */
+static const char *
+amount_to_pay(const char *amount)
+{
+    struct decimal d;
+
+    return amount != NULL && decimal_read(str_of(amount), &d) && !decimal_is_positive(&d) ? NULL
+                                                                                          : amount;
+}
 
 void
 event_params(const char *source, const char *raw, const struct np_payment *p,
@@ -19,7 +30,7 @@ event_params(const char *source, const char *raw, const struct np_payment *p,
                                               [EVENT_STATUS - 1] = p->status,
                                               p->pay_address,
                                               p->pay_currency,
-                                              p->pay_amount,
+                                              amount_to_pay(p->pay_amount),
                                               p->actually_paid,
                                               p->price_amount,
                                               p->price_currency,

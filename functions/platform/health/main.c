@@ -10,6 +10,7 @@ health(struct fn_req *req, struct fn_res *res)
 {
     static const struct health_check checks[] = {
         {"database", health_database, true},
+        {"functions", health_functions, true},
         {NULL, NULL, false},
     };
 

@@ -76,9 +76,13 @@ create or replace function platform.make_program_role(
                                     'idle_in_transaction_session_timeout=10s'])
 returns void
 language sql
-as $$ select platform.make_role(p_role, 'nologin', array['ffx_function'], p_settings) $$;
+as $$
+    select platform.make_role(p_role, 'nologin', array['ffx_function'],
+                              p_settings || array['log_min_duration_statement=1000'])
+$$;
 comment on function platform.make_program_role(text, text[]) is
-    'For migrations: the database role of a program, with its time limits; makes what is missing.';
+    'For migrations: the database role of a program, with its time limits; makes what is missing. '
+    'Its slow statements are logged, for it types no values into them (see logging.sql).';
 
 select platform.make_program_role(r)
 from unnest(array['fn_health', 'fn_send_outbox', 'fn_send_email']) as r;

@@ -91,6 +91,22 @@ test('without the keys nobody stores or reads one, and the refusal is not logged
   assert.ok(!log('postgres').includes(secret));
 });
 
+test('no session writes what somebody typed into the log of the server: not refused, not slow', async () => {
+  const typed = () => `typed-${randomBytes(6).toString('hex')}`;
+  const secrets = [typed(), typed(), typed(), typed()];
+  const failed = await keyless(
+    `insert into public.account_container (account_size, platform_type, server_name, login_id, password)
+     values (10000, 'mt9', 's', 'l', '${secrets[0]}')`,
+  );
+  assert.match(failed, /^ERROR/);
+  assert.match(await keyless(`set role nobody_of_that_name; select '${secrets[1]}'`), /^ERROR/);
+  await keyless(`select pg_sleep(1.2), '${secrets[2]}'`);
+  await assert.rejects(rows('select $1::text::int', [secrets[3]]));
+  const written = log('postgres');
+  assert.match(written, /role "nobody_of_that_name" does not exist/);
+  assert.deepEqual(secrets.slice(0, 3).filter((secret) => written.includes(secret)), []);
+});
+
 test('a dump of the whole database holds no password and no key', async () => {
   const { order } = await sold();
   await untilMail(order, 'sent');

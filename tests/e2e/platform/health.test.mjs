@@ -12,7 +12,7 @@ test('health: ready with every check, and alive', async () => {
   const ready = await invoke('health', {}, 'GET');
   assert.equal(ready.status, 200);
   assert.equal(ready.json.status, 'healthy', ready.text);
-  assert.deepEqual(Object.keys(ready.json.checks), ['database', 'nowpayments', 'environment']);
+  assert.deepEqual(Object.keys(ready.json.checks), ['database', 'functions', 'nowpayments', 'callbacks', 'environment']);
   for (const check of Object.values(ready.json.checks)) assert.equal(check.status, 'healthy', ready.text);
   assert.equal(typeof ready.json.checks.database.response_time_ms, 'number');
   assert.equal(ready.json.checks.environment.nowpayments_mode, 'sandbox');

@@ -228,6 +228,49 @@ test('answers that nobody could use', async (t) => {
   }
 });
 
+test('answers that no customer may be shown are the provider\'s errors', async (t) => {
+  const kinds = {
+    'an address without TLS': ['/invoice', { id: '77', invoice_url: 'http://pay.example/i/77' }, 'the invoice has no usable address'],
+    'an address of another scheme': ['/invoice', { id: '77', invoice_url: 'javascript://pay.example/%0aalert(1)' }, 'the invoice has no usable address'],
+    'an address with a line break': ['/invoice', { id: '77', invoice_url: 'https://pay.example/\n77' }, 'the invoice has no usable address'],
+    'an address with a user in it': ['/invoice', { id: '77', invoice_url: 'https://nowpayments.io@pay.example/' }, 'the invoice has no usable address'],
+    'an amount of 0': ['/invoice-payment', { ...payment(0, 'waiting'), pay_amount: 0 }, 'the amount to pay is not positive'],
+    'an amount below 0': ['/invoice-payment', { ...payment(0, 'waiting'), pay_amount: '-148.5' }, 'the amount to pay is not positive'],
+    'a memo that nobody can read': ['/invoice-payment', { ...payment(0, 'waiting'), payin_extra_id: { tag: 5 } }, "the payment's memo is unreadable"],
+  };
+  for (const [what, [path, body, words]] of Object.entries(kinds)) {
+    await t.test(what, () => withShop(async (shop) => {
+      const sale = await makeSale({ stock: 0 });
+      const answer = (answerBody) => (req, res) => json(res, 200, { ...answerBody, ...(path === '/invoice-payment' ? { payment_id: nextId() } : {}) });
+      // The sandbox may be without TLS, the real one not.
+      provider.reset({ [path]: answer(body), ...(path === '/invoice' ? {} : { '/invoice': answer({ id: String(nextId()), invoice_url: 'https://pay.example/' }) }) });
+      const refused = await checkout(sale, shop);
+      assert.equal(refused.status, 500, refused.text);
+      assert.deepEqual(refused.json, { success: false, error: `NowPayments error: ${words}` });
+      assert.deepEqual((await attempts(sale.order)).map((a) => a.state), ['refused']);
+      assert.equal(await orderState(sale.order), 'pending/pending/pending');
+    }, { NOWPAYMENTS_SANDBOX_MODE: 'false', NOWPAYMENTS_API_URL: provider.url }));
+  }
+});
+
+test('a poll reads a payment whatever decides nothing in it', async () => {
+  const status = await begin('check-payment-status');
+  try {
+    for (const more of [{ purchase_id: { a: 1 } }, { outcome_amount: 'much' }, { order_description: '\ud83d' }, { payin_extra_id: [1] }]) {
+      const sale = await makeSale({ stock: 0 });
+      provider.reset();
+      await withShop(async (shop) => assert.equal((await checkout(sale, shop)).status, 200));
+      provider.reset({ '/payment/id': (req, res) => json(res, 200, { ...payment(Number(req.url.split('/').at(-1)), 'confirming'), order_id: sale.order.order_id, ...more }) });
+      const answer = await status.ask('GET', { params: { QUERY_STRING: `orderId=${sale.order.order_id}&userId=${sale.user.id}`, HTTP_AUTHORIZATION: `Bearer ${sale.user.token}` } });
+      assert.equal(answer.status, 200, answer.text);
+      assert.equal(answer.json.stale, undefined, JSON.stringify(more));
+      assert.equal(answer.json.payment.payment_status, 'confirming', JSON.stringify(more));
+    }
+  } finally {
+    await status.stop();
+  }
+});
+
 test('answers are asked for as they are, and one in another coding is named', () => withShop(async (shop) => {
   const sale = await makeSale({ stock: 0 });
   let asked;

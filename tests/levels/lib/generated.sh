@@ -30,8 +30,8 @@ specs() { # BIN_DIR FILTER: of each function that production has
     done | jq -r "select(.dev_only | not) | $2"
 }
 
-# The production set inside the configuration that Debian's package brings, as docs/production.md installs it:
-# paths and ports are this test's, the rest is what a server loads.
+# The production set as docs/production.md installs it: paths and ports are this test's, the rest is
+# what a server loads.
 production_make() { # BIN_DIR HOME PORT
     local bin=$1 home=$2 port=$3 conf_dir=$2/etc/$APP file
     mkdir -p "$home"/{log,temp,conf.d,sites-enabled} "$conf_dir"
@@ -44,14 +44,14 @@ production_make() { # BIN_DIR HOME PORT
     for file in "$home"/production/nginx/*; do
         sed -e "s|/etc/nginx/$APP|$conf_dir|g" -e "s|/var/log/nginx|$home/log|g" \
             -e "s|/etc/letsencrypt/live/api.example.com|$home|g" -e '/listen \[::\]/d' \
-            -e "s|listen 443 |listen 127.0.0.1:$port |" -e "s|listen 80;|listen unix:$home/http.sock;|" \
+            -e "s|listen 443 |listen 127.0.0.1:$port |" -e "s|listen 80\\b|listen unix:$home/http.sock|" \
             "$file" >"$conf_dir/$(basename "$file")"
     done
     ln -sf "$conf_dir/site.conf" "$home/sites-enabled/$APP"
     sed -e "s|/var/log/nginx|$home/log|g" -e "s|/run/nginx.pid|$home/nginx.pid|" \
         -e "s|/etc/nginx/conf.d/|$home/conf.d/|" -e "s|/etc/nginx/sites-enabled/|$home/sites-enabled/|" \
-        -e '/modules-enabled/d' -e '/^user /d' \
-        /etc/nginx/nginx.conf >"$home/nginx.conf"
+        -e "s|/etc/nginx/$APP|$conf_dir|g" -e '/modules-enabled/d' -e '/^user /d' \
+        "$home/production/nginx/main.conf" >"$home/nginx.conf"
 }
 
 production_nginx() { # HOME [ARGUMENT…]
@@ -75,11 +75,14 @@ production_nginx_start() { # BIN_DIR HOME: sets `port`, a free one
     return 1
 }
 
+site() { # PORT PATH [curl arguments]
+    curl -sk --noproxy '*' --resolve "api.example.com:$1:127.0.0.1" "https://api.example.com:$1$2" "${@:3}"
+}
+
 # statuses PORT PATH: how often which status comes back when one address asks 300 times at once.
 # No function runs: what nginx lets through is a 502.
 statuses() {
-    curl -sk --noproxy '*' --max-time 60 -X POST -d '' -H 'Host: api.example.com' -o /dev/null \
-        -w '%{http_code}\n' "https://127.0.0.1:$1$2?n=[1-300]" | sort | uniq -c
+    site "$1" "$2?n=[1-300]" --max-time 60 -X POST -d '' -o /dev/null -w '%{http_code}\n' | sort | uniq -c
 }
 
 signed_callbacks_are_not_limited() { # BIN_DIR
@@ -98,6 +101,33 @@ signed_callbacks_are_not_limited() { # BIN_DIR
     grep -q ' 429$' "$work/statuses" || result=1
     kill -QUIT "$(<"$home/nginx.pid")"
     wait_until 10 test ! -e "$home/nginx.pid"
+    return "$result"
+}
+
+# What a client calls the server decides nothing, and what nginx says itself is as safe as the rest.
+production_serves_its_own_host() { # BIN_DIR
+    local home=$work/production-host port answer
+    production_nginx_start "$1" "$home" || return 1
+    stop_nginx() { kill -QUIT "$(<"$home/nginx.pid")" && wait_until 10 test ! -e "$home/nginx.pid"; }
+    plain() { curl -si --noproxy '*' --max-time 5 --unix-socket "$home/http.sock" -H "Host: $1" "http://x$2"; }
+    local result=0
+    answer=$(plain api.example.com '/x?a=1')
+    grep -qix $'location: https://api.example.com/x?a=1\r' <<<"$answer" || { echo "redirect: $answer"; result=1; }
+    answer=$(plain other.example /x) && { echo "http served another host: $answer"; result=1; }
+    answer=$(site "$port" /x -i)
+    grep -qi '^strict-transport-security: max-age=' <<<"$answer" || { echo "no HSTS: $answer"; result=1; }
+    grep -q '404' <<<"${answer%%$'\n'*}" || { echo "not 404: $answer"; result=1; }
+    answer=$(site "$port" /x -X OPTIONS -i)
+    grep -qi '^strict-transport-security: max-age=' <<<"$answer" || { echo "no HSTS: $answer"; result=1; }
+    answer=$(site "$port" /x -H 'Host: other.example' -w '%{http_code}')
+    [[ $answer == '{"success":false,"error":"This host is not served here"}421' ]] || { echo "421: $answer"; result=1; }
+    ! curl -sk --noproxy '*' --resolve "other.example:$port:127.0.0.1" "https://other.example:$port/" ||
+        { echo 'a certificate for another host'; result=1; }
+    site "$port" '/functions/v1/check-payment-status?userId=who-is-it' >/dev/null
+    site "$port" '/functions/v1/check-payment-status?userId=who-is-it&n=[1-200]' >/dev/null
+    stop_nginx || result=1
+    ! grep -H who-is-it "$home"/log/* || result=1
+    grep -q '"path":"/functions/v1/check-payment-status","status":502' "$home/log/$APP.access.log" || result=1
     return "$result"
 }
 

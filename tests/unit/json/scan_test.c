@@ -43,6 +43,44 @@ deepest_nesting_is_read(void **state UNUSED)
     (void)parsed("[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]");
 }
 
+/* What somebody else signed is not refused for a word: escapes of no character, where
+ * JSON.stringify and others write them. */
+static void
+reads_foreign_escapes(void **state UNUSED)
+{
+    static const struct {
+        const char *text;
+        const char *printed;
+    } cases[] = {
+        {"[\"x \\ud83d\"]", "[\"x \xEF\xBF\xBD\"]"},
+        {"[\"\\uDE00y\"]", "[\"\xEF\xBF\xBDy\"]"},
+        {"[\"\\ud83d\\ud83d\\ude00\"]", "[\"\xEF\xBF\xBD\xF0\x9F\x98\x80\"]"},
+        {"[\"a\\u0000b\", 1.50]", "[\"a\xEF\xBF\xBD"
+                                  "b\",1.50]"},
+        {"{\"\\ud83d\":1,\"\\u0041\":-2}", "{\"\xEF\xBF\xBD\":1,\"A\":-2}"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct fail f = {0};
+        const struct json *doc;
+
+        assert_int_equal(json_parse(a, &f, str_of(cases[i].text), &doc), ERR_INVALID);
+        assert_int_equal(json_parse_foreign(a, &f, str_of(cases[i].text), 5, &doc), ERR_OK);
+        check_str(printed(doc), cases[i].printed);
+    }
+}
+
+static void
+counts_values_before_it_builds(void **state UNUSED)
+{
+    struct fail f = {0};
+    const struct json *doc;
+
+    assert_int_equal(json_parse_foreign(a, &f, STR("{\"a\":[1,2]}"), 4, &doc), ERR_OK);
+    assert_int_equal(json_parse_foreign(a, &f, STR("{\"a\":[1,2]}"), 3, &doc), ERR_TOO_LARGE);
+    assert_int_equal(json_parse_foreign(a, &f, STR("{\"a\":[1,2}"), 3, &doc), ERR_INVALID);
+}
+
 /* ---- what is refused ---- */
 
 static void
@@ -285,6 +323,8 @@ static const struct CMUnitTest tests[] = {
     TEST(reads_blanks_everywhere),
     TEST(needs_no_nul_behind_the_text),
     TEST(deepest_nesting_is_read),
+    TEST(reads_foreign_escapes),
+    TEST(counts_values_before_it_builds),
     TEST(error_names_the_byte),
     TEST(refuses_duplicate_names),
     TEST(refuses_duplicate_names_at_every_level),

@@ -1,6 +1,7 @@
 /* Callback signatures: the 13 vectors, and refusals. */
 #include "check_arena.h"
 
+#include "base/clock.h"
 #include "base/encode.h"
 #include "base/err.h"
 #include "crypto/digest.h"
@@ -11,6 +12,13 @@
 #define VECTORS      FFX_SOURCE_DIR "/tests/unit/data/nowpayments-ipn-vectors.json"
 #define VECTOR_COUNT 13
 
+/* Of one body of a few kilobytes; sanitizers and busy machines take longer. */
+#ifdef __SANITIZE_ADDRESS__
+#define CHEAP_US 10000
+#else
+#define CHEAP_US 1000
+#endif
+
 static const struct json *
 parse(struct str text)
 {
@@ -19,6 +27,17 @@ parse(struct str text)
     if (json_parse(a, &fail, text, &doc) != ERR_OK)
         fail_msg("%s: %.*s", fail.text, (int)text.len, text.ptr);
     return doc;
+}
+
+static struct str
+signature_of(const char *text)
+{
+    uint8_t mac[SHA512_BYTES];
+    char *hex = arena_alloc(a, 2 * SHA512_BYTES + 1);
+
+    crypto_hmac_sha512(STR("s"), str_of(text), mac);
+    hex_encode(mac, sizeof(mac), hex);
+    return str_of(hex);
 }
 
 static const struct json *
@@ -45,11 +64,22 @@ member(const struct json *vector, const char *name)
     return json_text(json_get(vector, name));
 }
 
+static enum np_ipn_key
+verified(struct str body, const struct json *doc, struct str signature, struct str secret,
+         struct str previous)
+{
+    const enum np_ipn_key key = np_ipn_verify_body(body, signature, secret, previous);
+
+    return key != NP_IPN_FORGED
+               ? key
+               : np_ipn_verify_forms(a, body, doc, signature, secret, previous, NP_IPN_EFFORT);
+}
+
 static bool
 verify_with(const struct json *vector, struct str signature, struct str secret, struct str previous)
 {
     const struct str body = member(vector, "body");
-    return np_ipn_verify(a, body, parse(body), signature, secret, previous);
+    return verified(body, parse(body), signature, secret, previous) != NP_IPN_FORGED;
 }
 
 static bool
@@ -154,8 +184,9 @@ test_changed_body_is_refused(void **state UNUSED)
     char *amount = strstr(body, "\"actually_paid\":0");
     assert_non_null(amount);
     amount[strlen("\"actually_paid\":")] = '9';
-    assert_false(np_ipn_verify(a, str_of(body), parse(str_of(body)), member(v, "signature"),
-                               member(v, "secret"), STR_NONE));
+    assert_int_equal(verified(str_of(body), parse(str_of(body)), member(v, "signature"),
+                              member(v, "secret"), STR_NONE),
+                     NP_IPN_FORGED);
 }
 
 static void
@@ -238,7 +269,7 @@ test_bounds(void **state UNUSED)
     uint8_t mac[SHA512_BYTES];
     char hex[2 * SHA512_BYTES + 1];
 
-    assert_false(np_ipn_verify(a, STR(""), NULL, STR("00"), STR("s"), STR_NONE));
+    assert_int_equal(np_ipn_verify_body(STR(""), STR("00"), STR("s"), STR_NONE), NP_IPN_FORGED);
 
     /* More values than any real callback: compared as received only. */
     buf_init_arena(&body, a, 128 * 1024);
@@ -249,9 +280,10 @@ test_bounds(void **state UNUSED)
     crypto_hmac_sha512(STR("s"), buf_str(&body), mac);
     hex_encode(mac, sizeof(mac), hex);
     const struct json *doc = parse(buf_str(&body));
-    assert_true(np_ipn_verify(a, buf_str(&body), doc, str_of(hex), STR("s"), STR_NONE));
+    assert_int_equal(verified(buf_str(&body), doc, str_of(hex), STR("s"), STR_NONE),
+                     NP_IPN_CURRENT);
     hex[0] = hex[0] == '0' ? '1' : '0';
-    assert_false(np_ipn_verify(a, buf_str(&body), doc, str_of(hex), STR("s"), STR_NONE));
+    assert_int_equal(verified(buf_str(&body), doc, str_of(hex), STR("s"), STR_NONE), NP_IPN_FORGED);
 
     struct buf out;
     buf_init_arena(&out, a, 128 * 1024);
@@ -269,17 +301,72 @@ test_escaped_tokens_are_kept(void **state UNUSED)
     char hex[2 * SHA512_BYTES + 1];
     crypto_hmac_sha512(STR("s"), str_of(text), mac);
     hex_encode(mac, sizeof(mac), hex);
-    assert_true(
-        np_ipn_verify(a, str_of(body), parse(str_of(body)), str_of(hex), STR("s"), STR_NONE));
+    assert_int_equal(verified(str_of(body), parse(str_of(body)), str_of(hex), STR("o"), STR("s")),
+                     NP_IPN_PREVIOUS);
+}
+
+/* Anybody can send a signature that is none: what it costs to say so is bounded. */
+static void
+test_forgeries_are_cheap(void **state UNUSED)
+{
+    static const char *const values[] = {"5e-324,", "4.9406564584124654e-308,",
+                                         "0.12345678901234567,", "1.25,", "\"x\","};
+    char *const forged = arena_alloc(a, 2 * SHA512_BYTES + 1);
+
+    memset(forged, 'a', 2 * SHA512_BYTES);
+    for (size_t v = 0; v < ARRAY_LEN(values); v++) {
+        struct buf body;
+
+        buf_init_arena(&body, a, 64 * 1024);
+        buf_add_text(&body, "{\"a\":[");
+        for (int i = 0; i < 250; i++)
+            buf_add_text(&body, values[v]);
+        buf_add_text(&body, "0]}");
+        const struct json *doc = parse(buf_str(&body));
+        const int64_t began_us = clock_us();
+        for (int i = 0; i < 100; i++)
+            assert_int_not_equal(verified(buf_str(&body), doc, str_of(forged), STR("s"), STR("p")),
+                                 NP_IPN_CURRENT);
+        const int64_t each_us = (clock_us() - began_us) / 100;
+        print_message("%s: %lld us\n", values[v], (long long)each_us);
+        assert_true(each_us < CHEAP_US);
+    }
+}
+
+/* As costly as no callback is: said so, and not tried; in a form without numbers it is known. */
+static void
+test_effort(void **state UNUSED)
+{
+    static const char body[] = "{ \"b\":0.12345678901234567, \"a\":5e-324 }";
+    static const char tokens[] = "{\"a\":5e-324,\"b\":0.12345678901234567}";
+    static const char numbers[] = "{\"a\":5e-324,\"b\":0.12345678901234566}";
+    const struct json *doc = parse(str_of(body));
+
+    assert_int_equal(
+        np_ipn_verify_forms(a, str_of(body), doc, signature_of(tokens), STR("s"), STR_NONE, 0),
+        NP_IPN_CURRENT);
+    assert_int_equal(
+        np_ipn_verify_forms(a, str_of(body), doc, signature_of(numbers), STR("s"), STR_NONE, 8),
+        NP_IPN_COSTLY);
+    assert_int_equal(
+        np_ipn_verify_forms(a, str_of(body), doc, signature_of(numbers), STR("s"), STR_NONE, 9),
+        NP_IPN_CURRENT);
 }
 
 static const struct CMUnitTest tests[] = {
-    TEST(test_every_vector_verifies),      TEST(test_canonical_texts),
-    TEST(test_signatures_of_other_forms),  TEST(test_one_flipped_bit_is_refused),
-    TEST(test_changed_body_is_refused),    TEST(test_malformed_signatures),
-    TEST(test_upper_case_hex_is_accepted), TEST(test_secrets),
-    TEST(test_empty_secrets_never_match),  TEST(test_bounds),
+    TEST(test_every_vector_verifies),
+    TEST(test_canonical_texts),
+    TEST(test_signatures_of_other_forms),
+    TEST(test_one_flipped_bit_is_refused),
+    TEST(test_changed_body_is_refused),
+    TEST(test_malformed_signatures),
+    TEST(test_upper_case_hex_is_accepted),
+    TEST(test_secrets),
+    TEST(test_empty_secrets_never_match),
+    TEST(test_bounds),
     TEST(test_escaped_tokens_are_kept),
+    TEST(test_forgeries_are_cheap),
+    TEST(test_effort),
 };
 
 int

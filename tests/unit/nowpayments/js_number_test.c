@@ -48,8 +48,39 @@ test_numbers(void **state UNUSED)
     }
 }
 
+/* The digits of few_digits are those a double has. */
+static void
+test_few_digits_are_the_doubles(void **state UNUSED)
+{
+    static const struct {
+        const char *token;
+        const char *expected;
+        int effort;
+    } cases[] = {
+        {"999999999999999", "999999999999999", 0},
+        {"1000000000000000000000e-2", "10000000000000000000", 0},
+        {"0.00000000000000000000012e5", "1.2e-17", 0},
+        {"-00012.500e+003", "-12500", 0}, /* leading zeros are no JSON; they do no harm */
+        {"1e299", "1e+299", 0},
+        {"1e-301", "1e-301", 0},
+        {"1e-302", "1e-302", 8},
+        {"1e999999999999", "Infinity", 8},
+        {"-1e-999999999999", "0", 8},
+        {"1234567890123456", "1234567890123456", 1},
+        {"100000000000000000001", "100000000000000000000", 1},
+        {"0e999999", "0", 0},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char text[NP_JS_NUMBER_SIZE];
+        np_js_number(str_of(cases[i].token), text);
+        assert_string_equal(text, cases[i].expected);
+        assert_int_equal(np_js_number_effort(str_of(cases[i].token)), cases[i].effort);
+    }
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_numbers),
+    cmocka_unit_test(test_few_digits_are_the_doubles),
 };
 
 int

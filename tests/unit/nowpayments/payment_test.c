@@ -154,7 +154,6 @@ test_ids(void **state UNUSED)
     refuse("{\"payment_id\":true}");
     refuse("{\"payment_id\":[5]}");
     refuse("{\"payment_id\":1e300}");
-    refuse("{\"purchase_id\":{}}");
 }
 
 static void
@@ -170,7 +169,70 @@ test_wrong_forms(void **state UNUSED)
     refuse("{\"pay_amount\":\"1e-99999\"}");
     refuse("{\"pay_amount\":false}");
     refuse("{\"payment_status\":{\"a\":1}}");
-    refuse("{\"pay_currency\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}");
+    refuse("{\"parent_payment_id\":{}}");
+    refuse("{\"order_id\":[]}");
+    refuse("{\"pay_currency\":true}");
+}
+
+/* A field that decides nothing loses no event, whatever it is. */
+static void
+test_what_decides_nothing(void **state UNUSED)
+{
+    static const char *const others[] = {"{}", "[1]", "true", "\"x y\"", "-1.5e400"};
+    static const char *const fields[] = {
+        "invoice_id",        "purchase_id", "outcome_amount",   "payin_extra_id",
+        "order_description", "pay_address", "outcome_currency", "fee",
+        "created_at"};
+
+    for (size_t f = 0; f < ARRAY_LEN(fields); f++) {
+        for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+            struct np_payment p;
+
+            assert_int_equal(
+                read_payment(arena_printf(a, "{\"payment_id\":1,\"%s\":%s}", fields[f], others[i]),
+                             &p),
+                ERR_OK);
+            assert_string_equal(p.payment_id, "1");
+            assert_int_equal(task.fail.err, ERR_OK);
+        }
+    }
+}
+
+/* Too long a word is none we know: it is cut, between characters. */
+static void
+test_long_words(void **state UNUSED)
+{
+    char words[2000];
+    struct np_payment p;
+
+    memset(words, 'a', sizeof words - 1);
+    words[sizeof words - 1] = '\0';
+    memcpy(words + 31, "\xC3\xA9", 2);
+    assert_int_equal(read_payment(arena_printf(a,
+                                               "{\"pay_currency\":\"%s\",\"order_id\":\"%s\","
+                                               "\"payment_status\":\"%s\",\"pay_address\":"
+                                               "\"%s\"}",
+                                               words, words, words, words),
+                                  &p),
+                     ERR_OK);
+    assert_int_equal(strlen(p.pay_currency), 31);
+    assert_int_equal(strlen(p.order_id), 1024);
+    assert_int_equal(strlen(p.status), 64);
+    assert_null(p.pay_address); /* half an address is none */
+}
+
+static void
+test_no_parent(void **state UNUSED)
+{
+    static const char *const none[] = {"0", "\"0\"", "\"\"", "null", "0.0"};
+
+    for (size_t i = 0; i < ARRAY_LEN(none); i++) {
+        struct np_payment p;
+
+        assert_int_equal(read_payment(arena_printf(a, "{\"parent_payment_id\":%s}", none[i]), &p),
+                         ERR_OK);
+        assert_null(p.parent_payment_id);
+    }
 }
 
 static void
@@ -206,9 +268,10 @@ test_times(void **state UNUSED)
 }
 
 static const struct CMUnitTest tests[] = {
-    TEST(test_create_answer),     TEST(test_callback), TEST(test_all_strings),
-    TEST(test_amount_spellings),  TEST(test_ids),      TEST(test_wrong_forms),
-    TEST(test_missing_and_empty), TEST(test_times),
+    TEST(test_create_answer),     TEST(test_callback),  TEST(test_all_strings),
+    TEST(test_amount_spellings),  TEST(test_ids),       TEST(test_wrong_forms),
+    TEST(test_missing_and_empty), TEST(test_times),     TEST(test_what_decides_nothing),
+    TEST(test_long_words),        TEST(test_no_parent),
 };
 
 int

@@ -9,7 +9,7 @@ import { row, rows, value } from '../../lib/db.mjs';
 import { call, invoke } from '../../lib/http.mjs';
 import { canonical, hmac, ipnBody, postIpn, sign } from '../../lib/flashfundx/ipn.mjs';
 import { clearFaults } from '../../lib/flashfundx/sandbox.mjs';
-import { events, makeSale, orderState } from '../../lib/flashfundx/shop.mjs';
+import { events, makeSale, orderState, reviews } from '../../lib/flashfundx/shop.mjs';
 import { clone, env } from '../../lib/system.mjs';
 import { answered, post } from './answers.mjs';
 
@@ -183,6 +183,85 @@ test('a genuine body without what matters, or with it in a wrong form, is 400', 
     answered(await postIpn(ipnBody(order, 'finished', more)), 400, 'Invalid payload');
   }
   assert.deepEqual(await events(order), []);
+});
+
+// ---- what decides nothing ----
+
+const others = { object: { a: 1 }, list: [1], true: true, text: 'x y', 'long text': 'x'.repeat(3000), number: -1.5e-20 };
+for (const field of ['order_description', 'purchase_id', 'invoice_id', 'pay_address', 'payin_extra_id', 'outcome_amount', 'outcome_currency', 'fee', 'updated_at', 'created_at', 'payment_extra_ids']) {
+  test(`a genuine event is taken whatever ${field} is, and kept byte for byte`, async () => {
+    for (const [what, value] of Object.entries(others)) {
+      const { order } = await makeSale({ stock: 0 });
+      const body = await post(order, 'confirming', { [field]: value });
+      assert.equal(await orderState(order), 'processing/pending/pending', what);
+      assert.equal((await events(order))[0].raw, JSON.stringify(body));
+    }
+  });
+}
+
+test('escapes of no character, as JavaScript writes them: taken, and kept byte for byte', async () => {
+  for (const text of ['x \ud83d', '\ude00 x', 'a\u0000b', '😀\ud83d']) {
+    const { order } = await makeSale();
+    const body = ipnBody(order, 'finished', { order_description: text, pay_address: text });
+    answered(await postIpn(body), 200);
+    assert.equal((await events(order))[0].raw, JSON.stringify(body));
+    assert.equal(await orderState(order), 'completed/paid/delivered');
+  }
+});
+
+test('words that are too long are none we know: a human looks', async () => {
+  const { order } = await makeSale();
+  await post(order, 'finished', { price_currency: `usd${' '.repeat(60)}` });
+  assert.deepEqual(await reviews(order), ['price_currency']);
+  await post(order, 'finished'.repeat(20));
+  assert.ok((await reviews(order)).includes('unknown_status'));
+});
+
+test('a parent 0 is none, an amount to pay of 0 or less is not known', async () => {
+  for (const parent of [0, '0', '']) {
+    const { order } = await makeSale();
+    await post(order, 'finished', { parent_payment_id: parent });
+    assert.equal(await orderState(order), 'completed/paid/delivered', JSON.stringify(parent));
+  }
+  for (const amount of [0, -5, '-0.1']) {
+    const { order } = await makeSale();
+    await post(order, 'finished', { pay_amount: amount, actually_paid: 1 });
+    assert.equal(await orderState(order), 'processing/pending/pending', JSON.stringify(amount));
+    assert.deepEqual(await reviews(order), ['amount_unknown']);
+  }
+});
+
+test('a byte order mark is part of the body: of what is signed, and of what is kept', async () => {
+  const { order } = await makeSale({ stock: 0 });
+  const text = `\ufeff${canonical(ipnBody(order, 'waiting'))}`;
+  answered(await postIpn(text, { signature: hmac(text.slice(1)) }), 401, 'Invalid signature');
+  answered(await postIpn(text, { signature: hmac(text) }), 200);
+  assert.equal((await events(order))[0].raw, text);
+});
+
+test('a forged body of costly numbers is refused as fast as any other', async () => {
+  const zeros = '0'.repeat(128);
+  const bodies = {
+    'numbers at the end of the doubles': `{"a":[${Array(254).fill('4.9406564584124654e-324').join()}]}`,
+    'many values': `{"a":[${Array(32_000).fill(1).join()}]}`,
+    'many names': `{${Array.from({ length: 6000 }, (_, i) => `"${i}":1`).join()}}`,
+  };
+  const times = {};
+  const time = async (body) => {
+    const began = performance.now();
+    const answer = await postIpn(body, { signature: zeros });
+    assert.equal(answer.status, 401, answer.text);
+    return performance.now() - began;
+  };
+  const median = (list) => list.sort((a, b) => a - b)[list.length >> 1];
+  const small = [];
+  for (let i = 0; i < 21; i++) small.push(await time('{"a":1}'));
+  for (const [what, body] of Object.entries(bodies)) {
+    times[what] = [];
+    for (let i = 0; i < 21; i++) times[what].push(await time(body));
+    const more = median(times[what]) - median(small);
+    assert.ok(more < 4, `${what}: ${more.toFixed(1)} ms more than the smallest`);
+  }
 });
 
 test('an order that does not exist is 404, and the event is kept for a human', async () => {

@@ -1,0 +1,155 @@
+// A deploy that goes wrong: it says so, what ran before serves, and nobody takes a dead function for a live one.
+// system: own: settings and programs are spoilt on purpose
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { appendFileSync, chmodSync, copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+
+import { invoke } from '../lib/http.mjs';
+import { Private, alive, generation, killNow, limitDescriptors, processesOf, servicePid } from '../lib/process.mjs';
+import { clone, env, functionNames, home, log, scratchFolder, spec } from '../lib/system.mjs';
+import { until } from '../lib/wait.mjs';
+
+const PRESET = `spoilt-${process.pid}`;
+const built = join(clone, 'build', PRESET);
+const folder = scratchFolder('spoilt');
+const envFile = join(home, 'env');
+const settings = readFileSync(envFile);
+
+const run = (file, args, env = {}) =>
+  new Promise((resolve) => execFile(file, args, { cwd: clone, env: { ...process.env, ...env } }, (error, stdout, stderr) =>
+    resolve({ status: error ? (error.code ?? 1) : 0, stdout, stderr })));
+
+/** `deploy.sh deploy`, whose build leaves what lies in the place of the programs. */
+const deploy = (...names) =>
+  run(join(clone, 'deploy.sh'), ['deploy', ...names], { FFX_PRESET: PRESET, PATH: `${folder}:${process.env.PATH}` });
+
+const builtFile = (name) => join(built, 'bin', spec(name).app, name);
+/** Says of itself what the real one says, and cannot serve. */
+function spoil(name) {
+  writeFileSync(builtFile(name), `#!/bin/sh\n[ $# -eq 0 ] || exec '${join(folder, name)}' "$@"\nexit 1\n`);
+}
+/** Another file, which does the same. */
+const improve = (name) => appendFileSync(builtFile(name), 'another build');
+const whole = (name) => copyFileSync(join(folder, name), builtFile(name));
+const installed = (name) => readFileSync(join(home, 'bin', name));
+const ownSettings = (name) => readFileSync(join(home, 'functions', `${name}.env`), 'utf8');
+const answers = async (name) => (await invoke(name, {}, 'POST')).status !== 502;
+
+before(() => {
+  writeFileSync(join(folder, 'cmake'), '#!/bin/sh\nexit 0\n', { mode: 0o755 });
+  chmodSync(folder, 0o755);
+  for (const name of functionNames) {
+    copyFileSync(join(home, 'bin', name), join(folder, name));
+    mkdirSync(join(built, 'bin', spec(name).app), { recursive: true });
+    whole(name);
+  }
+});
+after(() => {
+  rmSync(built, { recursive: true, force: true });
+  rmSync(folder, { recursive: true, force: true });
+});
+
+test('settings with which a function cannot start are refused, and it serves with its old ones', async () => {
+  const had = ownSettings('send-email');
+  const was = installed('send-email');
+  writeFileSync(envFile, settings.toString().replace(/^RUN_DIR=.*$/m, 'RUN_DIR=/nonexistent'));
+  try {
+    const { status, stderr } = await deploy('send-email');
+    assert.equal(status, 1, stderr);
+    assert.match(stderr, /did not become ready/);
+    assert.match(stderr, /send-email serves again as before/);
+  } finally {
+    writeFileSync(envFile, settings);
+  }
+  assert.equal(ownSettings('send-email'), had);
+  assert.deepEqual(installed('send-email'), was);
+  assert.ok(await answers('send-email'));
+});
+
+for (const changed of [false, true]) {
+  test(`one of two functions does not get ready${changed ? ', with a changed setting' : ''}: both are as before`, async () => {
+    const names = ['check-payment-status', 'send-email'];
+    const had = names.map((name) => [installed(name), ownSettings(name)]);
+    if (changed) appendFileSync(envFile, 'LOG_LEVEL=debug\n');
+    improve('check-payment-status');
+    spoil('send-email');
+    try {
+      const { status, stdout, stderr } = await deploy(...names);
+      assert.equal(status, 1, stdout + stderr);
+      assert.match(stdout, /check-payment-status … new workers answer/);
+      assert.match(stderr, /the new workers of send-email did not become ready/);
+      assert.match(stderr, /check-payment-status serves again as before/);
+      assert.deepEqual(names.map((name) => [installed(name), ownSettings(name)]), had);
+      for (const name of names) assert.ok(await answers(name), name);
+    } finally {
+      names.forEach(whole);
+      writeFileSync(envFile, settings);
+    }
+    assert.equal((await invoke('health', {}, 'GET')).status, 200);
+  });
+}
+
+test("systemd's reload fails when the new workers do not get ready", async () => {
+  const out = join(folder, 'production');
+  const made = await run(join(clone, 'nginx/generate'), ['--production', 'api.example.com', join(home, 'bin'), out]);
+  assert.equal(made.status, 0, made.stderr);
+  const unit = readFileSync(join(out, 'systemd/fn-send-email.service'), 'utf8').replace(/\\\n/g, '');
+  const [, script] = /^ExecReload=\/bin\/sh -c '([^']+)'$/m.exec(unit);
+  const program = join(home, 'bin/send-email');
+  const restore = () => {
+    copyFileSync(join(folder, 'send-email'), `${program}.new`);
+    renameSync(`${program}.new`, program);
+  };
+  const one = await Private.start('send-email');
+  const reload = () =>
+    run('/bin/sh', ['-c', script.replaceAll('$$', '$').replaceAll('$MAINPID', one.pid).replaceAll(`/run/${env.APP}`, one.folder)]);
+  try {
+    assert.equal((await reload()).status, 0);
+    rmSync(program);
+    const refused = await reload();
+    assert.equal(refused.status, 1);
+    assert.match(refused.stderr, /did not get ready/);
+    assert.equal((await one.ask('POST')).status, 401, 'the old ones serve');
+    restore();
+    assert.equal((await reload()).status, 0);
+  } finally {
+    restore();
+    await one.stop();
+  }
+});
+
+test('a master without a worker that comes up ends, for its supervisor to see', async () => {
+  const one = await Private.start('send-email');
+  try {
+    await limitDescriptors(one.pid, 3);
+    one.workers.forEach(killNow);
+    await until(() => one.exited, 'it ends', { timeout: 20_000 });
+    assert.equal(one.exited.code, 1);
+    assert.match(one.log(), /"gave_up"/);
+  } finally {
+    await one.stop();
+  }
+});
+
+test('health names a function that nobody serves', async () => {
+  const stopped = servicePid('send-outbox');
+  const alone = servicePid('send-email');
+  for (const name of ['send-outbox', 'send-email']) {
+    process.kill(servicePid(name), 'SIGSTOP');
+    processesOf(name).workers.forEach(killNow);
+  }
+  try {
+    const answer = await until(async () => {
+      const health = await invoke('health', {}, 'GET');
+      return health.status === 503 && /email.*outbox|outbox.*email/.test(health.text) && health;
+    }, 'health says so', { timeout: 20_000 });
+    assert.equal(answer.json.status, 'unhealthy');
+    assert.match(answer.json.checks.functions.error, /^No worker runs of send-(email, send-outbox|outbox, send-email)$/);
+  } finally {
+    for (const pid of [stopped, alone]) process.kill(pid, 'SIGCONT');
+  }
+  await until(async () => (await invoke('health', {}, 'GET')).status === 200, 'it is well again');
+  assert.ok(alive(stopped) && generation('send-email') > 0 && log('send-email').includes('worker_died'));
+});
