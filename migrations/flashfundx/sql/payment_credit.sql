@@ -17,6 +17,9 @@
 -- one all that is left, so that the refunds of an order add up to its price and never to more. What
 -- was too much was never booked; neither is its way back ("processing").
 --
+-- An order that was paid another way (by hand, say, while a payment of ours had brought too little)
+-- stays as it is whatever goes back; what staff accepted is what paid (pays_order).
+--
 -- Money that a human decided on (paid back, say) pays nothing together with other money.
 --
 -- Reviews that inform and hold nothing up: overpaid (more than 101 percent), paid_late (after the
@@ -138,6 +141,48 @@ comment on function backend.order_credit(public.orders, public.payments) is
     'What arrived for an order through several payments, whether it pays the order, and which of '
     'them counts.';
 
+create or replace function backend.pays_order(p_order public.orders, p_payment public.payments)
+returns boolean
+language sql stable
+as $$
+    select p_payment.counted
+        -- Accepted by staff: booked by hand, or under the parent, which counts.
+        or exists (
+            select
+            from public.reviews as r
+            where r.order_id = p_order.order_id
+              and r.payment_id = p_payment.payment_id
+              and r.pays
+              and (exists (
+                    select
+                    from public.payments as m
+                    where m.payment_id = p_payment.parent_payment_id and m.counted)
+                   or exists (
+                    select
+                    from public.payment_transactions as t
+                    where t.provider = 'manual'
+                      and t.provider_transaction_id = r.id::text
+                      and t.transaction_type = 'payment'
+                      and t.status = 'completed')))
+        -- Marked as paid by hand, with nothing that says by what else.
+        or (p_order.payment_provider = 'nowpayments'
+            and p_order.payment_provider_id = p_payment.payment_id
+            and not exists (
+                select
+                from public.payments as m
+                where m.order_id = p_order.order_id and m.counted)
+            and not exists (
+                select
+                from public.payment_transactions as t
+                where t.order_id = p_order.order_id
+                  and t.provider <> 'nowpayments'
+                  and t.transaction_type = 'payment'
+                  and t.status = 'completed'))
+$$;
+comment on function backend.pays_order(public.orders, public.payments) is
+    'Whether a payment, by itself or by the word of staff, is what paid its order. An order may be '
+    'paid another way: then nothing that becomes of the payment undoes it.';
+
 create or replace function backend.refund_effect(p_order public.orders, p_payment public.payments)
 returns table (effect text, credit numeric, rest numeric, main_payment_id text)
 language plpgsql stable
@@ -146,6 +191,7 @@ as $$
 declare
     v_counted_status text;          -- of another payment that counts
     v_enough constant numeric := 0.99 * p_order.final_amount;
+    v_pays constant boolean := backend.pays_order(p_order, p_payment);
 begin
     -- p_payment is the payment before it went back.
     select c.amount into credit from backend.order_credit(p_order, p_payment) as c;
@@ -163,10 +209,9 @@ begin
         -- Another payment counts, or money of elsewhere: this one was beside it, unless the order
         -- needed it. What a human accepted although it was less is a human's to judge.
         when v_counted_status in ('confirmed', 'sending') then 'surplus'
-        when v_counted_status <> 'refunded' then
+        when v_counted_status <> 'refunded' and not v_pays then
             case when credit >= v_enough then 'part' else 'surplus' end
-        when not p_payment.counted and v_counted_status is null
-             and p_order.payment_provider_id is distinct from p_payment.payment_id then 'surplus'
+        when v_counted_status is null and not v_pays then 'surplus'
         when rest > 0 then 'part'
         else 'whole'
     end;

@@ -238,9 +238,12 @@ begin
 
         when v_status = 'refunded' then
             -- A paid order: see what went back below.
-            if v_order.payment_status not in ('paid', 'refunded')
-               and (v_payment.counted
-                    or not backend.has_live_payment(v_order.order_id, p_event.payment_id)) then
+            if v_order.payment_status in ('paid', 'refunded') then
+                null;
+            elsif not v_payment.counted and backend.has_account(v_order) then
+                v_review := 'refund_of_other_payment';              -- delivered for other reasons
+            elsif v_payment.counted
+                  or not backend.has_live_payment(v_order.order_id, p_event.payment_id) then
                 v_order.order_status := 'refunded';
                 v_order.payment_status := 'refunded';
             end if;

@@ -171,7 +171,9 @@ create table public.reviews (
     created_at  timestamptz not null default now(),
     updated_at  timestamptz not null default now(),
     resolved_by text,
-    note        text
+    note        text,
+    -- By this decision its order counts as paid.
+    pays        boolean not null default false
 );
 comment on table public.reviews is
     'What a human has to decide: money that arrived differently than agreed, with the evidence.';
