@@ -75,17 +75,27 @@ language plpgsql security definer
 set search_path = pg_catalog, public, backend, pg_temp
 as $$
 declare
-    v_kind text := case new.payment_status when 'paid' then 'payment_received'
-                                           else 'payment_failed' end;
+    v_kind text;
 begin
     if new.payment_status in ('paid', 'failed') then
+        -- Nobody is told to have paid nothing whose money arrived.
+        v_kind := case
+            when new.payment_status = 'paid' then 'payment_received'
+            when exists (
+                select
+                from public.reviews as r
+                where r.order_id = new.order_id
+                  and r.kind = 'failed_with_money'
+                  and r.state = 'open') then 'payment_held'
+            else 'payment_failed'
+        end;
         perform backend.mail_customer(v_kind, v_kind || ' ' || new.order_id, new);
     end if;
     return null;
 end
 $$;
 comment on function backend.mail_payment() is
-    'Trigger: an order that becomes paid or failed causes a mail.';
+    'Trigger: an order that becomes paid or failed causes a mail; failed with money, another one.';
 
 create or replace trigger orders_mail
     after update of payment_status on public.orders

@@ -23,7 +23,11 @@
 -- Money that a human decided on (paid back, say) pays nothing together with other money.
 --
 -- Reviews that inform and hold nothing up: overpaid (more than 101 percent), paid_late (after the
--- order had failed), refunded_after_delivery (the account is suspended), event_dead.
+-- order had failed), refunded_after_delivery (the account is suspended), failed_with_money (it
+-- arrived in a payment that ended without paying), event_dead.
+--
+-- Coins are counted at the rate of their payment, which holds for a week. When the provider settled
+-- them in dollars for clearly less (arrival_tolerance_percent of shop_settings), they are worth that.
 
 create or replace function backend.payment_problem(
     p_status         text,
@@ -34,7 +38,7 @@ create or replace function backend.payment_problem(
     p_price_amount   numeric,
     p_price_currency text)
 returns text
-language plpgsql immutable
+language plpgsql stable
 as $$
 begin
     -- Why a payment that reports money does not pay the order; null when it does.
@@ -63,6 +67,11 @@ begin
     if p_actually_paid < 0.99 * p_pay_amount then
         return 'underpaid';
     end if;
+    if p_status = 'finished'
+       and backend.arrived_value(p_order.final_amount, p_payment.outcome_amount,
+                                 p_payment.outcome_currency) < p_order.final_amount then
+        return 'worth_less';
+    end if;
     return null;
 end
 $$;
@@ -70,6 +79,51 @@ comment on function backend.payment_problem(text, public.orders, public.payments
         numeric, text) is
     'Why a payment reported as confirmed, sending or finished does not pay its order; null when it '
     'does.';
+
+create or replace function backend.arrived_value(
+    p_value            numeric,
+    p_outcome_amount   numeric,
+    p_outcome_currency text)
+returns numeric
+language plpgsql stable
+as $$
+begin
+    -- Up to five percent are the provider's fees: mostly nothing has to be looked up.
+    if p_outcome_amount >= 0.95 * p_value
+       or coalesce(p_outcome_amount, 0) = 0
+       or left(p_outcome_currency, 4) not in ('usdt', 'usdc')
+       or p_outcome_currency is null
+       or p_outcome_amount >= p_value * (100 - coalesce(
+            (select s.value
+             from public.shop_settings as s
+             where s.name = 'arrival_tolerance_percent'), 10)) / 100
+    then
+        return p_value;
+    end if;
+    return p_outcome_amount;
+end
+$$;
+comment on function backend.arrived_value(numeric, numeric, text) is
+    'What coins worth so many dollars at the rate of their payment are worth by what the provider '
+    'settled for them, when that is in dollars and clearly less; else as they were.';
+
+create or replace function backend.failed_with_money(p_payment public.payments, p_paid numeric)
+returns text
+language plpgsql stable
+as $$
+begin
+    -- p_payment as it was before the event. What was decided is asked again only for more money.
+    return case
+        when coalesce(p_paid, 0) > coalesce(p_payment.actually_paid, 0)
+             or (p_payment.actually_paid > 0
+                 and not backend.was_decided(p_payment.order_id, p_payment.payment_id))
+            then 'failed_with_money'
+    end;
+end
+$$;
+comment on function backend.failed_with_money(public.payments, numeric) is
+    'The review that a payment needs which ends without paying, though money arrived in it; null '
+    'without money.';
 
 create or replace function backend.order_credit(
     p_order   public.orders,
@@ -93,8 +147,10 @@ as $$
             a.*,
             -- Never more than the order: a dearer price is no better rate.
             least(a.price_amount, p_order.final_amount) / a.pay_amount as rate,
-            coalesce(a.actually_paid, 0) * least(a.price_amount, p_order.final_amount)
-                / a.pay_amount as value
+            backend.arrived_value(
+                coalesce(a.actually_paid, 0) * least(a.price_amount, p_order.final_amount)
+                    / a.pay_amount,
+                a.outcome_amount, a.outcome_currency) as value
         from known as a
         where a.status in ('finished', 'partially_paid', 'refunded')
           and a.parent_payment_id is null
@@ -110,7 +166,9 @@ as $$
         select
             c.payment_id,
             case
-                when c.pay_currency = o.pay_currency then c.actually_paid * o.rate
+                when c.pay_currency = o.pay_currency
+                    then backend.arrived_value(
+                        c.actually_paid * o.rate, c.outcome_amount, c.outcome_currency)
                 when c.outcome_currency = o.outcome_currency and o.outcome_amount > 0
                     then c.outcome_amount * o.value / o.outcome_amount
             end,

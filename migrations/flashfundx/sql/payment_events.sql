@@ -7,12 +7,13 @@
 --   finished            completed   paid      delivery; without stock processing/paid and queued
 --   partially_paid      processing  pending   review
 --   failed, expired     failed      failed    not after finished, not while another payment lives;
---                                             when another one has paid, that one is counted
+--                                             when another one has paid, that one is counted; with
+--                                             money: review
 --   refunded            refunded    refunded  transaction "refund"; only when nothing that remains
 --                                             is credited to the order, see payment_credit
 --
 -- Reviews (the order is not delivered by such an event): underpaid, amount_unknown,
--- price_currency, price_amount, partially_paid, child_payment, wrong_asset (another coin than
+-- price_currency, price_amount, worth_less, partially_paid, child_payment, wrong_asset (another coin than
 -- agreed, or a child in one), unknown_status, paid_twice, order_closed, payment_of_other_order,
 -- refund_of_other_payment, refunded_in_part, failed_after_delivery, counted_payment_failed,
 -- order_not_found; from the delivery itself: delivery_error, delivered_by_hand. Those that only
@@ -143,6 +144,10 @@ begin
     v_price_amount := coalesce(platform.plain_amount(p_event.price_amount), v_payment.price_amount);
     v_price_currency := coalesce(lower(nullif(p_event.price_currency, '')),
                                  v_payment.price_currency);
+    v_payment.outcome_amount := coalesce(platform.plain_amount(p_event.outcome_amount),
+                                         v_payment.outcome_amount);
+    v_payment.outcome_currency := coalesce(lower(nullif(p_event.outcome_currency, '')),
+                                           v_payment.outcome_currency);
     v_old_rank := coalesce(backend.payment_status_rank(v_payment.status), 0);
     v_child := v_parent_id is not null or v_payment.parent_payment_id is not null;
 
@@ -168,8 +173,12 @@ begin
                    and v_status in ('confirming', 'confirmed', 'sending')
                    and coalesce(v_seen_at > v_payment.provider_updated_at, false)) then
         -- Late: stored, no more. A failed payment is believed to live again when the provider's
-        -- own clock says so; "finished" always is.
-        null;
+        -- own clock says so; "finished" always is. What it says of money is heard.
+        if v_status in ('failed', 'expired')
+               and v_payment.status not in ('partially_paid', 'finished', 'refunded')
+           or v_payment.status in ('failed', 'expired') then
+            v_note := backend.failed_with_money(v_payment, v_paid);
+        end if;
     else
         v_moves := true;
         case
@@ -235,6 +244,9 @@ begin
                     v_order.payment_status := 'failed';
                 end if;
             end if;
+            if v_review is null then
+                v_note := backend.failed_with_money(v_payment, v_paid);
+            end if;
 
         when v_status = 'refunded' then
             -- A paid order: see what went back below.
@@ -252,7 +264,7 @@ begin
 
     -- Too little in this payment, or a child: what arrived for the order in all of them counts.
     if v_moves and v_status in ('finished', 'partially_paid')
-       and (v_review in ('underpaid', 'partially_paid', 'child_payment')
+       and (v_review in ('underpaid', 'worth_less', 'partially_paid', 'child_payment')
             or v_child and v_review = 'wrong_asset') then
         v_after := v_payment;
         v_after.status := v_status;
@@ -262,10 +274,6 @@ begin
         v_after.actually_paid := greatest(v_payment.actually_paid, v_paid);
         v_after.price_amount := v_price_amount;
         v_after.price_currency := v_price_currency;
-        v_after.outcome_amount := coalesce(platform.plain_amount(p_event.outcome_amount),
-                                           v_payment.outcome_amount);
-        v_after.outcome_currency := coalesce(lower(nullif(p_event.outcome_currency, '')),
-                                             v_payment.outcome_currency);
         select c.amount, c.settles, c.main_payment_id
           into v_credit, v_settles, v_counted_id
           from backend.order_credit(v_order, v_after) as c;
@@ -375,18 +383,23 @@ begin
                actually_paid = greatest(p.actually_paid, v_paid),
                price_amount = v_price_amount,
                price_currency = v_price_currency,
-               outcome_amount = coalesce(platform.plain_amount(p_event.outcome_amount),
-                                         p.outcome_amount),
-               outcome_currency = coalesce(lower(nullif(p_event.outcome_currency, '')),
-                                           p.outcome_currency),
+               outcome_amount = v_payment.outcome_amount,
+               outcome_currency = v_payment.outcome_currency,
                provider_updated_at = greatest(p.provider_updated_at, v_seen_at),
                last_seen_at = now(),
                updated_at = now()
          where p.payment_id = p_event.payment_id;
-    elsif p_event.source = 'poll' then
+    elsif p_event.source = 'poll' or v_note is not null then
         update public.payments as p
-           set last_seen_at = now()
+           set last_seen_at = now(),
+               actually_paid = case when v_note is null then p.actually_paid
+                                    else greatest(p.actually_paid, v_paid) end,
+               updated_at = case when v_note is null then p.updated_at else now() end
          where p.payment_id = p_event.payment_id;
+    end if;
+    if v_moves and v_old_rank in (20, 60) and v_status not in ('failed', 'expired') then
+        perform backend.resolve_review_of(p_event.payment_id, 'failed_with_money',
+            format('answered by event %s: %s', v_event_id, v_status));
     end if;
 
     if v_moves and v_status = 'refunded' then
@@ -414,6 +427,8 @@ begin
                 'event', v_event_id, 'status', v_status, 'actually_paid', v_paid,
                 'pay_amount', v_pay_amount, 'pay_currency', lower(p_event.pay_currency),
                 'price_amount', v_price_amount, 'price_currency', v_price_currency,
+                'outcome_amount', v_payment.outcome_amount,
+                'outcome_currency', v_payment.outcome_currency,
                 'parent_payment_id', v_parent_id)
             || case when v_back is null then '{}'
                     else jsonb_build_object('remaining', round(v_rest, 2)) end);
@@ -429,7 +444,7 @@ begin
     end if;
     if v_order.payment_status = 'paid' and v_old_payment_status <> 'paid' then
         perform backend.resolve_reviews(v_order.order_id,
-            array['underpaid', 'partially_paid', 'counted_payment_failed']
+            array['underpaid', 'worth_less', 'partially_paid', 'counted_payment_failed']
                 || case when v_settles then array['child_payment', 'wrong_asset'] else '{}' end,
             'answered by event ' || v_event_id || ': the order is paid');
         if v_old_order_status = 'failed' then
@@ -440,7 +455,8 @@ begin
     if v_note is not null then
         perform backend.open_review(v_note, v_order.order_id, p_event.payment_id,
             jsonb_build_object(
-                'event', v_event_id, 'status', v_status, 'actually_paid', v_paid,
+                'event', v_event_id, 'status', v_status,
+                'actually_paid', greatest(v_payment.actually_paid, v_paid),
                 'pay_amount', v_pay_amount, 'pay_currency', lower(p_event.pay_currency),
                 'credit', v_credit, 'final_amount', v_order.final_amount));
     end if;

@@ -177,6 +177,18 @@ as $$
                 where e.user_id = u.id and e.resolved_at is null))
       and (u.total_orders, u.total_spent) <> (s.n, s.total)
     union all
+    -- Money in payments that ended without paying, and nobody was told
+    select 'missing', 'review', p.payment_id, p.order_id::text, null::uuid,
+           trim_scale(p.actually_paid)::text, p.status,
+           'money arrived in a payment that ended without paying, and no review was ever opened'
+    from public.payments as p
+    where p.updated_at >= p_since
+      and p.status in ('failed', 'expired') and p.actually_paid > 0 and not p.counted
+      and not exists (
+            select
+            from public.reviews as r
+            where r.order_id = p.order_id and r.payment_id = p.payment_id)
+    union all
     -- Money that was announced and belongs nowhere
     select distinct 'missing', 'order', e.payment_id, e.order_id, null::uuid, null, e.status,
            'the provider reported money for an order that does not exist here'

@@ -31,6 +31,22 @@ $$;
 comment on function backend.resolve_reviews(text, text[], text) is
     'Closes the open reviews of an order that events have answered.';
 
+create or replace function backend.resolve_review_of(
+    p_payment_id text,
+    p_kind       text,
+    p_note       text)
+returns void
+language plpgsql
+as $$
+begin
+    update public.reviews as r
+       set state = 'resolved', resolution = p_note, resolved_by = 'events', resolved_at = now()
+     where r.kind = p_kind and r.payment_id = p_payment_id and r.state = 'open';
+end
+$$;
+comment on function backend.resolve_review_of(text, text, text) is
+    'Closes the open review of a payment that events have answered.';
+
 -- Decisions ---------------------------------------------------------------------------------------
 
 create or replace function backend.review_is_surplus(
@@ -45,8 +61,9 @@ as $$
         or (p_order.payment_status = 'paid'
             and (p_review.kind in ('child_payment', 'wrong_asset', 'partially_paid',
                                    'counted_payment_failed')
-                 or (p_review.kind in ('underpaid', 'amount_unknown', 'price_currency',
-                                       'price_amount', 'unknown_status', 'order_closed')
+                 or (p_review.kind in ('underpaid', 'worth_less', 'amount_unknown',
+                                       'price_currency', 'price_amount', 'unknown_status',
+                                       'order_closed', 'failed_with_money')
                      and not coalesce(
                         (select backend.pays_order(p_order, p)
                          from public.payments as p

@@ -63,6 +63,12 @@ create table public.shop_settings (
     name       text primary key,
     value      numeric not null,
     notes      text,
-    updated_at timestamptz not null default now()
+    updated_at timestamptz not null default now(),
+    -- Five percent are the provider's fees.
+    constraint shop_settings_in_bounds check (
+        case name
+            when 'arrival_tolerance_percent' then value between 5 and 100
+            else value between 0 and 1000000
+        end)
 );
 comment on table public.shop_settings is 'Figures that the shop chooses, one row each.';

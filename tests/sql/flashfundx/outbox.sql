@@ -43,7 +43,7 @@ select is((select variables - array['first_name'] from outbox where kind = 'acco
 select is_empty($$ select from outbox as m where m::text like '%7001%' $$,
                 'and without any credential');
 
-select event('FFX000000003', '31', 'failed');
+select event('FFX000000003', '31', 'failed', 0);
 select is(mails('FFX000000003'), 'payment_failed bob@example.com', 'a failed payment causes one');
 update orders set payment_status = 'pending', order_status = 'pending'
 where order_id = 'FFX000000003';

@@ -41,8 +41,8 @@ select throws_ok($$ update crypto_addresses set is_active = true $$, '23514', nu
                  'a wallet without address cannot be activated');
 select set_eq($$ select template_type from email_templates $$,
     array['account_delivery', 'welcome', 'phase_completion', 'account_breach', 'payment_received',
-          'payment_failed', 'review_needed', 'stock_alert'],
-    'eight mail templates');
+          'payment_failed', 'payment_held', 'review_needed', 'stock_alert'],
+    'nine mail templates');
 select is_empty(
     $$ select t.template_name, v.name
        from email_templates as t
