@@ -118,7 +118,7 @@ begin
     resealed := 0;
     unreadable := 0;
     -- One line in the audit for the whole run instead of one per row.
-    perform set_config('platform.audited_as_a_whole', 'on', true);
+    perform platform.pause_audit();
     for v_row in execute format(
         'select id, %I as account_id, password, investor_password from public.%I
          where id > $1 order by id limit $2 for no key update', v_account, p_table)
@@ -140,7 +140,7 @@ begin
                 unreadable := unreadable + 1;
         end;
     end loop;
-    perform set_config('platform.audited_as_a_whole', '', true);
+    perform platform.resume_audit();
     return next;
 end
 $$;

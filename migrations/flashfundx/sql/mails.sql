@@ -221,33 +221,6 @@ create or replace trigger outbox_delivery_sent
     when (new.state = 'sent')
     execute function backend.note_delivery_mail();
 
--- Who deletes the customer or the account deletes their mails -------------------------------------
-
-create or replace function backend.delete_mails()
-returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, backend, pg_temp
-set enable_seqscan = off                -- see record_payment_event
-as $$
-begin
-    if tg_table_name = 'user_profiles' then
-        delete from public.outbox as m where m.person = old.id;
-    else
-        delete from public.outbox as m where m.cause = 'account_delivery ' || old.id;
-    end if;
-    return null;
-end
-$$;
-comment on function backend.delete_mails() is
-    'Trigger: the mails of a customer or an account that is deleted go too.';
-
-create or replace trigger user_profiles_delete_mails
-    after delete on public.user_profiles
-    for each row execute function backend.delete_mails();
-create or replace trigger delivered_accounts_delete_mails
-    after delete on public.delivered_accounts
-    for each row execute function backend.delete_mails();
-
 -- For administrators ------------------------------------------------------------------------------
 
 create or replace function backend.keep_mail_words()

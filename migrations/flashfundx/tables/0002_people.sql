@@ -1,7 +1,8 @@
--- Customers: a profile per user of schema auth.
+-- Customers: a profile per user of schema auth. Sales outlive people: the profile of a user who is
+-- deleted after buying stays, emptied of what says who it was.
 
 create table public.user_profiles (
-    id                uuid primary key references auth.users (id) on delete cascade,
+    id                uuid primary key,
     first_name        text,
     last_name         text,
     email             text not null,
@@ -16,11 +17,14 @@ create table public.user_profiles (
     -- The old system kept the login password here. The column stays because front ends select
     -- it; nothing but the empty text can be stored in it.
     password          text not null default '' check (password = ''),
+    deleted_at        timestamptz,
     created_at        timestamptz not null default now(),
     updated_at        timestamptz not null default now()
 );
 comment on table public.user_profiles is
     'One row per user: name, contact, standing and totals. Made by trigger at sign-up.';
+comment on column public.user_profiles.deleted_at is
+    'When the user was deleted; then nothing here says who it was.';
 comment on column public.user_profiles.password is
     'Always empty. Passwords are never stored; support sends a reset link instead.';
 

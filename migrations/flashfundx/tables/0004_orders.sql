@@ -3,7 +3,7 @@
 create table public.orders (
     id                  uuid primary key default gen_random_uuid(),
     order_id            public.order_number not null unique,
-    user_id             uuid not null references public.user_profiles (id) on delete cascade,
+    user_id             uuid not null references public.user_profiles (id),
     account_type        public.account_type not null,
     account_size        public.account_size not null,
     platform_type       public.platform_type not null,

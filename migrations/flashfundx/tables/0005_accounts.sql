@@ -10,7 +10,9 @@ create table public.account_container (
     investor_password     text,
     status                public.stock_state not null default 'available',
     reserved_for_order_id public.order_number
-        references public.orders (order_id) on delete set null,
+        references public.orders (order_id),
+    -- Handed to a customer: for good, whatever becomes of customer and order.
+    sold_at               timestamptz,
     reserved_at           timestamptz,
     notes                 text,
     created_at            timestamptz not null default now(),
@@ -33,11 +35,11 @@ create index account_container_reserved_idx
 
 create table public.delivered_accounts (
     id                     uuid primary key default gen_random_uuid(),
-    user_id                uuid not null references public.user_profiles (id) on delete cascade,
+    user_id                uuid not null references public.user_profiles (id),
     -- The two promises of delivery, kept by the database whatever the code does:
     -- one order gets at most one account, one account goes to at most one order.
     order_id               public.order_number not null unique
-        references public.orders (order_id) on delete cascade,
+        references public.orders (order_id),
     container_account_id   uuid not null unique references public.account_container (id),
     trading_rules_id       uuid references public.trading_rules (id),
     account_type           public.account_type not null,

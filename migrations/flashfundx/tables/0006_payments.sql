@@ -3,10 +3,8 @@
 
 create table public.payment_transactions (
     id                      uuid primary key default gen_random_uuid(),
-    -- The books outlive the customer: they lose the names, not the money.
-    order_id                public.order_number
-        references public.orders (order_id) on delete set null,
-    user_id                 uuid references public.user_profiles (id) on delete set null,
+    order_id                public.order_number references public.orders (order_id),
+    user_id                 uuid references public.user_profiles (id),
     transaction_type        public.transaction_type not null,
     amount                  public.usd_amount not null,
     currency                text not null default 'USD',
@@ -21,7 +19,8 @@ create table public.payment_transactions (
     unique (provider, provider_transaction_id, transaction_type)
 ) with (fillfactor = 80);
 comment on table public.payment_transactions is
-    'The books: one row per payment and per refund. Only "completed" rows are money counted.';
+    'The books: one row per payment, refund and chargeback. Only "completed" rows are money '
+    'counted; those are never changed or removed.';
 
 create index payment_transactions_order_idx on public.payment_transactions (order_id);
 create index payment_transactions_user_idx
@@ -29,8 +28,7 @@ create index payment_transactions_user_idx
 
 create table public.payment_attempts (
     id              uuid primary key default gen_random_uuid(),
-    order_id        public.order_number not null
-        references public.orders (order_id) on delete cascade,
+    order_id        public.order_number not null references public.orders (order_id),
     pay_currency    text not null,
     crypto_currency text not null,
     price_amount    numeric(10,2) not null,
@@ -58,9 +56,8 @@ create index payment_attempts_unsettled_idx
 
 create table public.payments (
     payment_id          text primary key,
-    order_id            public.order_number
-        references public.orders (order_id) on delete set null,
-    attempt_id          uuid references public.payment_attempts (id) on delete set null,
+    order_id            public.order_number references public.orders (order_id),
+    attempt_id          uuid references public.payment_attempts (id),
     parent_payment_id   text,
     invoice_id          text,
     purchase_id         text,

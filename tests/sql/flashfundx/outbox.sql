@@ -1,6 +1,6 @@
 -- The outbox: one mail per cause, leases, back-off, giving up, replay, who may what.
 begin;
-select plan(65);
+select plan(63);
 
 select make_user('ann');
 select make_user('bob');
@@ -197,12 +197,8 @@ select rows_eq('select recipient, subject, html, plain, variables from claim()',
 select is(as_user('ann', 'select count(*) from outbox') || as_user('boss', 'select count(*) from outbox'),
           '0' || (select count(*) from outbox), 'administrators read it');
 
--- Who deletes the account or the customer deletes their mails --------------------------------------
+-- Who deletes the customer deletes their mails ------------------------------------------------------
 
-select is((select count(*) from outbox where kind = 'account_delivery'), 1::bigint, 'one account');
-delete from delivered_accounts;
-select is((select count(*) from outbox where kind = 'account_delivery'), 0::bigint,
-          'goes with its mail');
 select isnt((select count(*) from outbox where person = id('ann')), 0::bigint, 'a customer has mails');
 create temporary table gone as select id('ann') as id;
 delete from auth.users where id = id('ann');
