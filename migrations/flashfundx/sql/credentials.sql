@@ -74,6 +74,12 @@ begin
             errcode = '42501',
             message = 'Only its owner and administrators may see an account''s password';
     end if;
+    -- What is written down about it is no text of the caller's.
+    if p_column not in ('password', 'investor_password') or p_column is null then
+        raise exception using
+            errcode = '22023',
+            message = 'The column must be one of password, investor_password';
+    end if;
     return backend.reveal(p_account_id, p_column, p_value, 'read');
 end
 $$;

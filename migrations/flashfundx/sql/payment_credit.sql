@@ -166,7 +166,7 @@ as $$
         select
             c.payment_id,
             case
-                when c.pay_currency = o.pay_currency
+                when backend.shop_currency(c.pay_currency) = backend.shop_currency(o.pay_currency)
                     then backend.arrived_value(
                         c.actually_paid * o.rate, c.outcome_amount, c.outcome_currency)
                 when c.outcome_currency = o.outcome_currency and o.outcome_amount > 0
@@ -184,13 +184,13 @@ as $$
             and (p_order.payment_status = 'paid' or p_order.delivery_status <> 'delivered')
             and p_order.payment_status <> 'refunded'
             and p_order.order_status not in ('cancelled', 'refunded')
-            -- The payment that counts already must have arrived itself. An order that staff opened
-            -- again may still have its former one.
+            -- The payment that counts already must have arrived itself (an order that staff opened
+            -- again may still have its former one); without one it was paid another way.
             and (p_order.payment_status <> 'paid'
-                 or not exists (
+                 or exists (
                     select
                     from known as k
-                    where k.counted and k.status not in ('finished', 'partially_paid'))),
+                    where k.counted and k.status in ('finished', 'partially_paid'))),
         (array_agg(c.payment_id order by c.counted desc, c.value desc, c.created_at)
             filter (where c.is_own))[1]
     from credited as c

@@ -1,5 +1,5 @@
 -- What the provider says about a payment, and what follows from it. Callback, poll and
--- administrator come here; there is no other way for a payment to move an order.
+-- administrator come here; there is no other way for a payment to move an order. (Reviews: reviews.)
 --
 --   payment status      order       payment   further
 --   waiting, confirming processing  pending
@@ -11,13 +11,6 @@
 --                                             money: review
 --   refunded            refunded    refunded  transaction "refund"; only when nothing that remains
 --                                             is credited to the order, see payment_credit
---
--- Reviews (the order is not delivered by such an event): underpaid, amount_unknown,
--- price_currency, price_amount, worth_less, partially_paid, child_payment, wrong_asset (another coin than
--- agreed, or a child in one), unknown_status, paid_twice, order_closed, payment_of_other_order,
--- refund_of_other_payment, refunded_in_part, failed_after_delivery, counted_payment_failed,
--- order_not_found; from the delivery itself: delivery_error, delivered_by_hand. Those that only
--- inform stand at the head of payment_credit.
 
 create or replace function backend.record_payment_event(p_event backend.payment_event)
 returns table (
@@ -32,7 +25,7 @@ as $$
 declare
     v_status text := backend.event_status(p_event.status);
     v_order_id text := nullif(p_event.order_id, '');
-    v_parent_id text := nullif(p_event.parent_payment_id, '');
+    v_parent_id text := backend.parent_id(p_event.parent_payment_id);
     v_paid numeric := platform.plain_amount(p_event.actually_paid);
     v_pay_amount numeric;
     v_price_amount numeric;
@@ -117,13 +110,16 @@ begin
         -- Chosen on the provider's page (another coin), a repeated deposit, or faster than us.
         insert into public.payments as p
             (payment_id, order_id, parent_payment_id, invoice_id, purchase_id, status,
-             pay_address, pay_currency, crypto_currency, pay_amount, actually_paid, price_amount,
-             price_currency, outcome_amount, outcome_currency)
+             pay_address, payin_extra_id, pay_currency, crypto_currency, pay_amount, actually_paid,
+             price_amount, price_currency, outcome_amount, outcome_currency)
         values
             (p_event.payment_id, v_order.order_id, v_parent_id, nullif(p_event.invoice_id, ''),
              nullif(p_event.purchase_id, ''),
              case when v_rank is null then v_status else 'waiting' end,
-             nullif(p_event.pay_address, ''), lower(p_event.pay_currency),
+             nullif(p_event.pay_address, ''),
+             -- Read as text: a body may hold what JSON of the database refuses.
+             nullif(substring(p_event.raw from '"payin_extra_id" *: *"?([^",}]{1,128})'), 'null'),
+             lower(p_event.pay_currency),
              backend.shop_currency(p_event.pay_currency),
              nullif(platform.plain_amount(p_event.pay_amount), 0), v_paid,
              platform.plain_amount(p_event.price_amount), lower(nullif(p_event.price_currency, '')),
@@ -164,7 +160,8 @@ begin
                 select
                 from public.payments as p
                 where p.payment_id = coalesce(v_payment.parent_payment_id, v_parent_id)
-                  and p.pay_currency <> lower(p_event.pay_currency)) then 'wrong_asset'
+                  and backend.shop_currency(p.pay_currency)
+                      <> backend.shop_currency(p_event.pay_currency)) then 'wrong_asset'
             else 'child_payment'
         end;
         v_moves := v_rank >= v_old_rank;
@@ -190,7 +187,9 @@ begin
         when v_status in ('confirmed', 'sending', 'finished') then
             v_review := backend.payment_problem(v_status, v_order, v_payment, v_paid,
                                                 v_pay_amount, v_price_amount, v_price_currency);
-            if v_review is null and v_payment.pay_currency <> lower(p_event.pay_currency) then
+            if v_review is null and v_payment.pay_currency <> lower(p_event.pay_currency)
+               and backend.shop_currency(v_payment.pay_currency)
+                   <> backend.shop_currency(p_event.pay_currency) then
                 v_review := 'wrong_asset';
             end if;
             if v_review is not null then
@@ -401,7 +400,6 @@ begin
         perform backend.resolve_review_of(p_event.payment_id, 'failed_with_money',
             format('answered by event %s: %s', v_event_id, v_status));
     end if;
-
     if v_moves and v_status = 'refunded' then
         perform backend.book_refund(v_order, v_payment, v_back,
                                     least(v_credit, v_order.final_amount) - v_rest);

@@ -1,5 +1,12 @@
 -- What a human decides about a review. One function, for administrators and the service key; every
 -- decision happens once, under the order's row lock, and is written down.
+--
+-- Reviews of payment_events (the order is not delivered by such an event): underpaid,
+-- amount_unknown, price_currency, price_amount, worth_less, partially_paid, child_payment,
+-- wrong_asset (another coin than agreed, or a child in one), unknown_status, paid_twice,
+-- order_closed, payment_of_other_order, refund_of_other_payment, refunded_in_part,
+-- failed_after_delivery, counted_payment_failed, order_not_found; from the delivery itself:
+-- delivery_error, delivered_by_hand. Those that only inform stand at the head of payment_credit.
 
 create or replace function backend.open_review(
     p_kind       text,

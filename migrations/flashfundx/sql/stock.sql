@@ -48,6 +48,8 @@ returns boolean
 language plpgsql
 set enable_seqscan = off                -- as take_account
 set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $$
 begin
     perform

@@ -3,16 +3,16 @@
 
 create table public.user_profiles (
     id                uuid primary key,
-    first_name        text,
-    last_name         text,
-    email             text not null,
-    phone             text,
-    country           text,
+    first_name        public.short_text,
+    last_name         public.short_text,
+    email             public.medium_text not null,
+    phone             public.short_text,
+    country           public.short_text,
     marketing_consent boolean not null default false,
     account_status    public.customer_standing not null default 'active',
     total_orders      integer not null default 0,
     total_spent       public.usd_amount not null default 0,
-    signup_ip         text,
+    signup_ip         public.short_text,
     last_login_at     timestamptz,
     -- The old system kept the login password here. The column stays because front ends select
     -- it; nothing but the empty text can be stored in it.

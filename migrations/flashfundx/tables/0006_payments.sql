@@ -7,11 +7,11 @@ create table public.payment_transactions (
     user_id                 uuid references public.user_profiles (id),
     transaction_type        public.transaction_type not null,
     amount                  public.usd_amount not null,
-    currency                text not null default 'USD',
+    currency                public.short_text not null default 'USD',
     provider                public.payment_provider not null,
-    provider_transaction_id text,
-    provider_status         text,
-    provider_response       jsonb,
+    provider_transaction_id public.short_text,
+    provider_status         public.short_text,
+    provider_response       public.small_json,
     status                  public.transaction_state not null default 'pending',
     created_at              timestamptz not null default now(),
     processed_at            timestamptz,
@@ -91,6 +91,7 @@ comment on column public.payments.provider_created is
 create unique index payments_one_counts_idx on public.payments (order_id) where counted;
 create index payments_order_idx
     on public.payments (order_id, counted desc, created_at desc);
+create index payments_created_idx on public.payments (created_at);
 create index payments_attempt_idx on public.payments (attempt_id) where attempt_id is not null;
 create index payments_invoice_idx on public.payments (invoice_id) where invoice_id is not null;
 
@@ -152,23 +153,28 @@ insert into platform.job_kinds
 values
     ('payment_event', 12, '1 second', 2, '5 minutes', '30 seconds', 'backend.event_dead');
 
+-- What happened lately, for the daily comparison. (Payments and orders have no index of their last
+-- change: it would make every change of theirs dearer.)
+create index payment_events_received_idx on public.payment_events (received_at);
+create index payment_events_lost_idx
+    on public.payment_events (received_at) where outcome = 'order_not_found';
 create index payment_events_order_idx on public.payment_events (order_id, id);
 create index payment_events_dead_idx
     on public.payment_events (id) where state = 'dead';
 
 create table public.reviews (
     id          uuid primary key default gen_random_uuid(),
-    kind        text not null,
-    order_id    text,
-    payment_id  text,
-    detail      jsonb not null default '{}',
+    kind        public.short_text not null,
+    order_id    public.medium_text,
+    payment_id  public.medium_text,
+    detail      public.small_json not null default '{}',
     state       text not null default 'open' check (state in ('open', 'resolved')),
-    resolution  text,
+    resolution  public.medium_text,
     resolved_at timestamptz,
     created_at  timestamptz not null default now(),
     updated_at  timestamptz not null default now(),
-    resolved_by text,
-    note        text,
+    resolved_by public.short_text,
+    note        public.medium_text,
     -- By this decision its order counts as paid.
     pays        boolean not null default false
 );

@@ -1,7 +1,7 @@
 -- Orders that were paid another way: money of the provider that never paid them goes back without
 -- undoing them; what staff accepted does undo them.
 begin;
-select plan(21);
+select plan(30);
 select make_user('ann');
 select make_order('ann', n) from generate_series(1, 12) as n;
 select make_stock(n::text) from generate_series(1, 4) as n;
@@ -106,5 +106,32 @@ select public.resolve_review(id, 'refund_noted', null) from reviews
 select is(state('FFX000000010'), 'processing/paid/pending',
           'one accepted, the other paid back: accepted is accepted');
 select is(backend.booked_amount('FFX000000010'), 349.00, 'the books keep the price');
+-- Pieces that would have paid it
+select by_hand('FFX000000011');
+insert into payment_transactions (order_id, user_id, transaction_type, amount, provider,
+                                  provider_transaction_id, status)
+values ('FFX000000011', id('ann'), 'payment', 349, 'manual', 'bank 2', 'completed');
+select event('FFX000000011', 'l1', 'partially_paid', 200);
+select is(event('FFX000000011', 'l2', 'partially_paid', 149), 'review processing/paid/pending',
+          'two halves beside it pay nothing');
+select is(backend.booked_amount('FFX000000011'), 349.00, 'and are not booked on top');
+
+-- No parent, in all the provider's ways to say so
+select is(event('FFX000000012', 'm' || p, 'waiting', 0, p_parent => p),
+          'applied processing/pending/pending', 'no parent: "' || p || '"')
+from unnest(array['0', '']) as p;
+select is((select count(*) from payments where order_id = 'FFX000000012' and parent_payment_id is null),
+          2::bigint, 'nor is one kept');
+-- Another name of the same coin
+select is((select e.outcome from backend.record_payment_event(row('ipn', '{"payin_extra_id": "77"}',
+              'n1', null, null, null, 'FFX000000012', 'finished', '0xabc', 'usdtbep20', 349, 349, 349,
+              'usd', 340, 'usdtbep20', null)::backend.payment_event) as e), 'applied',
+          'a coin by another name');
+select is((select payin_extra_id from payments where payment_id = 'n1'), '77',
+          'a memo that only a callback told of is kept');
+select is((select e.outcome from backend.record_payment_event(row('ipn', '{}', 'n1', null, null, null,
+              'FFX000000012', 'finished', '0xabc', 'usdtbsc', 349, 350, 349, 'usd', 340, 'usdtbsc',
+              null)::backend.payment_event) as e), 'applied', 'and back');
+select is(reviews('FFX000000012'), null, 'nobody has to look');
 select * from finish();
 rollback;

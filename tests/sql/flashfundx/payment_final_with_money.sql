@@ -75,7 +75,7 @@ select is(open('FFX000000015'), 'partially_paid', 'one question about one sum');
 create function tests.compared(p_order text)
 returns text language sql as $$
     select string_agg(kind || ' ' || aspect || ' ' || payment_id, ',')
-    from backend.books_differences(now() - interval '1 day') where order_id = p_order
+    from backend.books_differences(array[p_order])
 $$;
 select is(compared('FFX000000001'), null, 'what somebody looks at is no difference');
 select event('FFX000000016', 'p1', 'failed', 0);

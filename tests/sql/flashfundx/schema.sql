@@ -9,7 +9,8 @@ select set_eq(
           'waiting_deliveries', 'payment_transactions', 'payment_attempts', 'payments',
           'payment_events', 'reviews', 'webhook_debug_calls', 'schedules', 'admin_audit_log',
           'shop_settings', 'stock_levels', 'stock_alerts',
-          'outbox', 'payment_checks', 'reconciliation_runs', 'reconciliation_differences',
+          'outbox', 'payment_checks', 'reconciliation_runs', 'reconciliation_work',
+          'reconciliation_differences',
           'credential_reveals'],
     'the tables of the application');
 
