@@ -60,7 +60,7 @@ language sql immutable
 as $$
     select format('{"actually_paid":%s,"actually_paid_at_fiat":0,"fee":{"currency":"usdtbsc",'
         '"depositFee":0.133779,"serviceFee":0.054332,"withdrawalFee":0},"invoice_id":%s,'
-        '"order_description":null,"order_id":"FFX%s","outcome_amount":10.81189009,'
+        '"order_description":null,"order_id":"FFX%s","outcome_amount":146.02,'
         '"outcome_currency":"usdtbsc","parent_payment_id":null,'
         '"pay_address":"0xa638a632134CdcfDf6c510965757f4963Cca5366","pay_amount":10.99726171,'
         '"pay_currency":"usdtbsc","payin_extra_id":null,"payment_extra_ids":null,"payment_id":%s,'

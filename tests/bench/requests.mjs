@@ -73,7 +73,7 @@ export const STATUSES = ['waiting', 'confirming', 'confirmed', 'sending', 'finis
 const callback = (n, status, price) => JSON.stringify({
   actually_paid: status === 'waiting' ? 0 : 10.99726171, actually_paid_at_fiat: 0,
   fee: { currency: 'usdtbsc', depositFee: 0.133779, serviceFee: 0.054332, withdrawalFee: 0 },
-  invoice_id: 5_000_000_000 + n, order_description: null, order_id: orderId(n), outcome_amount: 10.81189009,
+  invoice_id: 5_000_000_000 + n, order_description: null, order_id: orderId(n), outcome_amount: 0.98 * price,
   outcome_currency: 'usdtbsc', parent_payment_id: null, pay_address: '0xa638a632134CdcfDf6c510965757f4963Cca5366',
   pay_amount: 10.99726171, pay_currency: 'usdtbsc', payin_extra_id: null, payment_extra_ids: null,
   payment_id: paymentId(n), payment_status: status, price_amount: price, price_currency: 'usd',

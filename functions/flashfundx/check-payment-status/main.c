@@ -58,6 +58,7 @@ enum {
     COL_P_UPDATED_AT,
     COL_P_AGE_MS,
     COL_P_FINAL,
+    COL_P_EXTRA_ID,
 };
 
 static struct db_stmt payment_status = {
@@ -159,6 +160,8 @@ reply(struct fn_res *res, const struct db_row *state, bool stale)
     jw_key(w, "payment");
     jw_open(w);
     write_columns(w, state, payment, COL_P_ID);
+    if (db_text(state, COL_P_EXTRA_ID) != NULL)
+        jw_text_at(w, "payin_extra_id", db_text(state, COL_P_EXTRA_ID));
     jw_text_at(w, "order_id", db_text(state, COL_ORDER_ID));
     jw_text_at(w, "created_at", db_text(state, COL_P_CREATED_AT));
     jw_text_at(w, "updated_at", db_text(state, COL_P_UPDATED_AT));
@@ -192,7 +195,8 @@ static const struct fn_input_doc inputs[] = {
 };
 
 static const struct fn_answer_doc answers[] = {
-    {200, "order {…} and payment {…}; \"stale\": true when NOWPayments could not be asked"},
+    {200, "order {…} and payment {…}, with payin_extra_id where the coin needs a memo or tag; "
+          "\"stale\": true when NOWPayments could not be asked"},
     {400, "Missing required parameters: orderId and userId; No payment found for this order"},
     {401, "no valid user token"},
     {403, "Unauthorized"},

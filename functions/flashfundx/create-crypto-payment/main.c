@@ -46,6 +46,7 @@ enum {
     COL_PAY_CURRENCY,
     COL_TIME_LIMIT,
     COL_EXPIRES_AT,
+    COL_EXTRA_ID,
 };
 
 static struct db_stmt begin_payment = {
@@ -171,6 +172,8 @@ reply(struct fn_req *req, struct fn_res *res, const struct db_row *row)
     jw_open(w);
     jw_text_at(w, "payment_id", db_text(row, COL_PAYMENT_ID));
     jw_text_at(w, "pay_address", db_text(row, COL_PAY_ADDRESS));
+    if (db_text(row, COL_EXTRA_ID) != NULL)
+        jw_text_at(w, "payin_extra_id", db_text(row, COL_EXTRA_ID));
     jw_number_at(w, "pay_amount", db_text(row, COL_PAY_AMOUNT));
     jw_text_at(w, "pay_currency", db_text(row, COL_PAY_CURRENCY));
     jw_text_at(w, "qr_code", qr == NULL ? "" : qr);
@@ -214,7 +217,8 @@ static const struct fn_input_doc inputs[] = {
 
 static const struct fn_answer_doc answers[] = {
     {200, "invoice_url and payment {payment_id, pay_address, pay_amount, pay_currency, qr_code, "
-          "time_limit, expiration_date}; the same again while the invoice is open"},
+          "time_limit, expiration_date} and payin_extra_id where the coin needs a memo or tag; "
+          "the same again while the invoice is open"},
     {400, "Missing required fields, invalid value, Order details do not match, Order is not in a "
           "payable state"},
     {401, "no valid user token"},

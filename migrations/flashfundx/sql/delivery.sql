@@ -37,7 +37,12 @@ begin
     update public.user_profiles as u
        set total_orders = u.total_orders + 1,
            total_spent = u.total_spent + p_order.final_amount
-     where u.id = p_order.user_id;
+     where u.id = p_order.user_id and u.deleted_at is null;
+    if not found then
+        raise exception using
+            errcode = '23503',
+            message = 'The customer was deleted';
+    end if;
 
     v_phase := case p_order.account_type
                    when 'instant' then 'live'

@@ -22,6 +22,13 @@ $$;
 comment on function backend.event_status(text) is
     'A provider''s payment status as it is stored: lower case, and one word for sending.';
 
+create or replace function backend.parent_id(p_parent_payment_id text)
+returns text
+language sql immutable                  -- inlined
+as $$ select nullif(nullif(p_parent_payment_id, ''), '0') $$;
+comment on function backend.parent_id(text) is
+    'The parent of a repeated deposit; the provider writes 0, "0" or nothing when there is none.';
+
 create or replace function backend.order_of_payment(
     p_payment_id        text,
     p_parent_payment_id text,
@@ -93,9 +100,9 @@ begin
          platform.plain_amount(p_event.actually_paid),
          left(coalesce(nullif(p_event.order_id, ''),
                        backend.order_of_payment(p_event.payment_id,
-                                                nullif(p_event.parent_payment_id, ''),
+                                                backend.parent_id(p_event.parent_payment_id),
                                                 p_event.invoice_id)), 200),
-         nullif(p_event.parent_payment_id, ''), p_event.source, p_event.raw,
+         backend.parent_id(p_event.parent_payment_id), p_event.source, p_event.raw,
          p_event.provider_updated_at, 'received', 1, coalesce(left(p_error, 500), 'not applied'),
          null,
          jsonb_strip_nulls(jsonb_build_object(
@@ -148,7 +155,7 @@ begin
          provider_updated_at)
     values
         (p_event.payment_id, p_status, p_actually_paid, v_order_id,
-         nullif(p_event.parent_payment_id, ''), 'order_not_found', p_event.source, p_event.raw,
+         backend.parent_id(p_event.parent_payment_id), 'order_not_found', p_event.source, p_event.raw,
          p_event.provider_updated_at)
     on conflict on constraint payment_events_effect_key do update
        set outcome = excluded.outcome, state = 'done', done_at = now()

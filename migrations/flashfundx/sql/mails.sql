@@ -75,17 +75,27 @@ language plpgsql security definer
 set search_path = pg_catalog, public, backend, pg_temp
 as $$
 declare
-    v_kind text := case new.payment_status when 'paid' then 'payment_received'
-                                           else 'payment_failed' end;
+    v_kind text;
 begin
     if new.payment_status in ('paid', 'failed') then
+        -- Nobody is told to have paid nothing whose money arrived.
+        v_kind := case
+            when new.payment_status = 'paid' then 'payment_received'
+            when exists (
+                select
+                from public.reviews as r
+                where r.order_id = new.order_id
+                  and r.kind = 'failed_with_money'
+                  and r.state = 'open') then 'payment_held'
+            else 'payment_failed'
+        end;
         perform backend.mail_customer(v_kind, v_kind || ' ' || new.order_id, new);
     end if;
     return null;
 end
 $$;
 comment on function backend.mail_payment() is
-    'Trigger: an order that becomes paid or failed causes a mail.';
+    'Trigger: an order that becomes paid or failed causes a mail; failed with money, another one.';
 
 create or replace trigger orders_mail
     after update of payment_status on public.orders
@@ -210,39 +220,6 @@ create or replace trigger outbox_delivery_sent
     for each row
     when (new.state = 'sent')
     execute function backend.note_delivery_mail();
-
--- Who deletes the customer or the account deletes their mails -------------------------------------
-
-create or replace function backend.delete_mails()
-returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, backend, pg_temp
-set enable_seqscan = off                -- see record_payment_event
-as $$
-declare
-    v_ids uuid[];
-begin
-    if tg_table_name = 'user_profiles' then
-        v_ids := array(select m.id from public.outbox as m where m.person = old.id);
-    else
-        v_ids := array(
-            select m.id from public.outbox as m where m.cause = 'account_delivery ' || old.id);
-    end if;
-    -- Their jobs first, as they are locked by whoever sends them.
-    perform platform.job_drop('mail', i::text) from unnest(v_ids) as i order by i;
-    delete from public.outbox as m where m.id = any (v_ids);
-    return null;
-end
-$$;
-comment on function backend.delete_mails() is
-    'Trigger: the mails of a customer or an account that is deleted go too.';
-
-create or replace trigger user_profiles_delete_mails
-    after delete on public.user_profiles
-    for each row execute function backend.delete_mails();
-create or replace trigger delivered_accounts_delete_mails
-    after delete on public.delivered_accounts
-    for each row execute function backend.delete_mails();
 
 -- For administrators ------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ begin
 end
 $$;
 comment on function public.generate_order_id() is 'A free order id: FFX and nine digits.';
-grant execute on function public.generate_order_id() to authenticated, service_role;
+grant execute on function public.generate_order_id() to service_role;
 
 create or replace function public.set_order_id()
 returns trigger
@@ -45,6 +45,8 @@ returns trigger
 language plpgsql
 set search_path = pg_catalog, public, pg_temp
 as $$
+declare
+    v_order public.orders;
 begin
     if current_user not in ('anon', 'authenticated') or platform.is_admin() then
         return new;
@@ -55,19 +57,28 @@ begin
             message = 'Discounts are given by the shop, not by the order',
             hint = 'Send discount_amount 0 and final_amount equal to amount.';
     end if;
-    -- A customer's order is new, unpaid and undelivered, whatever was sent.
-    new.order_status := 'pending';
-    new.payment_status := 'pending';
-    new.delivery_status := 'pending';
-    new.payment_provider := null;
-    new.payment_provider_id := null;
-    new.crypto_amount := null;
-    new.crypto_address := null;
-    new.created_at := now();
-    new.updated_at := now();
-    new.paid_at := null;
-    new.delivered_at := null;
-    return new;
+    -- A customer's order is new, unpaid and undelivered, whatever was sent: what is not in this list
+    -- is as the table makes it.
+    v_order.id := gen_random_uuid();
+    v_order.order_id := new.order_id;
+    v_order.user_id := new.user_id;
+    v_order.account_type := new.account_type;
+    v_order.account_size := new.account_size;
+    v_order.platform_type := new.platform_type;
+    v_order.amount := new.amount;
+    v_order.currency := new.currency;
+    v_order.discount_amount := new.discount_amount;
+    v_order.final_amount := new.final_amount;
+    v_order.payment_method := new.payment_method;
+    v_order.transaction_id := new.transaction_id;
+    v_order.crypto_currency := new.crypto_currency;
+    v_order.payment_proof := new.payment_proof;
+    v_order.order_status := 'pending';
+    v_order.payment_status := 'pending';
+    v_order.delivery_status := 'pending';
+    v_order.created_at := now();
+    v_order.updated_at := now();
+    return v_order;
 end
 $$;
 comment on function public.guard_new_order() is

@@ -31,6 +31,7 @@ comment on function backend.check_due_at(public.payments, boolean, interval) is
 create or replace function backend.expect_check()
 returns trigger
 language plpgsql
+set search_path = pg_catalog, public, backend, pg_temp
 as $$
 begin
     -- Whatever else happens to a payment puts its next check off, which the next look finds.

@@ -17,10 +17,17 @@
 -- one all that is left, so that the refunds of an order add up to its price and never to more. What
 -- was too much was never booked; neither is its way back ("processing").
 --
+-- An order that was paid another way (by hand, say, while a payment of ours had brought too little)
+-- stays as it is whatever goes back; what staff accepted is what paid (pays_order).
+--
 -- Money that a human decided on (paid back, say) pays nothing together with other money.
 --
 -- Reviews that inform and hold nothing up: overpaid (more than 101 percent), paid_late (after the
--- order had failed), refunded_after_delivery (the account is suspended), event_dead.
+-- order had failed), refunded_after_delivery (the account is suspended), failed_with_money (it
+-- arrived in a payment that ended without paying), event_dead.
+--
+-- Coins are counted at the rate of their payment, which holds for a week. When the provider settled
+-- them in dollars for clearly less (arrival_tolerance_percent of shop_settings), they are worth that.
 
 create or replace function backend.payment_problem(
     p_status         text,
@@ -31,7 +38,7 @@ create or replace function backend.payment_problem(
     p_price_amount   numeric,
     p_price_currency text)
 returns text
-language plpgsql immutable
+language plpgsql stable
 as $$
 begin
     -- Why a payment that reports money does not pay the order; null when it does.
@@ -60,6 +67,11 @@ begin
     if p_actually_paid < 0.99 * p_pay_amount then
         return 'underpaid';
     end if;
+    if p_status = 'finished'
+       and backend.arrived_value(p_order.final_amount, p_payment.outcome_amount,
+                                 p_payment.outcome_currency) < p_order.final_amount then
+        return 'worth_less';
+    end if;
     return null;
 end
 $$;
@@ -67,6 +79,51 @@ comment on function backend.payment_problem(text, public.orders, public.payments
         numeric, text) is
     'Why a payment reported as confirmed, sending or finished does not pay its order; null when it '
     'does.';
+
+create or replace function backend.arrived_value(
+    p_value            numeric,
+    p_outcome_amount   numeric,
+    p_outcome_currency text)
+returns numeric
+language plpgsql stable
+as $$
+begin
+    -- Up to five percent are the provider's fees: mostly nothing has to be looked up.
+    if p_outcome_amount >= 0.95 * p_value
+       or coalesce(p_outcome_amount, 0) = 0
+       or left(p_outcome_currency, 4) not in ('usdt', 'usdc')
+       or p_outcome_currency is null
+       or p_outcome_amount >= p_value * (100 - coalesce(
+            (select s.value
+             from public.shop_settings as s
+             where s.name = 'arrival_tolerance_percent'), 10)) / 100
+    then
+        return p_value;
+    end if;
+    return p_outcome_amount;
+end
+$$;
+comment on function backend.arrived_value(numeric, numeric, text) is
+    'What coins worth so many dollars at the rate of their payment are worth by what the provider '
+    'settled for them, when that is in dollars and clearly less; else as they were.';
+
+create or replace function backend.failed_with_money(p_payment public.payments, p_paid numeric)
+returns text
+language plpgsql stable
+as $$
+begin
+    -- p_payment as it was before the event. What was decided is asked again only for more money.
+    return case
+        when coalesce(p_paid, 0) > coalesce(p_payment.actually_paid, 0)
+             or (p_payment.actually_paid > 0
+                 and not backend.was_decided(p_payment.order_id, p_payment.payment_id))
+            then 'failed_with_money'
+    end;
+end
+$$;
+comment on function backend.failed_with_money(public.payments, numeric) is
+    'The review that a payment needs which ends without paying, though money arrived in it; null '
+    'without money.';
 
 create or replace function backend.order_credit(
     p_order   public.orders,
@@ -90,8 +147,10 @@ as $$
             a.*,
             -- Never more than the order: a dearer price is no better rate.
             least(a.price_amount, p_order.final_amount) / a.pay_amount as rate,
-            coalesce(a.actually_paid, 0) * least(a.price_amount, p_order.final_amount)
-                / a.pay_amount as value
+            backend.arrived_value(
+                coalesce(a.actually_paid, 0) * least(a.price_amount, p_order.final_amount)
+                    / a.pay_amount,
+                a.outcome_amount, a.outcome_currency) as value
         from known as a
         where a.status in ('finished', 'partially_paid', 'refunded')
           and a.parent_payment_id is null
@@ -107,7 +166,9 @@ as $$
         select
             c.payment_id,
             case
-                when c.pay_currency = o.pay_currency then c.actually_paid * o.rate
+                when backend.shop_currency(c.pay_currency) = backend.shop_currency(o.pay_currency)
+                    then backend.arrived_value(
+                        c.actually_paid * o.rate, c.outcome_amount, c.outcome_currency)
                 when c.outcome_currency = o.outcome_currency and o.outcome_amount > 0
                     then c.outcome_amount * o.value / o.outcome_amount
             end,
@@ -125,13 +186,13 @@ as $$
             and (p_order.payment_status = 'paid' or p_order.delivery_status <> 'delivered')
             and p_order.payment_status <> 'refunded'
             and p_order.order_status not in ('cancelled', 'refunded')
-            -- The payment that counts already must have arrived itself. An order that staff opened
-            -- again may still have its former one.
+            -- The payment that counts already must have arrived itself (an order that staff opened
+            -- again may still have its former one); without one it was paid another way.
             and (p_order.payment_status <> 'paid'
-                 or not exists (
+                 or exists (
                     select
                     from known as k
-                    where k.counted and k.status not in ('finished', 'partially_paid'))),
+                    where k.counted and k.status in ('finished', 'partially_paid'))),
         (array_agg(c.payment_id order by c.counted desc, c.value desc, c.created_at)
             filter (where c.is_own))[1]
     from credited as c
@@ -139,6 +200,48 @@ $$;
 comment on function backend.order_credit(public.orders, public.payments) is
     'What arrived for an order through several payments, whether it pays the order, and which of '
     'them counts.';
+
+create or replace function backend.pays_order(p_order public.orders, p_payment public.payments)
+returns boolean
+language sql stable
+as $$
+    select p_payment.counted
+        -- Accepted by staff: booked by hand, or under the parent, which counts.
+        or exists (
+            select
+            from public.reviews as r
+            where r.order_id = p_order.order_id
+              and r.payment_id = p_payment.payment_id
+              and r.pays
+              and (exists (
+                    select
+                    from public.payments as m
+                    where m.payment_id = p_payment.parent_payment_id and m.counted)
+                   or exists (
+                    select
+                    from public.payment_transactions as t
+                    where t.provider = 'manual'
+                      and t.provider_transaction_id = r.id::text
+                      and t.transaction_type = 'payment'
+                      and t.status = 'completed')))
+        -- Marked as paid by hand, with nothing that says by what else.
+        or (p_order.payment_provider = 'nowpayments'
+            and p_order.payment_provider_id = p_payment.payment_id
+            and not exists (
+                select
+                from public.payments as m
+                where m.order_id = p_order.order_id and m.counted)
+            and not exists (
+                select
+                from public.payment_transactions as t
+                where t.order_id = p_order.order_id
+                  and t.provider <> 'nowpayments'
+                  and t.transaction_type = 'payment'
+                  and t.status = 'completed'))
+$$;
+comment on function backend.pays_order(public.orders, public.payments) is
+    'Whether a payment, by itself or by the word of staff, is what paid its order. An order may be '
+    'paid another way: then nothing that becomes of the payment undoes it.';
 
 create or replace function backend.refund_effect(p_order public.orders, p_payment public.payments)
 returns table (effect text, credit numeric, rest numeric, main_payment_id text)
@@ -148,6 +251,7 @@ as $$
 declare
     v_counted_status text;          -- of another payment that counts
     v_enough constant numeric := 0.99 * p_order.final_amount;
+    v_pays constant boolean := backend.pays_order(p_order, p_payment);
 begin
     -- p_payment is the payment before it went back.
     select c.amount into credit from backend.order_credit(p_order, p_payment) as c;
@@ -165,10 +269,9 @@ begin
         -- Another payment counts, or money of elsewhere: this one was beside it, unless the order
         -- needed it. What a human accepted although it was less is a human's to judge.
         when v_counted_status in ('confirmed', 'sending') then 'surplus'
-        when v_counted_status <> 'refunded' then
+        when v_counted_status <> 'refunded' and not v_pays then
             case when credit >= v_enough then 'part' else 'surplus' end
-        when not p_payment.counted and v_counted_status is null
-             and p_order.payment_provider_id is distinct from p_payment.payment_id then 'surplus'
+        when v_counted_status is null and not v_pays then 'surplus'
         when rest > 0 then 'part'
         else 'whole'
     end;

@@ -1,5 +1,5 @@
 -- What the provider says about a payment, and what follows from it. Callback, poll and
--- administrator come here; there is no other way for a payment to move an order.
+-- administrator come here; there is no other way for a payment to move an order. (Reviews: reviews.)
 --
 --   payment status      order       payment   further
 --   waiting, confirming processing  pending
@@ -7,16 +7,10 @@
 --   finished            completed   paid      delivery; without stock processing/paid and queued
 --   partially_paid      processing  pending   review
 --   failed, expired     failed      failed    not after finished, not while another payment lives;
---                                             when another one has paid, that one is counted
+--                                             when another one has paid, that one is counted; with
+--                                             money: review
 --   refunded            refunded    refunded  transaction "refund"; only when nothing that remains
 --                                             is credited to the order, see payment_credit
---
--- Reviews (the order is not delivered by such an event): underpaid, amount_unknown,
--- price_currency, price_amount, partially_paid, child_payment, wrong_asset (another coin than
--- agreed, or a child in one), unknown_status, paid_twice, order_closed, payment_of_other_order,
--- refund_of_other_payment, refunded_in_part, failed_after_delivery, counted_payment_failed,
--- order_not_found; from the delivery itself: delivery_error, delivered_by_hand. Those that only
--- inform stand at the head of payment_credit.
 
 create or replace function backend.record_payment_event(p_event backend.payment_event)
 returns table (
@@ -31,7 +25,7 @@ as $$
 declare
     v_status text := backend.event_status(p_event.status);
     v_order_id text := nullif(p_event.order_id, '');
-    v_parent_id text := nullif(p_event.parent_payment_id, '');
+    v_parent_id text := backend.parent_id(p_event.parent_payment_id);
     v_paid numeric := platform.plain_amount(p_event.actually_paid);
     v_pay_amount numeric;
     v_price_amount numeric;
@@ -116,13 +110,16 @@ begin
         -- Chosen on the provider's page (another coin), a repeated deposit, or faster than us.
         insert into public.payments as p
             (payment_id, order_id, parent_payment_id, invoice_id, purchase_id, status,
-             pay_address, pay_currency, crypto_currency, pay_amount, actually_paid, price_amount,
-             price_currency, outcome_amount, outcome_currency)
+             pay_address, payin_extra_id, pay_currency, crypto_currency, pay_amount, actually_paid,
+             price_amount, price_currency, outcome_amount, outcome_currency)
         values
             (p_event.payment_id, v_order.order_id, v_parent_id, nullif(p_event.invoice_id, ''),
              nullif(p_event.purchase_id, ''),
              case when v_rank is null then v_status else 'waiting' end,
-             nullif(p_event.pay_address, ''), lower(p_event.pay_currency),
+             nullif(p_event.pay_address, ''),
+             -- Read as text: a body may hold what JSON of the database refuses.
+             nullif(substring(p_event.raw from '"payin_extra_id" *: *"?([^",}]{1,128})'), 'null'),
+             lower(p_event.pay_currency),
              backend.shop_currency(p_event.pay_currency),
              nullif(platform.plain_amount(p_event.pay_amount), 0), v_paid,
              platform.plain_amount(p_event.price_amount), lower(nullif(p_event.price_currency, '')),
@@ -143,6 +140,10 @@ begin
     v_price_amount := coalesce(platform.plain_amount(p_event.price_amount), v_payment.price_amount);
     v_price_currency := coalesce(lower(nullif(p_event.price_currency, '')),
                                  v_payment.price_currency);
+    v_payment.outcome_amount := coalesce(platform.plain_amount(p_event.outcome_amount),
+                                         v_payment.outcome_amount);
+    v_payment.outcome_currency := coalesce(lower(nullif(p_event.outcome_currency, '')),
+                                           v_payment.outcome_currency);
     v_old_rank := coalesce(backend.payment_status_rank(v_payment.status), 0);
     v_child := v_parent_id is not null or v_payment.parent_payment_id is not null;
 
@@ -159,7 +160,8 @@ begin
                 select
                 from public.payments as p
                 where p.payment_id = coalesce(v_payment.parent_payment_id, v_parent_id)
-                  and p.pay_currency <> lower(p_event.pay_currency)) then 'wrong_asset'
+                  and backend.shop_currency(p.pay_currency)
+                      <> backend.shop_currency(p_event.pay_currency)) then 'wrong_asset'
             else 'child_payment'
         end;
         v_moves := v_rank >= v_old_rank;
@@ -168,8 +170,12 @@ begin
                    and v_status in ('confirming', 'confirmed', 'sending')
                    and coalesce(v_seen_at > v_payment.provider_updated_at, false)) then
         -- Late: stored, no more. A failed payment is believed to live again when the provider's
-        -- own clock says so; "finished" always is.
-        null;
+        -- own clock says so; "finished" always is. What it says of money is heard.
+        if v_status in ('failed', 'expired')
+               and v_payment.status not in ('partially_paid', 'finished', 'refunded')
+           or v_payment.status in ('failed', 'expired') then
+            v_note := backend.failed_with_money(v_payment, v_paid);
+        end if;
     else
         v_moves := true;
         case
@@ -181,7 +187,9 @@ begin
         when v_status in ('confirmed', 'sending', 'finished') then
             v_review := backend.payment_problem(v_status, v_order, v_payment, v_paid,
                                                 v_pay_amount, v_price_amount, v_price_currency);
-            if v_review is null and v_payment.pay_currency <> lower(p_event.pay_currency) then
+            if v_review is null and v_payment.pay_currency <> lower(p_event.pay_currency)
+               and backend.shop_currency(v_payment.pay_currency)
+                   <> backend.shop_currency(p_event.pay_currency) then
                 v_review := 'wrong_asset';
             end if;
             if v_review is not null then
@@ -235,12 +243,18 @@ begin
                     v_order.payment_status := 'failed';
                 end if;
             end if;
+            if v_review is null then
+                v_note := backend.failed_with_money(v_payment, v_paid);
+            end if;
 
         when v_status = 'refunded' then
             -- A paid order: see what went back below.
-            if v_order.payment_status not in ('paid', 'refunded')
-               and (v_payment.counted
-                    or not backend.has_live_payment(v_order.order_id, p_event.payment_id)) then
+            if v_order.payment_status in ('paid', 'refunded') then
+                null;
+            elsif not v_payment.counted and backend.has_account(v_order) then
+                v_review := 'refund_of_other_payment';              -- delivered for other reasons
+            elsif v_payment.counted
+                  or not backend.has_live_payment(v_order.order_id, p_event.payment_id) then
                 v_order.order_status := 'refunded';
                 v_order.payment_status := 'refunded';
             end if;
@@ -249,7 +263,7 @@ begin
 
     -- Too little in this payment, or a child: what arrived for the order in all of them counts.
     if v_moves and v_status in ('finished', 'partially_paid')
-       and (v_review in ('underpaid', 'partially_paid', 'child_payment')
+       and (v_review in ('underpaid', 'worth_less', 'partially_paid', 'child_payment')
             or v_child and v_review = 'wrong_asset') then
         v_after := v_payment;
         v_after.status := v_status;
@@ -259,10 +273,6 @@ begin
         v_after.actually_paid := greatest(v_payment.actually_paid, v_paid);
         v_after.price_amount := v_price_amount;
         v_after.price_currency := v_price_currency;
-        v_after.outcome_amount := coalesce(platform.plain_amount(p_event.outcome_amount),
-                                           v_payment.outcome_amount);
-        v_after.outcome_currency := coalesce(lower(nullif(p_event.outcome_currency, '')),
-                                             v_payment.outcome_currency);
         select c.amount, c.settles, c.main_payment_id
           into v_credit, v_settles, v_counted_id
           from backend.order_credit(v_order, v_after) as c;
@@ -372,20 +382,24 @@ begin
                actually_paid = greatest(p.actually_paid, v_paid),
                price_amount = v_price_amount,
                price_currency = v_price_currency,
-               outcome_amount = coalesce(platform.plain_amount(p_event.outcome_amount),
-                                         p.outcome_amount),
-               outcome_currency = coalesce(lower(nullif(p_event.outcome_currency, '')),
-                                           p.outcome_currency),
+               outcome_amount = v_payment.outcome_amount,
+               outcome_currency = v_payment.outcome_currency,
                provider_updated_at = greatest(p.provider_updated_at, v_seen_at),
                last_seen_at = now(),
                updated_at = now()
          where p.payment_id = p_event.payment_id;
-    elsif p_event.source = 'poll' then
+    elsif p_event.source = 'poll' or v_note is not null then
         update public.payments as p
-           set last_seen_at = now()
+           set last_seen_at = now(),
+               actually_paid = case when v_note is null then p.actually_paid
+                                    else greatest(p.actually_paid, v_paid) end,
+               updated_at = case when v_note is null then p.updated_at else now() end
          where p.payment_id = p_event.payment_id;
     end if;
-
+    if v_moves and v_old_rank in (20, 60) and v_status not in ('failed', 'expired') then
+        perform backend.resolve_review_of(p_event.payment_id, 'failed_with_money',
+            format('answered by event %s: %s', v_event_id, v_status));
+    end if;
     if v_moves and v_status = 'refunded' then
         perform backend.book_refund(v_order, v_payment, v_back,
                                     least(v_credit, v_order.final_amount) - v_rest);
@@ -411,6 +425,8 @@ begin
                 'event', v_event_id, 'status', v_status, 'actually_paid', v_paid,
                 'pay_amount', v_pay_amount, 'pay_currency', lower(p_event.pay_currency),
                 'price_amount', v_price_amount, 'price_currency', v_price_currency,
+                'outcome_amount', v_payment.outcome_amount,
+                'outcome_currency', v_payment.outcome_currency,
                 'parent_payment_id', v_parent_id)
             || case when v_back is null then '{}'
                     else jsonb_build_object('remaining', round(v_rest, 2)) end);
@@ -426,7 +442,7 @@ begin
     end if;
     if v_order.payment_status = 'paid' and v_old_payment_status <> 'paid' then
         perform backend.resolve_reviews(v_order.order_id,
-            array['underpaid', 'partially_paid', 'counted_payment_failed']
+            array['underpaid', 'worth_less', 'partially_paid', 'counted_payment_failed']
                 || case when v_settles then array['child_payment', 'wrong_asset'] else '{}' end,
             'answered by event ' || v_event_id || ': the order is paid');
         if v_old_order_status = 'failed' then
@@ -437,7 +453,8 @@ begin
     if v_note is not null then
         perform backend.open_review(v_note, v_order.order_id, p_event.payment_id,
             jsonb_build_object(
-                'event', v_event_id, 'status', v_status, 'actually_paid', v_paid,
+                'event', v_event_id, 'status', v_status,
+                'actually_paid', greatest(v_payment.actually_paid, v_paid),
                 'pay_amount', v_pay_amount, 'pay_currency', lower(p_event.pay_currency),
                 'credit', v_credit, 'final_amount', v_order.final_amount));
     end if;

@@ -5,11 +5,17 @@ create or replace function backend.shop_currency(p_pay_currency text)
 returns text
 language sql immutable
 as $$
+    -- The provider's own code first, then what it or others call the same coin.
     select case lower(p_pay_currency)
         when 'usdtbsc' then 'usdt_bsc'
+        when 'usdtbep20' then 'usdt_bsc'
         when 'usdtmatic' then 'usdt_polygon'
+        when 'usdtpol' then 'usdt_polygon'
+        when 'usdtpolygon' then 'usdt_polygon'
         when 'usdttrc20' then 'usdt_trc20'
+        when 'usdttrx' then 'usdt_trc20'
         when 'bnbbsc' then 'bnb'
+        when 'bnbbep20' then 'bnb'
         else lower(p_pay_currency)
     end
 $$;
@@ -60,7 +66,7 @@ create or replace function backend.begin_payment(
 returns table (
     outcome text, attempt_id text, price_amount text, order_description text,
     invoice_id text, invoice_url text, payment_id text, pay_address text, pay_amount text,
-    pay_currency text, time_limit text, expires_at text)
+    pay_currency text, time_limit text, expires_at text, payin_extra_id text)
 language plpgsql security definer
 set search_path = pg_catalog, public, backend, pg_temp
 set enable_seqscan = off                -- see record_payment_event
@@ -81,7 +87,9 @@ begin
     elsif (v_order.account_type, v_order.account_size, v_order.platform_type,
            v_order.amount, v_order.final_amount)
           is distinct from
-          (p_account_type, p_account_size, p_platform_type, p_amount, p_final_amount) then
+          -- A browser's sum may be 126.64999999999999: cents are compared.
+          (p_account_type, p_account_size, p_platform_type, round(p_amount, 2),
+           round(p_final_amount, 2)) then
         outcome := 'mismatch';
     elsif v_order.order_status not in ('pending', 'processing')
           or v_order.payment_status <> 'pending'
@@ -150,7 +158,7 @@ begin
       from public.payments as p
      where p.order_id = p_order_id
        and p.parent_payment_id is null
-       and lower(p.pay_currency) = v_currency
+       and backend.shop_currency(p.pay_currency) = backend.shop_currency(v_currency)
        and p.status in ('waiting', 'confirming', 'confirmed', 'sending', 'partially_paid')
        and p.pay_address is not null
        and p.pay_amount is not null
@@ -184,6 +192,7 @@ begin
         pay_currency := v_payment.pay_currency;
         time_limit := v_payment.time_limit;
         expires_at := platform.iso_utc(coalesce(v_payment.expires_at, v_payment.valid_until));
+        payin_extra_id := v_payment.payin_extra_id;
         return next;
         return;
     end if;
@@ -273,7 +282,7 @@ create or replace function backend.attach_payment(
 returns table (
     outcome text, attempt_id text, price_amount text, order_description text,
     invoice_id text, invoice_url text, payment_id text, pay_address text, pay_amount text,
-    pay_currency text, time_limit text, expires_at text)
+    pay_currency text, time_limit text, expires_at text, payin_extra_id text)
 language plpgsql security definer
 set search_path = pg_catalog, public, backend, pg_temp
 set enable_seqscan = off                -- see record_payment_event
@@ -376,6 +385,7 @@ begin
     pay_currency := v_payment.pay_currency;
     time_limit := v_payment.time_limit;
     expires_at := platform.iso_utc(coalesce(v_payment.expires_at, v_payment.valid_until));
+    payin_extra_id := v_payment.payin_extra_id;
     return next;
 end
 $$;

@@ -46,12 +46,13 @@ begin
             -- A failed or expired payment may still be paid late; after two weeks it is left alone.
             (p.status in ('finished', 'refunded')
              or (p.status in ('failed', 'expired')
-                 and p.created_at < now() - interval '14 days'))::text]
+                 and p.created_at < now() - interval '14 days'))::text,
+            p.payin_extra_id]
       into v_fields
       from public.orders as o
       left join lateral (
             select c.payment_id, c.status, c.pay_address, c.pay_amount, c.actually_paid,
-                   c.pay_currency, c.created_at, c.updated_at, c.last_seen_at
+                   c.pay_currency, c.payin_extra_id, c.created_at, c.updated_at, c.last_seen_at
             from public.payments as c
             where c.order_id = o.order_id and c.parent_payment_id is null
               -- Unpaid: the one that was shown, or one with money on its way; not one that was
@@ -59,6 +60,9 @@ begin
               and (o.payment_status <> 'pending' or o.payment_provider_id is null
                    or c.payment_id = o.payment_provider_id
                    or c.status not in ('waiting', 'expired', 'failed'))
+              -- Not at a price of before staff granted a discount.
+              and (o.discount_amount = 0 or c.status <> 'waiting'
+                   or c.price_amount is not distinct from o.final_amount)
             order by c.counted desc, c.created_at desc
             limit 1) as p on true
      where o.order_id = p_order_id and o.user_id = p_user_id;

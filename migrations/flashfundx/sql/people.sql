@@ -77,24 +77,91 @@ create or replace trigger on_auth_user_changed
           or old.last_sign_in_at is distinct from new.last_sign_in_at)
     execute function public.handle_user_change();
 
+create or replace function public.handle_user_deleted()
+returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, pg_temp
+set enable_seqscan = off                -- see record_payment_event
+as $$
+declare
+    v_sold boolean;
+begin
+    select exists (select from public.orders as o where o.user_id = old.id)
+           or exists (select from public.payment_transactions as t where t.user_id = old.id)
+           or exists (select from public.delivered_accounts as d where d.user_id = old.id)
+      into v_sold;
+    -- The audit is never changed either: what erases a person is not written there word by word.
+    perform platform.pause_audit();
+    if v_sold then
+        update public.user_profiles as p
+           set first_name = null, last_name = null, email = '', phone = null, country = null,
+               marketing_consent = false, signup_ip = null, last_login_at = null,
+               deleted_at = now()
+         where p.id = old.id;
+    else
+        delete from public.user_profiles as p where p.id = old.id;
+    end if;
+    -- The jobs first, as they are locked by whoever sends the mails.
+    perform platform.job_drop('mail', m.id::text)
+        from (select i.id from public.outbox as i where i.person = old.id order by i.id) as m;
+    delete from public.outbox as m where m.person = old.id;
+    perform platform.resume_audit();
+    insert into public.admin_audit_log
+        (admin_email, admin_ip, action_type, table_name, record_id, description)
+    values
+        (platform.caller_name(), platform.caller_ip(), 'ERASE', 'user_profiles', old.id::text,
+         case when v_sold then 'the user was deleted; what was sold stays, without a name'
+              else 'the user was deleted' end);
+    return null;
+end
+$$;
+comment on function public.handle_user_deleted() is
+    'Trigger: of a user who is deleted nothing stays that says who it was: no mails, and no profile, '
+    'or an empty one where something was ordered.';
+
+create or replace trigger on_auth_user_deleted
+    after delete on auth.users
+    for each row execute function public.handle_user_deleted();
+
+create or replace function public.check_profile_user()
+returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if not exists (select from auth.users as u where u.id = new.id) then
+        raise exception using
+            errcode = '23503',
+            message = 'A profile belongs to a user, and there is none of this id';
+    end if;
+    return null;
+end
+$$;
+comment on function public.check_profile_user() is
+    'Trigger: a profile begins with its user. (No foreign key: it may outlive the user.)';
+
+create or replace trigger user_profiles_user
+    after insert or update of id on public.user_profiles
+    for each row execute function public.check_profile_user();
+
 create or replace function public.guard_user_profile()
 returns trigger
 language plpgsql
+set search_path = pg_catalog, public, pg_temp
 as $$
+declare
+    -- What customers may set. A new column is not theirs before it stands here.
+    c_theirs constant text[] := array['first_name', 'last_name', 'phone', 'country',
+                                      'marketing_consent', 'password', 'updated_at'];
 begin
     new.password := '';
     if tg_op = 'INSERT' or current_user not in ('anon', 'authenticated') or platform.is_admin() then
         return new;
     end if;
-    if (new.id, new.email, new.account_status, new.total_orders, new.total_spent,
-        new.signup_ip, new.created_at)
-       is distinct from
-       (old.id, old.email, old.account_status, old.total_orders, old.total_spent,
-        old.signup_ip, old.created_at)
-    then
+    if to_jsonb(new) - c_theirs is distinct from to_jsonb(old) - c_theirs then
         raise exception using
             errcode = '42501',
-            message = 'Standing, totals and e-mail address of a profile are not yours to change',
+            message = 'Of a profile only names, phone, country and consent are yours to change',
             hint = 'The address follows the login''s; administrators change the rest.';
     end if;
     return new;

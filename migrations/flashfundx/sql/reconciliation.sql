@@ -15,8 +15,9 @@ begin
     insert into public.reconciliation_runs as r (reason, since)
     values ('asked', p_since)
     on conflict ((true)) where finished_at is null do update
-       set since = least(r.since, excluded.since), position = '', list_page = 0
+       set since = least(r.since, excluded.since), position = '', list_page = 0, listed_event = null
     returning r.id into v_id;
+    delete from public.reconciliation_work as w where w.run_id = v_id;
     perform platform.job_put('reconciliation', v_id::text);
     return v_id;
 end
@@ -71,6 +72,12 @@ begin
        set started_at = coalesce(r.started_at, clock_timestamp()), lost = r.lost + 1
      where r.id = v_run.id
     returning * into v_run;
+    if not backend.list_changes(v_run) then
+        -- Some seconds' worth of it is listed; the next turn goes on.
+        update public.reconciliation_runs as r set lost = 0 where r.id = v_run.id;
+        perform platform.job_put_off('reconciliation', v_run.id::text, clock_timestamp());
+        return;
+    end if;
     if v_run.lost > 5 then
         perform backend.pass_over(v_run);
     end if;
@@ -120,6 +127,7 @@ create or replace function backend.pause_reconciliation(
 returns table (skipped boolean)
 language plpgsql security definer
 set search_path = pg_catalog, public, backend, pg_temp
+set enable_seqscan = off                -- see record_payment_event
 as $$
 declare
     v_run public.reconciliation_runs;
@@ -153,24 +161,22 @@ comment on function backend.pause_reconciliation(bigint, text, text) is
     'problems in a row the payment they were about is listed and passed over.';
 grant execute on function backend.pause_reconciliation(bigint, text, text) to fn_reconcile;
 
-create or replace function backend.finish_reconciliation(p_run_id bigint)
-returns table (checked integer, healed integer, differences integer)
-language plpgsql security definer
-set search_path = pg_catalog, public, backend, pg_temp
+create or replace function backend.note_books(p_run_id bigint, p_order_ids text[])
+returns void
+language plpgsql
 as $$
-#variable_conflict use_column
 declare
-    v_since timestamptz;
     v record;
 begin
-    select r.since into v_since
-      from public.reconciliation_runs as r
-     where r.id = p_run_id and r.finished_at is null
-       for update;
-    if not found then
-        return;
-    end if;
-    for v in select * from backend.books_differences(v_since) order by 4, 2 loop
+    for v in
+        select * from backend.books_differences(p_order_ids)
+        union all
+        select * from backend.totals_differences(array(
+            select distinct o.user_id
+            from public.orders as o
+            where o.order_id = any (p_order_ids)))
+        order by 4, 2
+    loop
         perform backend.note_difference(p_run_id, 'books', v.kind, v.aspect, v.payment_id,
             v.order_id, v.user_id, v.ours, v.theirs, v.explanation,
             case
@@ -179,6 +185,65 @@ begin
                     then 'healed: the queue was put right'
             end);
     end loop;
+end
+$$;
+comment on function backend.note_books(bigint, text[]) is
+    'Lists where two books disagree about these orders and their customers.';
+
+create or replace function backend.finish_reconciliation(p_run_id bigint)
+returns table (checked integer, healed integer, differences integer)
+language plpgsql security definer
+set search_path = pg_catalog, public, backend, pg_temp
+set enable_seqscan = off                -- see record_payment_event
+set enable_hashjoin = off               -- so many rows as there are orders in a page
+set enable_mergejoin = off
+as $$
+#variable_conflict use_column
+declare
+    v_run public.reconciliation_runs;
+    v_keys text[];
+    v record;
+begin
+    select * into v_run
+      from public.reconciliation_runs as r
+     where r.id = p_run_id and r.finished_at is null
+       for update;
+    if not found then
+        return;
+    end if;
+    if not backend.list_changes(v_run) then         -- asked for anew meanwhile
+        perform platform.job_put_off('reconciliation', p_run_id::text, clock_timestamp());
+        return;
+    end if;
+    loop
+        v_keys := array(
+            select w.key
+            from public.reconciliation_work as w
+            where w.run_id = p_run_id and w.scope = 'order'
+            order by w.key
+            limit 500);
+        exit when v_keys = '{}';
+        perform backend.note_books(p_run_id, v_keys);
+        delete from public.reconciliation_work as w
+         where w.run_id = p_run_id and w.scope = 'order' and w.key = any (v_keys);
+        if clock_timestamp() > statement_timestamp() + interval '2 seconds' then
+            -- The next turn goes on.
+            perform platform.job_put_off('reconciliation', p_run_id::text, clock_timestamp());
+            return;
+        end if;
+    end loop;
+    for v in
+        select * from backend.totals_differences(array(
+            select w.key::uuid
+            from public.reconciliation_work as w
+            where w.run_id = p_run_id and w.scope = 'user'))
+        union all
+        select * from backend.lost_money(v_run.since)
+    loop
+        perform backend.note_difference(p_run_id, 'books', v.kind, v.aspect, v.payment_id,
+            v.order_id, v.user_id, v.ours, v.theirs, v.explanation);
+    end loop;
+    delete from public.reconciliation_work as w where w.run_id = p_run_id;
     update public.reconciliation_differences as d
        set resolved_at = clock_timestamp(), resolution = 'gone'
      where d.scope = 'books'
@@ -204,7 +269,7 @@ end
 $$;
 comment on function backend.finish_reconciliation(bigint) is
     'The end of a run: compares the books with each other, marks what is gone, counts what is '
-    'open.';
+    'open. No row: after two seconds the run was given back, and the next turn goes on.';
 grant execute on function backend.finish_reconciliation(bigint) to fn_reconcile;
 
 -- Provider against books --------------------------------------------------------------------------
@@ -214,16 +279,10 @@ returns setof public.payments
 language sql stable
 as $$
     select p.*
-    from public.payments as p
-    where p.payment_id > p_run.position
-      and (p.updated_at >= p_run.since
-           or exists (
-                select
-                from public.reconciliation_differences as d
-                where d.payment_id = p.payment_id
-                  and d.scope = 'provider'
-                  and d.resolved_at is null))
-    order by p.payment_id
+    from public.reconciliation_work as w
+    join public.payments as p on p.payment_id = w.key
+    where w.run_id = p_run.id and w.scope = 'payment' and w.key > p_run.position
+    order by w.key
 $$;
 comment on function backend.changed_payments(public.reconciliation_runs) is
     'What a run still has to compare: changed since its date, or with an open difference.';
@@ -232,6 +291,7 @@ create or replace function backend.payments_to_compare(p_run_id bigint, p_limit 
 returns table (payment_id text)
 language plpgsql security definer
 set search_path = pg_catalog, public, backend, pg_temp
+set enable_seqscan = off                -- see record_payment_event
 as $$
 #variable_conflict use_column
 declare
@@ -241,6 +301,7 @@ begin
       into v_run
       from public.reconciliation_runs as r
      where r.id = p_run_id and r.finished_at is null;
+    perform backend.list_changes(v_run);            -- what came since is compared at once
     return query
         select p.payment_id from backend.changed_payments(v_run) as p limit p_limit;
 end

@@ -41,9 +41,10 @@ begin
         select
         from public.reconciliation_differences as d
         where (d.scope, d.kind, d.aspect) = (p_scope, p_kind, p_aspect)
-          and d.payment_id is not distinct from p_payment_id
-          and d.order_id is not distinct from p_order_id
-          and d.user_id is not distinct from p_user_id
+          and coalesce(d.payment_id, '') = coalesce(p_payment_id, '')
+          and coalesce(d.order_id, '') = coalesce(p_order_id, '')
+          and coalesce(d.user_id, '00000000-0000-0000-0000-000000000000')
+              = coalesce(p_user_id, '00000000-0000-0000-0000-000000000000')
           and d.ours is not distinct from p_ours
           and d.theirs is not distinct from p_theirs
           and d.resolution like 'accepted:%') then
@@ -67,7 +68,7 @@ comment on function backend.note_difference(bigint, text, text, text, text, text
         text, text) is
     'Lists a difference, once while it is open; p_healed: it is gone already, and by what.';
 
-create or replace function backend.books_differences(p_since timestamptz)
+create or replace function backend.books_differences(p_order_ids text[])
 returns table (kind text, aspect text, payment_id text, order_id text, user_id uuid, ours text,
                theirs text, explanation text)
 language sql stable
@@ -90,11 +91,7 @@ as $$
         left join public.payments as p on p.order_id = o.order_id and p.counted
         left join public.delivered_accounts as d on d.order_id = o.order_id
         left join public.waiting_deliveries as w on w.order_id = o.order_id
-        where o.updated_at >= p_since
-           or exists (
-                select
-                from public.reconciliation_differences as e
-                where e.order_id = o.order_id and e.scope = 'books' and e.resolved_at is null)
+        where o.order_id = any (p_order_ids)
     )
     -- Paid orders and the payment that counts
     select 'missing', 'counted_payment', null::text, o.order_id::text, null::uuid, null::text,
@@ -159,7 +156,27 @@ as $$
     where o.waits and (o.order_status, o.payment_status, o.delivery_status)
                       <> ('processing', 'paid', 'pending')
     union all
-    -- Customers' totals
+    -- Money in payments that ended without paying, and nobody was told
+    select 'missing', 'review', p.payment_id, p.order_id::text, null::uuid,
+           trim_scale(p.actually_paid)::text, p.status,
+           'money arrived in a payment that ended without paying, and no review was ever opened'
+    from public.payments as p
+    where p.order_id = any (p_order_ids)
+      and p.status in ('failed', 'expired') and p.actually_paid > 0 and not p.counted
+      and not exists (
+            select
+            from public.reviews as r
+            where r.order_id = p.order_id and r.payment_id = p.payment_id)
+$$;
+comment on function backend.books_differences(text[]) is
+    'Where two books disagree about an order: order and payment, transaction, delivered account, '
+    'queue, review.';
+
+create or replace function backend.totals_differences(p_user_ids uuid[])
+returns table (kind text, aspect text, payment_id text, order_id text, user_id uuid, ours text,
+               theirs text, explanation text)
+language sql stable
+as $$
     select 'amount', 'profile_totals', null, null, u.id,
            u.total_orders || ' orders, ' || u.total_spent || ' USD',
            s.n || ' orders, ' || s.total || ' USD',
@@ -170,14 +187,17 @@ as $$
         from public.delivered_accounts as d
         join public.orders as x on x.order_id = d.order_id
         where d.user_id = u.id) as s
-    where (u.updated_at >= p_since
-           or exists (
-                select
-                from public.reconciliation_differences as e
-                where e.user_id = u.id and e.resolved_at is null))
+    where u.id = any (p_user_ids)
       and (u.total_orders, u.total_spent) <> (s.n, s.total)
-    union all
-    -- Money that was announced and belongs nowhere
+$$;
+comment on function backend.totals_differences(uuid[]) is
+    'Customers whose totals are not the sums of their delivered orders.';
+
+create or replace function backend.lost_money(p_since timestamptz)
+returns table (kind text, aspect text, payment_id text, order_id text, user_id uuid, ours text,
+               theirs text, explanation text)
+language sql stable
+as $$
     select distinct 'missing', 'order', e.payment_id, e.order_id, null::uuid, null, e.status,
            'the provider reported money for an order that does not exist here'
     from public.payment_events as e
@@ -185,9 +205,8 @@ as $$
       and e.received_at >= p_since
       and e.status in ('finished', 'partially_paid')
 $$;
-comment on function backend.books_differences(timestamptz) is
-    'Where two books disagree about an order that changed since: order and payment, transaction, '
-    'delivered account, queue; profile and sums; events without an order.';
+comment on function backend.lost_money(timestamptz) is
+    'Money that was announced and belongs nowhere.';
 
 create or replace function backend.heal_books(p_run_id bigint, p_kind text, p_order_id text)
 returns boolean
@@ -274,7 +293,7 @@ begin
             message = 'Only administrators may accept a difference';
     end if;
     update public.reconciliation_differences as d
-       set resolved_at = clock_timestamp(), resolution = 'accepted: ' || coalesce(p_note, '')
+       set resolved_at = clock_timestamp(), resolution = 'accepted: ' || coalesce(left(p_note, 2000), '')
      where d.id = p_id and d.resolved_at is null
     returning * into v_difference;
     if not found then
@@ -284,7 +303,7 @@ begin
         (admin_email, admin_ip, action_type, table_name, record_id, new_values, description)
     values
         (platform.caller_name(), platform.caller_ip(), 'ACCEPT', 'reconciliation_differences',
-         p_id::text, to_jsonb(v_difference), p_note);
+         p_id::text, to_jsonb(v_difference), left(p_note, 2000));
     return true;
 end
 $$;

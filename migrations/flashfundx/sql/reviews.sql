@@ -1,5 +1,12 @@
 -- What a human decides about a review. One function, for administrators and the service key; every
 -- decision happens once, under the order's row lock, and is written down.
+--
+-- Reviews of payment_events (the order is not delivered by such an event): underpaid,
+-- amount_unknown, price_currency, price_amount, worth_less, partially_paid, child_payment,
+-- wrong_asset (another coin than agreed, or a child in one), unknown_status, paid_twice,
+-- order_closed, payment_of_other_order, refund_of_other_payment, refunded_in_part,
+-- failed_after_delivery, counted_payment_failed, order_not_found; from the delivery itself:
+-- delivery_error, delivered_by_hand. Those that only inform stand at the head of payment_credit.
 
 create or replace function backend.open_review(
     p_kind       text,
@@ -31,19 +38,46 @@ $$;
 comment on function backend.resolve_reviews(text, text[], text) is
     'Closes the open reviews of an order that events have answered.';
 
+create or replace function backend.resolve_review_of(
+    p_payment_id text,
+    p_kind       text,
+    p_note       text)
+returns void
+language plpgsql
+as $$
+begin
+    update public.reviews as r
+       set state = 'resolved', resolution = p_note, resolved_by = 'events', resolved_at = now()
+     where r.kind = p_kind and r.payment_id = p_payment_id and r.state = 'open';
+end
+$$;
+comment on function backend.resolve_review_of(text, text, text) is
+    'Closes the open review of a payment that events have answered.';
+
 -- Decisions ---------------------------------------------------------------------------------------
 
-create or replace function backend.review_is_surplus(p_kind text, p_order public.orders)
+create or replace function backend.review_is_surplus(
+    p_review public.reviews,
+    p_order  public.orders)
 returns boolean
-language sql immutable
+language sql stable
 as $$
     -- Money beside what pays the order, or information: the order itself is not in question.
-    select p_kind in ('overpaid', 'paid_twice', 'refund_of_other_payment',
-                      'payment_of_other_order', 'event_dead')
-        or (p_kind in ('child_payment', 'wrong_asset', 'partially_paid', 'counted_payment_failed')
-            and p_order.payment_status = 'paid')
+    select p_review.kind in ('overpaid', 'paid_twice', 'refund_of_other_payment',
+                             'payment_of_other_order', 'event_dead')
+        or (p_order.payment_status = 'paid'
+            and (p_review.kind in ('child_payment', 'wrong_asset', 'partially_paid',
+                                   'counted_payment_failed')
+                 or (p_review.kind in ('underpaid', 'worth_less', 'amount_unknown',
+                                       'price_currency', 'price_amount', 'unknown_status',
+                                       'order_closed', 'failed_with_money')
+                     and not coalesce(
+                        (select backend.pays_order(p_order, p)
+                         from public.payments as p
+                         where p.payment_id = p_review.payment_id
+                           and p.order_id = p_order.order_id), false))))
 $$;
-comment on function backend.review_is_surplus(text, public.orders) is
+comment on function backend.review_is_surplus(public.reviews, public.orders) is
     'Whether a review is about money beside what pays its order.';
 
 create or replace function backend.accept_order(p_order public.orders, p_review public.reviews)
@@ -109,6 +143,7 @@ begin
                crypto_amount = p_order.crypto_amount,
                crypto_address = p_order.crypto_address
          where o.id = p_order.id;
+        update public.reviews as r set pays = true where r.id = p_review.id;
     else
         -- Accepted as paid in full: what counts is booked.
         perform backend.count_payment(p_order, p.payment_id)
@@ -214,7 +249,7 @@ begin
     end if;
     return case
         when p_action = 'cancel' then backend.cancel_order(v_order)
-        when backend.review_is_surplus(p_review.kind, v_order)
+        when backend.review_is_surplus(p_review, v_order)
              and (p_action = 'refund_noted' or v_order.payment_status = 'paid')
             then jsonb_build_object('success', true)
         when p_action = 'refund_noted' then backend.note_refund(v_order, p_review)

@@ -20,7 +20,8 @@ begin
     update public.account_container as c
        set status = 'delivered',
            reserved_for_order_id = p_order_id,
-           reserved_at = now()
+           reserved_at = now(),
+           sold_at = now()
      where c.id = (
             select s.id
             from public.account_container as s
@@ -47,6 +48,8 @@ returns boolean
 language plpgsql
 set enable_seqscan = off                -- as take_account
 set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $$
 begin
     perform
@@ -92,28 +95,48 @@ comment on function backend.stock_kinds() is 'The sizes and platforms that are i
 
 create or replace function public.refuse_recycling()
 returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, pg_temp
+language plpgsql
+set search_path = pg_catalog, pg_temp
 as $$
 begin
-    if exists (
-        select from public.delivered_accounts as d where d.container_account_id = new.id)
-    then
-        raise exception using
-            errcode = '23514',
-            message = 'This account was handed to a customer and cannot be sold again';
-    end if;
-    return new;
+    raise exception using
+        errcode = '23514',
+        message = 'This account was handed to a customer and cannot be sold again';
 end
 $$;
 comment on function public.refuse_recycling() is
     'Trigger: an account that a customer has does not come back into the stock.';
 
 create or replace trigger account_container_sold_once
-    before update of status on public.account_container
+    before update of status, sold_at, login_id, server_name, platform_type
+    on public.account_container
     for each row
-    when (new.status in ('available', 'reserved') and old.status is distinct from new.status)
+    when (old.sold_at is not null
+          and (new.status in ('available', 'reserved')
+               or (new.sold_at, new.login_id, new.server_name, new.platform_type)
+                  is distinct from
+                  (old.sold_at, old.login_id, old.server_name, old.platform_type)))
     execute function public.refuse_recycling();
+
+create or replace function backend.note_sold()
+returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, backend, pg_temp
+as $$
+begin
+    -- Handed out by hand; take_account has done it already.
+    update public.account_container as c
+       set sold_at = new.delivered_at
+     where c.id = new.container_account_id and c.sold_at is null;
+    return null;
+end
+$$;
+comment on function backend.note_sold() is
+    'Trigger: the account of the stock knows by itself that it was handed out.';
+
+create or replace trigger delivered_accounts_sold
+    after insert on public.delivered_accounts
+    for each row execute function backend.note_sold();
 
 -- Levels ------------------------------------------------------------------------------------------
 

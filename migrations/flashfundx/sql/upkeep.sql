@@ -34,17 +34,63 @@ create or replace trigger reviews_updated_at
 create or replace trigger shop_settings_updated_at
     before update on public.shop_settings
     for each row execute function platform.update_updated_at_column();
+
+-- Evidence: for every role, the owner included.
 create or replace trigger payment_events_append_only
     before delete or truncate on public.payment_events
+    for each statement execute function platform.refuse_change();
+create or replace trigger payment_events_as_told
+    before update of id, payment_id, status, actually_paid, parent_payment_id, source, raw,
+        provider_updated_at, received_at, arguments
+    on public.payment_events
     for each statement execute function platform.refuse_change();
 create or replace trigger credential_reveals_append_only
     before update or delete or truncate on public.credential_reveals
     for each statement execute function platform.refuse_change();
+
+create or replace trigger payments_kept
+    before delete on public.payments
+    for each statement execute function platform.refuse_change();
+create or replace trigger payment_attempts_kept
+    before delete on public.payment_attempts
+    for each statement execute function platform.refuse_change();
+create or replace trigger delivered_accounts_kept
+    before delete on public.delivered_accounts
+    for each statement execute function platform.refuse_change();
+create or replace trigger orders_kept
+    before delete on public.orders
+    for each row
+    when (old.payment_status <> 'pending' or old.delivery_status <> 'pending')
+    execute function platform.refuse_change();
+
+-- The books: completed rows are money counted. A refund may grow, when the rest goes back as well.
+create or replace trigger payment_transactions_kept
+    before delete on public.payment_transactions
+    for each statement execute function platform.refuse_change();
+create or replace trigger payment_transactions_as_booked
+    before update on public.payment_transactions
+    for each row
+    when ((old.id, old.order_id, old.user_id, old.transaction_type, old.provider,
+           old.provider_transaction_id, old.currency, old.created_at)
+          is distinct from
+          (new.id, new.order_id, new.user_id, new.transaction_type, new.provider,
+           new.provider_transaction_id, new.currency, new.created_at)
+          or (old.status = 'completed'
+              and (new.status <> 'completed'
+                   or (new.amount <> old.amount
+                       and (old.transaction_type <> 'refund' or new.amount < old.amount)))))
+    execute function platform.refuse_change();
 
 select platform.audit_table('public.user_profiles', 'id', p_own => true),
        platform.audit_table('public.orders', 'order_id', p_own => true);
 select platform.audit_table(('public.' || t)::regclass, 'id')
 from unnest(array[
     'prices', 'trading_rules', 'crypto_addresses', 'email_templates', 'account_container',
-    'delivered_accounts', 'payment_transactions', 'reviews']) as t;
+    'delivered_accounts', 'payment_transactions', 'reviews', 'payment_attempts',
+    'reconciliation_runs', 'reconciliation_differences', 'stock_alerts']) as t;
+select platform.audit_table('public.payments', 'payment_id'),
+       platform.audit_table('public.payment_checks', 'payment_id'),
+       -- Who waits follows from something else.
+       platform.audit_table('public.waiting_deliveries', 'order_id',
+                            p_events => 'update or delete');
 select platform.audit_table('public.shop_settings', 'name');

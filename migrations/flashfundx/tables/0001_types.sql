@@ -18,6 +18,7 @@ revoke all on schema backend from public;
 
 -- Values with a fixed set of words or a bound are domains. Unlike a CHECK of the table, which
 -- PostgreSQL reads again for every statement, a domain is checked only when its column is set.
+-- Texts that callers may write are bounded by domains of the platform: short_text, medium_text, …
 -- Empty means "give me one", to the trigger that does; no row has it.
 create domain public.order_number as text check (value ~ '^(FFX[0-9]{9})?$');
 create domain public.account_type as text

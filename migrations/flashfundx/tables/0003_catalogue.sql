@@ -42,14 +42,14 @@ comment on table public.trading_rules is
 
 create table public.crypto_addresses (
     id             uuid primary key default gen_random_uuid(),
-    crypto_name    text not null,
-    network        text not null,
-    wallet_address text not null default '',
-    qr_code_url    text,
-    display_name   text not null,
+    crypto_name    public.short_text not null,
+    network        public.short_text not null,
+    wallet_address public.short_text not null default '',
+    qr_code_url    public.medium_text,
+    display_name   public.short_text not null,
     is_active      boolean not null default false,
     sort_order     integer not null default 0,
-    notes          text,
+    notes          public.medium_text,
     created_at     timestamptz not null default now(),
     updated_at     timestamptz not null default now(),
     unique (crypto_name, network),
@@ -60,9 +60,15 @@ comment on table public.crypto_addresses is
     'Wallets for manual payments. Shown to customers while active; active only with an address.';
 
 create table public.shop_settings (
-    name       text primary key,
+    name       public.short_text primary key,
     value      numeric not null,
-    notes      text,
-    updated_at timestamptz not null default now()
+    notes      public.medium_text,
+    updated_at timestamptz not null default now(),
+    -- Five percent are the provider's fees.
+    constraint shop_settings_in_bounds check (
+        case name
+            when 'arrival_tolerance_percent' then value between 5 and 100
+            else value between 0 and 1000000
+        end)
 );
 comment on table public.shop_settings is 'Figures that the shop chooses, one row each.';

@@ -4,15 +4,17 @@ create table public.account_container (
     id                    uuid primary key default gen_random_uuid(),
     account_size          public.account_size not null,
     platform_type         public.platform_type not null,
-    server_name           text not null,
-    login_id              text not null,
-    password              text not null,
-    investor_password     text,
+    server_name           public.short_text not null,
+    login_id              public.short_text not null,
+    password              public.medium_text not null,
+    investor_password     public.medium_text,
     status                public.stock_state not null default 'available',
     reserved_for_order_id public.order_number
-        references public.orders (order_id) on delete set null,
+        references public.orders (order_id),
+    -- Handed to a customer: for good, whatever becomes of customer and order.
+    sold_at               timestamptz,
     reserved_at           timestamptz,
-    notes                 text,
+    notes                 public.medium_text,
     created_at            timestamptz not null default now(),
     updated_at            timestamptz not null default now(),
     unique (platform_type, server_name, login_id),
@@ -33,20 +35,20 @@ create index account_container_reserved_idx
 
 create table public.delivered_accounts (
     id                     uuid primary key default gen_random_uuid(),
-    user_id                uuid not null references public.user_profiles (id) on delete cascade,
+    user_id                uuid not null references public.user_profiles (id),
     -- The two promises of delivery, kept by the database whatever the code does:
     -- one order gets at most one account, one account goes to at most one order.
     order_id               public.order_number not null unique
-        references public.orders (order_id) on delete cascade,
+        references public.orders (order_id),
     container_account_id   uuid not null unique references public.account_container (id),
     trading_rules_id       uuid references public.trading_rules (id),
     account_type           public.account_type not null,
     account_size           public.account_size not null,
     platform_type          public.platform_type not null,
-    server_name            text not null,
-    login_id               text not null,
-    password               text not null,
-    investor_password      text,
+    server_name            public.short_text not null,
+    login_id               public.short_text not null,
+    password               public.medium_text not null,
+    investor_password      public.medium_text,
     current_phase          public.trading_phase not null,
     phase_status           public.phase_state not null default 'active',
     challenge_status       public.phase_state not null default 'pending',
@@ -132,7 +134,7 @@ create unique index stock_alerts_open_once_idx
 create table public.credential_reveals (
     id          bigint generated always as identity primary key,
     account_id  uuid not null,          -- of account_container; outlives it
-    column_name text not null,
+    column_name text not null check (column_name in ('password', 'investor_password')),
     reader      text not null,
     reader_ip   text,
     reason      text not null,

@@ -3,17 +3,15 @@
 
 create table public.payment_transactions (
     id                      uuid primary key default gen_random_uuid(),
-    -- The books outlive the customer: they lose the names, not the money.
-    order_id                public.order_number
-        references public.orders (order_id) on delete set null,
-    user_id                 uuid references public.user_profiles (id) on delete set null,
+    order_id                public.order_number references public.orders (order_id),
+    user_id                 uuid references public.user_profiles (id),
     transaction_type        public.transaction_type not null,
     amount                  public.usd_amount not null,
-    currency                text not null default 'USD',
+    currency                public.short_text not null default 'USD',
     provider                public.payment_provider not null,
-    provider_transaction_id text,
-    provider_status         text,
-    provider_response       jsonb,
+    provider_transaction_id public.short_text,
+    provider_status         public.short_text,
+    provider_response       public.small_json,
     status                  public.transaction_state not null default 'pending',
     created_at              timestamptz not null default now(),
     processed_at            timestamptz,
@@ -21,7 +19,8 @@ create table public.payment_transactions (
     unique (provider, provider_transaction_id, transaction_type)
 ) with (fillfactor = 80);
 comment on table public.payment_transactions is
-    'The books: one row per payment and per refund. Only "completed" rows are money counted.';
+    'The books: one row per payment, refund and chargeback. Only "completed" rows are money '
+    'counted; those are never changed or removed.';
 
 create index payment_transactions_order_idx on public.payment_transactions (order_id);
 create index payment_transactions_user_idx
@@ -29,8 +28,7 @@ create index payment_transactions_user_idx
 
 create table public.payment_attempts (
     id              uuid primary key default gen_random_uuid(),
-    order_id        public.order_number not null
-        references public.orders (order_id) on delete cascade,
+    order_id        public.order_number not null references public.orders (order_id),
     pay_currency    text not null,
     crypto_currency text not null,
     price_amount    numeric(10,2) not null,
@@ -58,9 +56,8 @@ create index payment_attempts_unsettled_idx
 
 create table public.payments (
     payment_id          text primary key,
-    order_id            public.order_number
-        references public.orders (order_id) on delete set null,
-    attempt_id          uuid references public.payment_attempts (id) on delete set null,
+    order_id            public.order_number references public.orders (order_id),
+    attempt_id          uuid references public.payment_attempts (id),
     parent_payment_id   text,
     invoice_id          text,
     purchase_id         text,
@@ -94,6 +91,7 @@ comment on column public.payments.provider_created is
 create unique index payments_one_counts_idx on public.payments (order_id) where counted;
 create index payments_order_idx
     on public.payments (order_id, counted desc, created_at desc);
+create index payments_created_idx on public.payments (created_at);
 create index payments_attempt_idx on public.payments (attempt_id) where attempt_id is not null;
 create index payments_invoice_idx on public.payments (invoice_id) where invoice_id is not null;
 
@@ -155,23 +153,30 @@ insert into platform.job_kinds
 values
     ('payment_event', 12, '1 second', 2, '5 minutes', '30 seconds', 'backend.event_dead');
 
+-- What happened lately, for the daily comparison. (Payments and orders have no index of their last
+-- change: it would make every change of theirs dearer.)
+create index payment_events_received_idx on public.payment_events (received_at);
+create index payment_events_lost_idx
+    on public.payment_events (received_at) where outcome = 'order_not_found';
 create index payment_events_order_idx on public.payment_events (order_id, id);
 create index payment_events_dead_idx
     on public.payment_events (id) where state = 'dead';
 
 create table public.reviews (
     id          uuid primary key default gen_random_uuid(),
-    kind        text not null,
-    order_id    text,
-    payment_id  text,
-    detail      jsonb not null default '{}',
+    kind        public.short_text not null,
+    order_id    public.medium_text,
+    payment_id  public.medium_text,
+    detail      public.small_json not null default '{}',
     state       text not null default 'open' check (state in ('open', 'resolved')),
-    resolution  text,
+    resolution  public.medium_text,
     resolved_at timestamptz,
     created_at  timestamptz not null default now(),
     updated_at  timestamptz not null default now(),
-    resolved_by text,
-    note        text
+    resolved_by public.short_text,
+    note        public.medium_text,
+    -- By this decision its order counts as paid.
+    pays        boolean not null default false
 );
 comment on table public.reviews is
     'What a human has to decide: money that arrived differently than agreed, with the evidence.';

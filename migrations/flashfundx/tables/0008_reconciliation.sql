@@ -27,6 +27,8 @@ create table public.reconciliation_runs (
     requested_at timestamptz not null default clock_timestamp(),
     started_at   timestamptz,
     finished_at  timestamptz,
+    -- What is to be compared is listed first; up to this event it is.
+    listed_event bigint,
     -- The last payment that was compared: where the next process goes on.
     position     text not null default '',
     -- The next page of the provider's own list.
@@ -47,6 +49,15 @@ create unique index reconciliation_runs_one_at_a_time_idx
     on public.reconciliation_runs ((true)) where finished_at is null;
 create index reconciliation_runs_daily_idx
     on public.reconciliation_runs (requested_at) where reason = 'daily';
+
+create table public.reconciliation_work (
+    run_id bigint not null references public.reconciliation_runs (id),
+    scope  text not null check (scope in ('payment', 'order', 'user')),
+    key    text not null,
+    primary key (run_id, scope, key)
+);
+comment on table public.reconciliation_work is
+    'What changed since the date of the run that is not finished, and has to be compared.';
 
 -- The run that is not finished; key: its id. After a problem the next try is half a minute later.
 insert into platform.job_kinds (kind, first_pause, growth, most_pause, lease)
@@ -76,6 +87,17 @@ comment on table public.reconciliation_differences is
 create unique index reconciliation_differences_open_once_idx
     on public.reconciliation_differences (scope, kind, aspect, payment_id, order_id, user_id)
     nulls not distinct where resolved_at is null;
+create index reconciliation_differences_open_idx
+    on public.reconciliation_differences (id) where resolved_at is null;
+create index reconciliation_differences_accepted_idx
+    on public.reconciliation_differences (
+        scope, kind, aspect, coalesce(payment_id, ''), coalesce(order_id, ''),
+        coalesce(user_id, '00000000-0000-0000-0000-000000000000'))
+    where resolution like 'accepted:%';
+create index reconciliation_differences_run_idx
+    on public.reconciliation_differences (last_run_id);
+create index reconciliation_differences_first_run_idx
+    on public.reconciliation_differences (run_id);
 create index reconciliation_differences_payment_idx
     on public.reconciliation_differences (payment_id);
 create index reconciliation_differences_order_idx

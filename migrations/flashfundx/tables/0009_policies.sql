@@ -20,7 +20,7 @@ declare
     c_evidence constant text[] := array[
         'payment_attempts', 'payments', 'payment_events', 'waiting_deliveries',
         'webhook_debug_calls', 'payment_checks', 'reconciliation_runs',
-        'reconciliation_differences', 'credential_reveals'];
+        'reconciliation_work', 'reconciliation_differences', 'credential_reveals'];
     v_table text;
 begin
     foreach v_table in array c_contract || c_figures || c_evidence loop

@@ -84,4 +84,6 @@ values ('admin@flashfundx.com', 'First administrator. Counts once the address is
 insert into public.shop_settings (name, value, notes)
 values
     ('stock_low_below', 5, 'fewer available accounts of a size and platform are an alert'),
-    ('mail_words_days', 90, 'the words of mails by send-email are kept for so many days');
+    ('mail_words_days', 90, 'the words of mails by send-email are kept for so many days'),
+    ('arrival_tolerance_percent', 10,
+     'coins that the provider settled for so much less than the price deliver nothing');

@@ -120,6 +120,30 @@ $text$,
  '["first_name", "order_id", "account_type", "account_size", "platform_type", "amount", "currency",
    "dashboard_url"]'),
 
+('payment_held', 'payment_held',
+ 'We are looking at your payment for order {{order_id}}',
+$html$<h1>We are looking at your payment</h1>
+<p>Hello {{first_name}},</p>
+<p>money arrived for order {{order_id}} ({{account_type}}, ${{account_size}}, {{platform_type}}), but
+the payment of {{amount}} {{currency}} was not completed. Your money is not lost: our team looks at it
+and will write to you. Please do not pay again meanwhile.</p>
+<p>You see the order in your <a href="{{dashboard_url}}">dashboard</a>.</p>
+<p>The FlashFundX team</p>
+$html$,
+$text$Hello {{first_name}},
+
+money arrived for order {{order_id}} ({{account_type}}, ${{account_size}}, {{platform_type}}), but
+the payment of {{amount}} {{currency}} was not completed. Your money is not lost: our team looks at it
+and will write to you. Please do not pay again meanwhile.
+
+You see the order in your dashboard:
+{{dashboard_url}}
+
+The FlashFundX team
+$text$,
+ '["first_name", "order_id", "account_type", "account_size", "platform_type", "amount", "currency",
+   "dashboard_url"]'),
+
 ('payment_failed', 'payment_failed',
  'Your payment for order {{order_id}} did not succeed',
 $html$<h1>Your payment did not succeed</h1>

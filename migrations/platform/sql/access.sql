@@ -132,11 +132,11 @@ returns text
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
-    -- The proxy in front sets x-real-ip; a direct connection has an address of its own.
+    -- What a program got from the proxy in front of it, and set for this transaction; never a header,
+    -- which anybody can send. A direct connection has an address of its own.
     select left(coalesce(
-        nullif(current_setting('request.headers', true), '')::jsonb ->> 'x-real-ip',
-        split_part(nullif(current_setting('request.headers', true), '')::jsonb
-                   ->> 'x-forwarded-for', ',', 1),
-        host(inet_client_addr())), 100)
+        nullif(current_setting('platform.caller_ip', true), ''), host(inet_client_addr())), 100)
 $$;
-comment on function platform.caller_ip() is 'Where the request came from, for the audit.';
+comment on function platform.caller_ip() is
+    'Where the request came from, for the audit: what the program in front set as '
+    'platform.caller_ip, from the address of the connection as the trusted proxy saw it.';

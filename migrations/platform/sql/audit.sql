@@ -20,7 +20,24 @@ create or replace trigger admin_audit_log_append_only
     before update or delete or truncate on public.admin_audit_log
     for each statement execute function platform.refuse_change();
 
-create or replace function platform.mask_secrets(p_row jsonb, p_other jsonb)
+create or replace function platform.pause_audit()
+returns void
+language sql
+as $$ insert into platform.audit_pauses default values $$;
+comment on function platform.pause_audit() is
+    'Until resume_audit, changes in this transaction are not audited row by row; whoever calls it '
+    'writes the line that says what was done. A right, not a setting: only the owner has it.';
+
+create or replace function platform.resume_audit()
+returns void
+language sql
+as $$ delete from platform.audit_pauses as p where p.xid = pg_current_xact_id() $$;
+comment on function platform.resume_audit() is 'Changes are audited row by row again.';
+
+create or replace function platform.mask_secrets(
+    p_row   jsonb,
+    p_other jsonb,
+    p_names text[] default '{}')
 returns jsonb
 language sql immutable
 set search_path = pg_catalog, pg_temp
@@ -29,7 +46,7 @@ as $$
     select jsonb_object_agg(
         e.key,
         case
-            when e.key !~ 'password$' then e.value
+            when e.key !~ 'password$' and e.key <> all (p_names) then e.value
             when e.value in ('null', '""') then e.value
             when p_other is not null and p_other -> e.key is distinct from e.value
                 then '"*** changed ***"'
@@ -37,8 +54,9 @@ as $$
         end)
     from jsonb_each(p_row) as e
 $$;
-comment on function platform.mask_secrets(jsonb, jsonb) is
-    'A row as JSON with its secrets masked; p_other is the same row before or after the change.';
+comment on function platform.mask_secrets(jsonb, jsonb, text[]) is
+    'A row as JSON with its secrets masked, and the columns named; p_other is the same row before '
+    'or after the change.';
 
 create or replace function platform.audit_change()
 returns trigger
@@ -50,8 +68,8 @@ declare
     v_old jsonb;
     v_new jsonb;
 begin
-    -- A run that changes many rows in one way writes one line of its own.
-    if current_setting('platform.audited_as_a_whole', true) = 'on' then
+    -- Whoever changes many rows in one way, or erases a person, writes one line of their own.
+    if exists (select from platform.audit_pauses as p where p.xid = pg_current_xact_id()) then
         return null;
     end if;
     v_role := platform.caller_role();
@@ -76,8 +94,8 @@ begin
         tg_op,
         tg_table_name,
         coalesce(v_new ->> tg_argv[0], v_old ->> tg_argv[0]),
-        platform.mask_secrets(v_old, v_new),
-        platform.mask_secrets(v_new, v_old),
+        platform.mask_secrets(v_old, v_new, coalesce(string_to_array(tg_argv[2], ' '), '{}')),
+        platform.mask_secrets(v_new, v_old, coalesce(string_to_array(tg_argv[2], ' '), '{}')),
         case
             when tg_op = 'UPDATE' then (
                 select 'changed ' || string_agg(n.key, ', ' order by n.key)
@@ -90,12 +108,14 @@ end
 $$;
 comment on function platform.audit_change() is
     'Trigger: writes an administrative change of a row to admin_audit_log. Arguments: key column; '
-    '"own" when people may change rows of their own.';
+    '"own" when people may change rows of their own; columns that are masked.';
 
 create or replace function platform.audit_table(
-    p_table regclass,
-    p_key   text,
-    p_own   boolean default false)
+    p_table  regclass,
+    p_key    text,
+    p_own    boolean default false,
+    p_masks  text default null,
+    p_events text default 'insert or update or delete')
 returns void
 language plpgsql
 as $$
@@ -106,12 +126,19 @@ begin
     -- day, and a call costs ten times this condition. A program that took on a request's role
     -- (SET ROLE) acts for that request.
     execute format(
-        'create or replace trigger %I after insert or update or delete on %s for each row '
+        'create or replace trigger %I after %s on %s for each row '
         'when (session_user not like ''fn\_%%'' or current_setting(''role'') <> ''none'') '
         'execute function platform.audit_change(%s)',
-        v_name || '_audit', p_table,
-        concat_ws(', ', quote_literal(p_key), case when p_own then '''own''' end));
+        v_name || '_audit', p_events, p_table,
+        concat_ws(', ', quote_literal(p_key), case when p_own then '''own''' else '''''' end,
+                  quote_literal(p_masks)));
+    -- It would leave no row.
+    execute format(
+        'create or replace trigger %I before truncate on %s for each statement '
+        'execute function platform.refuse_change()', v_name || '_no_truncate', p_table);
 end
 $$;
-comment on function platform.audit_table(regclass, text, boolean) is
-    'For migrations: audits a table; its key column, and whether people change rows of their own.';
+comment on function platform.audit_table(regclass, text, boolean, text, text) is
+    'For migrations: audits a table; its key column, whether people change rows of their own, '
+    'columns whose content stays out of the audit, and what is audited. It can be truncated no '
+    'more.';

@@ -348,6 +348,7 @@ declare
 begin
     resealed := 0;
     unreadable := 0;
+    perform platform.pause_audit();         -- its caller writes one line
     for v_mail in
         select m.id, m.secrets
         from public.outbox as m
@@ -369,6 +370,7 @@ begin
                 unreadable := unreadable + 1;
         end;
     end loop;
+    perform platform.resume_audit();
     return next;
 end
 $$;
@@ -404,3 +406,7 @@ $$;
 comment on function platform.forget_mail_words(integer) is
     'Empties the words of at most so many old mails of kind direct that were sent or given up.';
 grant execute on function platform.forget_mail_words(integer) to fn_send_outbox;
+
+-- A new mail follows from something else; its words are kept for a while only.
+select platform.audit_table('public.outbox', 'id', p_masks => 'recipient html plain variables secrets',
+                            p_events => 'update or delete');

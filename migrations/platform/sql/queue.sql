@@ -341,3 +341,7 @@ create or replace view platform.queue as
     order by k.kind;
 comment on view platform.queue is
     'How much of each kind waits, runs and was given up, and since when the oldest is due.';
+
+-- A new job follows from something else.
+select platform.audit_table('platform.jobs', 'key', p_events => 'update or delete'),
+       platform.audit_table('platform.job_kinds', 'kind');

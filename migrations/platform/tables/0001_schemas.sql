@@ -50,3 +50,9 @@ alter default privileges in schema public
     grant all on tables to anon, authenticated, service_role;
 alter default privileges in schema public
     grant all on sequences to anon, authenticated, service_role;
+
+-- Bounds of what anybody may write. Domains, because they are checked only when a column is set.
+create domain public.short_text as text check (length(value) <= 200);
+create domain public.medium_text as text check (length(value) <= 4000);
+create domain public.long_text as text check (length(value) <= 200000);
+create domain public.small_json as jsonb check (pg_column_size(value) <= 65536);

@@ -19,6 +19,12 @@ comment on table public.admin_audit_log is
 create index admin_audit_log_created_idx on public.admin_audit_log (created_at desc);
 create index admin_audit_log_record_idx on public.admin_audit_log (table_name, record_id);
 
+create table platform.audit_pauses (xid xid8 primary key default pg_current_xact_id());
+comment on table platform.audit_pauses is
+    'The transactions that write one line into the audit instead of one per row. A row lives as '
+    'long as its transaction; nobody but the owner may write one.';
+revoke all on platform.audit_pauses from public;
+
 create table public.schedules (
     name       text primary key,
     every_ms   integer not null,

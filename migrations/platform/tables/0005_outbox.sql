@@ -57,13 +57,13 @@ create policy outbox_admin on public.outbox
 
 create table public.email_templates (
     id            uuid primary key default gen_random_uuid(),
-    template_name text not null unique,
+    template_name public.short_text not null unique,
     -- Which types there are is the application's to check.
-    template_type text not null,
-    subject       text not null,
-    html_content  text not null,
-    text_content  text,
-    variables     jsonb not null default '[]' check (jsonb_typeof(variables) = 'array'),
+    template_type public.short_text not null,
+    subject       public.medium_text not null,
+    html_content  public.long_text not null,
+    text_content  public.long_text,
+    variables     public.small_json not null default '[]' check (jsonb_typeof(variables) = 'array'),
     is_active     boolean not null default true,
     created_at    timestamptz not null default now(),
     updated_at    timestamptz not null default now()

@@ -2,9 +2,9 @@
 -- so that a change holds at once.
 
 create table platform.administrators (
-    email      text primary key check (email = lower(email) and email like '%_@_%'),
+    email      public.medium_text primary key check (email = lower(email) and email like '%_@_%'),
     is_active  boolean not null default true,
-    notes      text,
+    notes      public.medium_text,
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now()
 );

@@ -24,12 +24,15 @@ const BREAKS = {
   'one delivery mail, one Message-ID, per delivery': `delete from public.outbox where kind = 'account_delivery' and ${OURS.replace('order_id', 'reference')}`,
   'states never move backwards': `insert into selftest.transitions (order_id, what, was, became)
     select order_id, 'order', 'completed', 'processing' from selftest.orders`,
-  'sums of transactions equal sums of orders': `update public.payment_transactions set amount = amount + 1 where ${OURS}`,
+  'sums of transactions equal sums of orders': `set local session_replication_role = replica; update public.payment_transactions set amount = amount + 1 where ${OURS}`,
   "customers' totals equal their delivered orders": `update public.user_profiles set total_orders = total_orders + 1
     where id in (select user_id from public.orders where ${OURS})`,
   'a forged callback is answered 401 and leaves nothing': `update selftest.sent set answer = 200 where not genuine`,
   'an acknowledged callback is stored, as it was sent': `update selftest.sent set paid = paid + 1`,
   'a refund after delivery suspends the account': `update public.delivered_accounts set account_status = 'active' where ${OURS}`,
+  'what was paid by hand stays paid, whatever goes back': `update public.orders set payment_status = 'refunded' where ${OURS}`,
+  'a chargeback suspends the account': `update public.delivered_accounts set account_status = 'active' where ${OURS}`,
+  'money in a payment that failed or expired comes before a human': `delete from public.reviews where ${OURS}`,
   'whatever is exceptional has its review': `delete from public.reviews where ${OURS}`,
 };
 

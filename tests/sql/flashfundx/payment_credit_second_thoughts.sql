@@ -93,7 +93,7 @@ select event('FFX000000009', 'i1', 'confirmed');
 select event('FFX000000009', 'i2', 'finished', 400);
 select is(event('FFX000000009', 'i1', 'failed'), 'applied processing/paid/pending',
           'the other one has paid already');
-select is(counted('FFX000000009') || ' ' || open('FFX000000009'), 'i2 overpaid',
+select is(counted('FFX000000009') || ' ' || open('FFX000000009'), 'i2 failed_with_money,overpaid',
           'it counts, and it was too much');
 
 -- Half delivered by hand: the customer has an account, the order says pending

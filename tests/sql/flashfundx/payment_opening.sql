@@ -1,6 +1,6 @@
 -- begin_payment, attach_invoice, attach_payment, fail_payment_attempt.
 begin;
-select plan(88);
+select plan(92);
 select make_user('ann');
 select make_user('bob');
 select make_order('ann', 1), make_order('ann', 2), make_order('ann', 3), make_order('ann', 4),
@@ -247,5 +247,25 @@ select is((select detail from payment_attempts where id = :'slower'), 'the price
           'with the reason on record');
 select is((select order_id from payments where payment_id = 'p80'), 'FFX000000008', 'but is known');
 select is(begin_at('FFX000000008', 50), 'create 50.00', 'the next request makes another');
+-- A browser's sums, a coin by another name, and a memo
+select make_user('zoe');
+select make_order('zoe', 900);
+create function tests.begin_at(p_amount numeric, p_currency text default 'usdtbsc')
+returns text language sql as $$
+    select concat_ws(' ', outcome, payment_id, payin_extra_id)
+    from backend.begin_payment(id('zoe'), id('zoe'), 'FFX000000900', 'hft', 10000, 'mt5', 'usdt_bsc',
+                               p_currency, p_amount, p_amount)
+$$;
+select is(begin_at(348.994), 'mismatch', 'another amount');
+select is(begin_at(348.99999999999999), 'create', 'the same amount, to the cent');
+select is((select o.outcome || ' ' || o.payin_extra_id
+           from payment_attempts as a,
+                lateral backend.attach_invoice(a.id, 'i900', 'https://x') as i,
+                lateral backend.attach_payment(a.id, '900', 'waiting', '0xa', '7788', 349.5,
+                    'usdtbep20', 'usdt_bsc', 349, 'usd', '44', null, null, '2099-01-31T12:34:56Z',
+                    '{}') as o
+           where a.order_id = 'FFX000000900'), 'existing 7788', 'a memo is answered');
+select is(begin_at(349), 'existing 900 7788',
+          'the coin that the provider names otherwise is the same request; the memo again');
 select * from finish();
 rollback;

@@ -1,6 +1,6 @@
 -- Sign-up and profiles.
 begin;
-select plan(26);
+select plan(28);
 
 insert into auth.users (id, email, raw_user_meta_data)
 values ('00000000-0000-0000-0000-0000000000a1', 'ann@example.com',
@@ -46,12 +46,13 @@ select is((select password from user_profiles where first_name = 'Ann'), '',
 select make_user('bob');
 select make_user('eve');
 select is(as_user('bob', $$ update user_profiles set first_name = 'Robert', phone = '+2',
-                            marketing_consent = true, last_login_at = now()
+                            marketing_consent = true
                             where id = auth.uid() $$), '1', 'a customer changes the contact data');
 select is(as_user('bob', format($$ update user_profiles set %s where id = auth.uid() $$, change)),
           'ERROR 42501', 'a customer may not: ' || change)
 from unnest(array['account_status = ''banned''', 'total_orders = 9', 'total_spent = 9',
-                  'email = ''x@example.com''', 'signup_ip = ''1''']) as change;
+                  'email = ''x@example.com''', 'signup_ip = ''1''', 'last_login_at = now()',
+                  'deleted_at = now()']) as change;
 select is(as_user('bob', $$ update user_profiles set account_status = 'active', first_name = 'Rob'
                             where id = auth.uid() $$), '1', 'unchanged protected columns pass');
 select is(as_user('eve', $$ update user_profiles set first_name = 'x' where id <> auth.uid() $$),

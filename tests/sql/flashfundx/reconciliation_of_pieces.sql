@@ -107,18 +107,19 @@ update orders set payment_status = payment_status where order_id like 'FFX000000
 select is(run(), null, 'everything was looked at again');
 
 -- True ones
-update payment_transactions set amount = 300
-where provider_transaction_id = 'b1' and transaction_type = 'payment';
+select tamper($$ update payment_transactions set amount = 300
+                 where provider_transaction_id = 'b1' and transaction_type = 'payment' $$);
 select is(run(), 'amount transaction b1 300 349', 'an amount that was changed');
 select is(run(), 'amount transaction b1 300 349', 'once');
-update payment_transactions set amount = 349 where provider_transaction_id = 'b1';
+select tamper('update payment_transactions set amount = 349 where provider_transaction_id = ''b1''');
 select is(run(), null, 'until it is gone');
 insert into payment_transactions (order_id, user_id, transaction_type, amount, provider, status)
 values ('FFX000000004', id('ann'), 'payment', 349, 'manual', 'completed');
 select is(run(), 'extra transaction d1 698 349', 'booked twice');
-delete from payment_transactions where provider = 'manual' and order_id = 'FFX000000004';
-update payment_transactions set status = 'processing'
-where provider_transaction_id = 'a1' and transaction_type = 'refund';
+select tamper($$ delete from payment_transactions
+                 where provider = 'manual' and order_id = 'FFX000000004' $$);
+select tamper($$ update payment_transactions set status = 'processing'
+                 where provider_transaction_id = 'a1' and transaction_type = 'refund' $$);
 select is(run(), 'amount transaction a1 300 refunded', 'a refund that is missing in the books');
 update payment_transactions set status = 'completed' where provider_transaction_id = 'a1';
 select is(run('{"a2": {"actually_paid": 48}, "d1": {"actually_paid": 700}}'),

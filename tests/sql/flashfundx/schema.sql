@@ -9,7 +9,8 @@ select set_eq(
           'waiting_deliveries', 'payment_transactions', 'payment_attempts', 'payments',
           'payment_events', 'reviews', 'webhook_debug_calls', 'schedules', 'admin_audit_log',
           'shop_settings', 'stock_levels', 'stock_alerts',
-          'outbox', 'payment_checks', 'reconciliation_runs', 'reconciliation_differences',
+          'outbox', 'payment_checks', 'reconciliation_runs', 'reconciliation_work',
+          'reconciliation_differences',
           'credential_reveals'],
     'the tables of the application');
 
@@ -41,8 +42,8 @@ select throws_ok($$ update crypto_addresses set is_active = true $$, '23514', nu
                  'a wallet without address cannot be activated');
 select set_eq($$ select template_type from email_templates $$,
     array['account_delivery', 'welcome', 'phase_completion', 'account_breach', 'payment_received',
-          'payment_failed', 'review_needed', 'stock_alert'],
-    'eight mail templates');
+          'payment_failed', 'payment_held', 'review_needed', 'stock_alert'],
+    'nine mail templates');
 select is_empty(
     $$ select t.template_name, v.name
        from email_templates as t

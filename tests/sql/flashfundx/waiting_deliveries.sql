@@ -189,7 +189,7 @@ select is((select count(*) from waiting_deliveries), 0::bigint, 'refunded by han
 select make_stock('s1');
 select is(event('FFX000000020', 's1', 'finished'), 'applied completed/paid/delivered', 'paid');
 select is(event('FFX000000020', 's1', 'refunded'), 'applied refunded/refunded/delivered', 'refunded');
-delete from delivered_accounts where order_id = 'FFX000000020';
+select tamper($$ delete from delivered_accounts where order_id = 'FFX000000020' $$);
 update orders set order_status = 'pending', payment_status = 'pending', delivery_status = 'pending'
 where order_id = 'FFX000000020';
 select make_stock('s2');

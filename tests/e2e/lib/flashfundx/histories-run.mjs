@@ -84,6 +84,34 @@ async function decide(sale, event, admin) {
   event.answer = `${review.kind}: ${result.success ? result.order : result.error}`;
 }
 
+/** Staff book an unpaid order as paid outside of the provider, as the panel does with the service key. */
+async function bookByHand(sale, event) {
+  event.answer = await as({ role: 'service_role' }, async (query) => {
+    const [order] = await query(
+      `update public.orders set payment_status = 'paid', order_status = 'processing', paid_at = now(),
+              payment_method = 'manual', payment_provider = 'manual'
+        where order_id = $1 and payment_status in ('pending', 'failed') and delivery_status = 'pending'
+          and order_status in ('pending', 'processing', 'failed')
+       returning user_id, final_amount`, [sale.order.order_id]);
+    if (!order) return 'nothing to book';
+    await query(
+      `insert into public.payment_transactions
+         (order_id, user_id, transaction_type, amount, provider, provider_transaction_id, status, processed_at)
+       values ($1, $2, 'payment', $3, 'manual', $4, 'completed', now())`,
+      [sale.order.order_id, order.user_id, order.final_amount, `by hand ${sale.order.order_id} ${event.n}`]);
+    return 'booked';
+  });
+}
+
+/** All or half of what is booked is charged back. */
+async function chargeBack(sale, event, admin) {
+  const [{ result }] = await as(admin, (query) => query(
+    `select public.record_chargeback($1, case when $2 then null else $3::numeric end, $4, null, $5) as result`,
+    [sale.order.order_id, event.chance < 0.6, (Number(sale.order.final_amount) / 2).toFixed(2), `history ${sale.seed}`,
+      `charge ${sale.order.order_id} ${event.n}`]));
+  event.answer = result.success ? result.order : result.error;
+}
+
 /** While the order's row is locked: the callback is stored, and takes effect later. */
 async function postHeld(sale, event, caller, tally) {
   await as({ role: 'service_role' }, async (query) => {
@@ -98,7 +126,8 @@ async function perform(sale, event, caller, { admin, tally }) {
     event.answer = 'added';
   } else if (event.kind === 'staff') {
     // The database may be on its way up again.
-    await until(() => decide(sale, event, admin).then(() => true, (error) => {
+    const act = { 'by hand': bookByHand, chargeback: chargeBack }[event.action] ?? decide;
+    await until(() => act(sale, event, admin).then(() => true, (error) => {
       event.answer = error.message;
       return error.code?.startsWith('22') ? Promise.reject(error) : false;
     }), `the decision of ${sale.order.order_id}`, { timeout: 60_000 });

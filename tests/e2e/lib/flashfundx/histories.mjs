@@ -21,6 +21,10 @@ const LIVES = [
   { weight: 8, name: 'expired, then paid', statuses: ['waiting', 'expired', 'confirming', 'confirmed', 'finished'], shares: [1] },
   { weight: 5, name: 'failed', statuses: ['waiting', 'confirming', 'failed'], shares: [1] },
   { weight: 5, name: 'confirmed, then failed', statuses: [...UP, 'failed'], shares: [1] },
+  { weight: 3, name: 'a part, then failed', statuses: ['waiting', 'confirming', 'failed'], shares: [0.2, 0.6] },
+  { weight: 3, name: 'expired with money', statuses: ['waiting', 'expired'], shares: [0.2, 1], odd: { late: true } },
+  { weight: 4, name: 'worth less', statuses: [...UP, 'finished'], shares: [1], odd: { worth: 0.6 } },
+  { weight: 2, name: 'worth a little less', statuses: [...UP, 'finished'], shares: [1], odd: { worth: 0.95 } },
   { weight: 4, name: 'failed, then paid', statuses: ['waiting', 'confirming', 'failed', 'finished'], shares: [1] },
   { weight: 8, name: 'refunded', statuses: [...UP, 'finished', 'refunded'], shares: [1] },
   { weight: 4, name: 'partial, refunded', statuses: [...UP, 'partially_paid', 'refunded'], shares: [0.5, 0.8] },
@@ -39,7 +43,7 @@ const CHILD_LIVES = [
 ];
 
 export const FORGERIES = ['no signature', 'other secret', 'tampered amount', 'tampered order', 'empty signature', "another body's signature"];
-const DECISIONS = ['accept', 'accept', 'refund_noted', 'cancel'];
+const DECISIONS = ['accept', 'accept', 'accept', 'refund_noted', 'refund_noted', 'cancel', 'by hand', 'by hand', 'chargeback'];
 
 function weighted(random, list) {
   let at = random.below(list.reduce((sum, one) => sum + one.weight, 0));
@@ -122,7 +126,7 @@ export function makeHistory(seed) {
 }
 
 // Before a payment is seen on the chain nothing has arrived.
-const arrived = (status) => !['waiting', 'expired'].includes(status);
+const arrived = (status, odd) => status !== 'waiting' && (status !== 'expired' || odd.late === true);
 
 /** What a callback event says: the fields it changes, and which share of the price it brings. */
 export function tell(history, event, { price, started, ids }) {
@@ -132,7 +136,7 @@ export function tell(history, event, { price, started, ids }) {
   // A deposit in another coin is worth what the provider settles for it.
   const due = (payment.otherCoin ? payment.due : (parent ?? payment).due) / 100;
   const amount = (share) => Number((due * share).toFixed(6));
-  const paid = odd.paid === null && event.status === 'finished' ? null : arrived(event.status) ? amount(payment.share) : 0;
+  const paid = odd.paid === null && event.status === 'finished' ? null : arrived(event.status, odd) ? amount(payment.share) : 0;
   const fields = {
     payment_id: ids[event.payment],
     parent_payment_id: parent ? ids[payment.parent] : null,
@@ -142,14 +146,18 @@ export function tell(history, event, { price, started, ids }) {
     pay_currency: payment.otherCoin ? 'usdcbsc' : 'usdtbsc',
     price_amount: Number((price * (parent ? payment.share : (odd.price ?? 1))).toFixed(2)),
     price_currency: odd.price_currency ?? 'usd',
-    outcome_amount: arrived(event.status) ? Number((1000 * payment.share).toFixed(6)) : null,
-    outcome_currency: 'trx',
+    // In dollars when it tells something; else in a coin without a known price.
+    outcome_amount: !arrived(event.status, odd) ? null
+      : Number(((odd.worth ? price * odd.worth : 1000) * payment.share).toFixed(6)),
+    outcome_currency: odd.worth ? 'usdttrc20' : 'trx',
     updated_at: payment.clock ? started + 1000 * (payment.statuses.indexOf(event.status) + 1) : null,
   };
   if (payment.strings)
     for (const [name, value] of Object.entries(fields)) if (typeof value === 'number') fields[name] = String(value);
   const worthless = odd.price_currency || odd.price < 1 || paid === null;
-  return { fields, share: worthless || !arrived(event.status) ? 0 : payment.share };
+  // The shop gives away a tenth.
+  const worth = odd.worth < 0.9 ? odd.worth : 1;
+  return { fields, share: worthless || !arrived(event.status, odd) ? 0 : payment.share * worth };
 }
 
 /** One line per event, for people. */
@@ -157,5 +165,5 @@ export const describe = (event) =>
   `${String(event.n).padStart(2)}${event.together ? '+' : '.'} ` +
   { callback: () => `callback  payment ${event.payment} ${event.status}${event.held ? ', while the order is held' : ''}`,
     forged: () => `forged    payment ${event.payment} ${event.status}: ${event.how}`,
-    staff: () => `staff     ${event.action} a review`,
+    staff: () => `staff     ${{ 'by hand': 'books the order as paid by hand', chargeback: 'records a chargeback' }[event.action] ?? `${event.action} a review`}`,
     stock: () => 'staff     adds one account' }[event.kind]();

@@ -41,7 +41,7 @@ export function ipnBody(order, status, more = {}) {
     invoice_id: null,
     order_description: null,
     order_id: order.order_id,
-    outcome_amount: 10.81189009,
+    outcome_amount: Number((0.98 * (more.price_amount ?? order.final_amount)).toFixed(6)), // less fees
     outcome_currency: 'usdtbsc',
     parent_payment_id: null,
     pay_address: '0xa638a632134CdcfDf6c510965757f4963Cca5366',

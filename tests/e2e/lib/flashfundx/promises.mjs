@@ -94,7 +94,9 @@ create view selftest.facts as
            coalesce(m.kept, 0) as kept,         -- and did not go back
            coalesce(m.sure, 0) as sure,         -- in one payment that finished
            coalesce(m.refunded, false) as was_refunded,
-           d.order_id is not null as decided,
+           d.order_id is not null or coalesce(t.by_hand or t.charged, false) as decided,
+           coalesce(t.by_hand, false) as by_hand,
+           coalesce(t.charged, false) as charged,
            coalesce(d.accepted, false) as accepted,
            (select count(*) from public.delivered_accounts as d where d.order_id = o.order_id) as accounts,
            (select count(*) from public.waiting_deliveries as w where w.order_id = o.order_id) as waits,
@@ -108,7 +110,9 @@ create view selftest.facts as
                    from selftest.money group by order_id) as m on m.order_id = o.order_id
       left join (select order_id,
                         sum(amount) filter (where transaction_type = 'payment' and status = 'completed') as paid,
-                        sum(amount) filter (where transaction_type = 'refund' and status = 'completed') as refunds
+                        sum(amount) filter (where transaction_type <> 'payment' and status = 'completed') as refunds,
+                        bool_or(provider_transaction_id like 'by hand %') as by_hand,
+                        bool_or(transaction_type = 'chargeback') as charged
                    from public.payment_transactions group by order_id) as t on t.order_id = o.order_id
       -- What staff decided: audited, or it does not count.
       left join (select old_values ->> 'order_id' as order_id, bool_or(new_values ->> 'action' = 'accept') as accepted
@@ -177,6 +181,7 @@ export const PROMISES = [
   {
     name: 'delivered only when enough arrived, or staff said so',
     sql: `select f.order_id, case when f.arrived < 0.99 and not f.accepted
+              and not f.by_hand
               then 'delivered for ' || round(100 * f.arrived, 2) || ' % of the price' end as broken
             from selftest.facts as f where f.accounts > 0`,
   },
@@ -292,6 +297,28 @@ export const PROMISES = [
     sql: `select f.order_id, case when d.account_status <> 'suspended' then 'refunded, and the account is ' || d.account_status end as broken
             from selftest.facts as f join public.delivered_accounts as d on d.order_id = f.order_id
            where f.payment_status = 'refunded'`,
+  },
+  {
+    name: 'what was paid by hand stays paid, whatever goes back',
+    sql: `select f.order_id, case when f.payment_status <> 'paid' then 'paid by hand, and ' || f.order_status || '/' || f.payment_status end as broken
+            from selftest.facts as f where f.by_hand and not f.charged`,
+  },
+  {
+    name: 'a chargeback suspends the account',
+    sql: `select f.order_id, case when d.account_status <> 'suspended' then 'charged back, and the account is ' || d.account_status end as broken
+            from selftest.facts as f join public.delivered_accounts as d on d.order_id = f.order_id
+           where f.charged and d.delivered_at < (select min(t.created_at) from public.payment_transactions as t
+                                                  where t.order_id = f.order_id and t.transaction_type = 'chargeback')`,
+  },
+  {
+    name: 'money in a payment that failed or expired comes before a human',
+    sql: `select s.order_id, case when not exists (
+                     select from public.reviews as r where r.order_id = s.order_id and r.payment_id = s.payment_id)
+              then s.paid || ' arrived in payment ' || s.payment_id || ', which is ' || p.status || ', without a review' end as broken
+            from (select c.order_id, c.payment_id, max(c.paid) as paid from selftest.sent as c
+                    join selftest.scope as o on o.order_id = c.order_id
+                   where c.genuine and c.answer = 200 and c.paid > 0 group by 1, 2) as s
+            join public.payments as p on p.payment_id = s.payment_id and p.status in ('failed', 'expired')`,
   },
   {
     name: 'whatever is exceptional has its review',
