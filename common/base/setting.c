@@ -109,15 +109,33 @@ check_text(const char *text)
     return NULL;
 }
 
+/* The host of a URL, and its port if it has one; no login, which would stand in logs. */
+static bool
+authority_ok(const char *text, size_t len)
+{
+    static const char names[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
+    const size_t host =
+        text[0] == '[' ? 1 + strspn(text + 1, "0123456789abcdefABCDEF:.") : strspn(text, names);
+    const size_t end = host + (text[0] == '[' && text[host] == ']');
+    int64_t port = 80;
+
+    if (host == 0 || end > len || (text[0] == '[' && (host < 3 || end == host)))
+        return false;
+    return end == len ||
+           (text[end] == ':' && number_i64((struct str){text + end + 1, len - end - 1}, &port) &&
+            port >= 1 && port <= 65535);
+}
+
 static const char *
 check_url(const char *text)
 {
-    static const char wrong[] = "must be an http:// or https:// URL without blanks";
+    static const char wrong[] =
+        "must be an http:// or https:// URL, a host with nothing before it, without blanks";
     const size_t scheme = strncmp(text, "https://", 8) == 0  ? 8
                           : strncmp(text, "http://", 7) == 0 ? 7
                                                              : 0;
 
-    if (scheme == 0 || text[scheme] == '\0' || text[scheme] == '/')
+    if (scheme == 0 || !authority_ok(text + scheme, strcspn(text + scheme, "/?#")))
         return wrong;
     for (const char *p = text; *p != '\0'; p++)
         if ((unsigned char)*p <= 0x20 || *p == 0x7F)

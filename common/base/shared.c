@@ -6,11 +6,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static const char *
+check_folder(const char *text)
+{
+    return text[0] == '/' ? NULL : "must be the path of a folder from the root";
+}
+
 struct setting cfg_run_dir = {
     .env = "RUN_DIR",
     .kind = SETTING_TEXT,
     .fallback = "/run/ffx",
     .meaning = "folder of sockets, metrics and rate-limit tables",
+    .check = check_folder,
 };
 
 #define PATH_SIZE 512

@@ -8,10 +8,22 @@
 #include "db/internal.h"
 #include "loop/wait.h"
 
+static const char *
+check_connection(const char *text)
+{
+    PQconninfoOption *options = PQconninfoParse(text, NULL);
+
+    if (options == NULL)
+        return "must be a libpq connection string, its special characters percent-encoded";
+    PQconninfoFree(options);
+    return NULL;
+}
+
 struct setting cfg_database_url = {
     .env = "DATABASE_URL",
     .kind = SETTING_TEXT,
     .meaning = "libpq connection string of this function's own role",
+    .check = check_connection,
     .secret = true,
 };
 

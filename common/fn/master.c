@@ -25,7 +25,6 @@
 #include "base/log.h"
 #include "base/shared.h"
 
-#define WORKERS_MAX    64
 #define BACKLOG        1024
 #define READY_LIMIT_MS 10000
 #define RESTART_MIN_MS 10 /* pause before a crashed worker is replaced, doubled up to … */
@@ -46,7 +45,7 @@ static struct {
     int program_fd; /* the file that workers are started from; -1: forked from this image */
     int listen_fd;
     char socket_path[sizeof((struct sockaddr_un *)0)->sun_path];
-    struct worker workers[2 * WORKERS_MAX]; /* old and new side by side */
+    struct worker workers[2 * FN_WORKERS_MAX]; /* old and new side by side */
     int wanted;
     int64_t restart_ms;
     int failed; /* starts in a row */

@@ -76,12 +76,24 @@ struct setting cfg_nowpayments_ipn_secret_previous = {
 struct setting *const np_ipn_settings[] = {&cfg_nowpayments_ipn_secret,
                                            &cfg_nowpayments_ipn_secret_previous, NULL};
 
+static const char *
+check_login(const char *text)
+{
+    const char *at = strchr(text, '@');
+
+    return text[0] == '\0' ||
+                   (at != NULL && at != text && at[1] != '\0' && strchr(text, ' ') == NULL)
+               ? NULL
+               : "must be an e-mail address";
+}
+
 struct setting cfg_nowpayments_email = {
     .env = "NOWPAYMENTS_EMAIL",
     .kind = SETTING_TEXT,
     .fallback = "",
     .meaning = "login of the NOWPayments account; with it the reconciliation also finds payments "
                "the books never heard of",
+    .check = check_login,
 };
 
 struct setting cfg_nowpayments_password = {
