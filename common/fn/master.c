@@ -190,7 +190,8 @@ notify(const char *state)
 static void NORETURN
 exec_worker(int ready_fd)
 {
-    /* Both descriptors may sit where the other has to go. */
+    /* Each descriptor may sit where another has to go. */
+    const int program_copy = fcntl(m.program_fd, F_DUPFD_CLOEXEC, 10);
     const int listen_copy = m.listen_fd < 0 ? -1 : fcntl(m.listen_fd, F_DUPFD, 10);
     const int ready_copy = fcntl(ready_fd, F_DUPFD, 10);
 
@@ -207,7 +208,7 @@ exec_worker(int ready_fd)
     (void)unsetenv("NOTIFY_SOCKET");
     /* By its descriptor: the name may stand for a file that did not come up. */
     char *const argv[] = {m.program, NULL};
-    (void)fexecve(m.program_fd, argv, environ);
+    (void)fexecve(program_copy, argv, environ);
     _exit(127);
 }
 

@@ -108,8 +108,8 @@ test('what systemd gets: room for every worker twice, and settings between quote
 });
 
 for (const changed of [false, true]) {
-  test(`one of two functions does not get ready${changed ? ', with a changed setting' : ''}: both are as before`, async () => {
-    const names = ['check-payment-status', 'send-email'];
+  test(`one of several functions does not get ready${changed ? ', with a changed setting' : ''}: all are as before`, async () => {
+    const names = ['check-payment-status', 'send-email', 'test-delivery'];
     const had = names.map((name) => [installed(name), ownSettings(name)]);
     if (changed) appendFileSync(envFile, 'LOG_LEVEL=debug\n');
     improve('check-payment-status');
@@ -129,6 +129,19 @@ for (const changed of [false, true]) {
     assert.equal((await invoke('health', {}, 'GET')).status, 200);
   });
 }
+
+test('all functions are replaced, those without a socket too, and again from what they run then', async () => {
+  for (let i = 0; i < 2; i++) {
+    functionNames.forEach(improve);
+    const before = functionNames.map(generation);
+    const { status, stdout, stderr } = await deploy();
+    assert.equal(status, 0, stdout + stderr);
+    assert.deepEqual(functionNames.map(generation), before.map((n) => n + 1));
+  }
+  functionNames.forEach(whole);
+  assert.equal((await deploy()).status, 0);
+  assert.equal((await invoke('health', {}, 'GET')).status, 200);
+});
 
 test("systemd's reload fails when the new workers do not get ready", async () => {
   const out = join(folder, 'production');
