@@ -16,7 +16,8 @@
 
 /* Send once.  `ret_id` is the provider's id, in the arena.  Errors: ERR_INVALID (mail_check, or
  * larger than a mail may be), ERR_PROVIDER (this mail will never be accepted, detail says why),
- * ERR_UPSTREAM (not accepted now), ERR_UNKNOWN_OUTCOME (may have been accepted). */
+ * ERR_UPSTREAM (not accepted now; fail.retry_after_s when the provider said for how long),
+ * ERR_UNKNOWN_OUTCOME (may have been accepted). */
 NODISCARD enum err mail_send(struct task *task, const struct mail_message *m, const char **ret_id);
 
 /* MAIL_DOMAIN, or the host of SUPABASE_URL. */

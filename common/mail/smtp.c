@@ -2,10 +2,40 @@
 #include "mail/internal.h"
 
 #include "base/buf.h"
+#include "base/text.h"
 #include "mail/mime.h"
 #include "mail/send.h"
 #include "net/smtp.h"
 #include "net/url.h"
+
+static bool
+starts_with(const char *text, const char *start)
+{
+    return strncmp(text, start, strlen(start)) == 0;
+}
+
+static const char *
+without_scheme(const char *host)
+{
+    return host + (starts_with(host, "smtps://") ? 8 : starts_with(host, "smtp://") ? 7 : 0);
+}
+
+static const char *
+check_host(const char *text)
+{
+    const struct str host = str_of(without_scheme(text));
+    struct str rest = host;
+
+    if (text[0] == '\0')
+        return NULL;
+    if (host.len > 2 && host.ptr[0] == '[' && host.ptr[host.len - 1] == ']')
+        return NULL; /* an IPv6 address */
+    while (rest.len > 0 && (ascii_is_alnum(rest.ptr[0]) || memchr(".-_", rest.ptr[0], 3) != NULL))
+        rest = (struct str){rest.ptr + 1, rest.len - 1};
+    return host.len > 0 && rest.len == 0
+               ? NULL
+               : "must be a host alone, or behind smtp:// or smtps://; its port is SMTP_PORT";
+}
 
 struct setting cfg_smtp_host = {
     .env = "SMTP_HOST",
@@ -13,6 +43,7 @@ struct setting cfg_smtp_host = {
     .fallback = "",
     .meaning = "mail server, also as smtp://… or smtps://…; empty (and no RESEND_API_KEY): mails "
                "only go to the log",
+    .check = check_host,
 };
 
 struct setting cfg_smtp_port = {
@@ -39,14 +70,8 @@ struct setting cfg_smtp_pass = {
     .secret = true,
 };
 
-static bool
-starts_with(const char *text, const char *start)
-{
-    return strncmp(text, start, strlen(start)) == 0;
-}
-
 enum err
-mail_send_smtp(struct task *task, const struct mail_message *m, const struct mail_sender *from,
+mail_send_smtp(struct task *task, const struct mail_message *m, const struct mail_senders *by,
                const char **ret_id)
 {
     const char *host = setting_text(&cfg_smtp_host);
@@ -55,15 +80,13 @@ mail_send_smtp(struct task *task, const struct mail_message *m, const struct mai
     struct buf message;
     struct smtp_answer answer;
 
-    if (starts_with(host, "smtps://")) {
+    if (starts_with(host, "smtps://"))
         tls = true;
-        host += 8;
-    } else if (starts_with(host, "smtp://")) {
+    else if (starts_with(host, "smtp://"))
         tls = false;
-        host += 7;
-    }
+    host = without_scheme(host);
     buf_init_arena(&message, task->arena, MAIL_BYTES_MAX);
-    mail_build(&message, m, from);
+    mail_build(&message, m, &by->from, by->answered ? &by->reply_to : NULL);
     if (message.overflow)
         return fail_detail(&task->fail, ERR_INVALID, "the mail is too large");
     const char *user = setting_text(&cfg_smtp_user);
@@ -72,7 +95,8 @@ mail_send_smtp(struct task *task, const struct mail_message *m, const struct mai
                             mail_domain(task->arena)),
         .user = user[0] == '\0' ? NULL : user,
         .password = setting_text(&cfg_smtp_pass),
-        .from = arena_printf(task->arena, "<%.*s>", (int)from->address.len, from->address.ptr),
+        .from =
+            arena_printf(task->arena, "<%.*s>", (int)by->from.address.len, by->from.address.ptr),
         .to = arena_printf(task->arena, "<%s>", m->to),
         .message = buf_str(&message),
         .plain_allowed = host_is_loopback(str_of(host)),
