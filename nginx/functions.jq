@@ -15,7 +15,7 @@ upstream \(upstream_name) {
     keepalive_timeout 2s;
 }") | join("\n");
 
-# Lines of a map: addresses without a limit per client.  Signed callbacks of everybody's payments come
+# Lines of a map: addresses without a limit per client.  Signed callbacks about everybody come
 # from a handful of addresses, and one that is refused is lost.  Only this exact spelling: $request_uri
 # is what the client wrote.
 def unlimited: "# Signed requests, whose sender is known by the signature\n"

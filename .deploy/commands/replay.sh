@@ -26,7 +26,7 @@ main() {
             die "'$id' is no id of a mail" "List the dead ones: ./deploy.sh replay"
         fi
     done
-    answer=$(owner_psql -c "select id from backend.replay_mails('{$ids}', $all)")
+    answer=$(owner_psql -c "select mail_id from platform.outbox_replay('{$ids}', $all)")
     [[ ! $answer ]] || mapfile -t ids_done <<<"$answer"
     for id in "${ids_done[@]}"; do say "$id"; done
     say "${#ids_done[@]} put back to be sent"

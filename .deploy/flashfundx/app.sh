@@ -12,18 +12,12 @@ app_settings() {
     setting_default NOWPAYMENTS_SANDBOX_API_KEY "$(provider_key)"
     setting_default NOWPAYMENTS_SANDBOX_API_URL "$base_url/sandbox/v1"
     setting_default NOWPAYMENTS_IPN_SECRET "$(random_hex 16)"
-    setting_default CREDENTIAL_KEYS "k1:$(random_hex 32)"
 }
 
 provider_key() { # the shape of the provider's keys: four groups of seven
     local hex
     hex=$(random_hex 14)
     printf '%s-%s-%s-%s' "${hex:0:7}" "${hex:7:7}" "${hex:14:7}" "${hex:21:7}"
-}
-
-# with_credential_keys COMMAND…: its sessions may store and show trading passwords.
-with_credential_keys() {
-    PGOPTIONS="-c ffx.credential_keys=${settings[CREDENTIAL_KEYS]}" "$@"
 }
 
 # Sample stock: a few accounts of every size and platform, plainly not real.

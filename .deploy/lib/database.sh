@@ -6,6 +6,11 @@ database_url() { # ROLE [PASSWORD]
     printf 'postgresql://%s@%s/%s' "$1${2:+:$2}" "$(url_encode "$(pg_sockets)")" "$APP"
 }
 
+# with_credential_keys COMMAND…: its sessions may seal and open secrets (migrations/platform/sql/seals.sql).
+with_credential_keys() {
+    PGOPTIONS="-c ffx.credential_keys=${settings[CREDENTIAL_KEYS]}" "$@"
+}
+
 owner_psql() { psql -XqAt -v ON_ERROR_STOP=1 -d "${settings[DATABASE_URL]}" "$@"; }
 
 database_start() {

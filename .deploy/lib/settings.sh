@@ -115,8 +115,10 @@ settings_make() {
     setting_default SUPABASE_ANON_KEY "$(project_key anon)"
     setting_default SUPABASE_SERVICE_ROLE_KEY "$(project_key service_role)"
     setting_default DATABASE_URL "$(database_url postgres)"
+    setting_default CREDENTIAL_KEYS "k1:$(random_hex 32)"
     setting_default MAIL_NAME "$app_title"
     setting_default FRONTEND_URL http://localhost:3000
+    setting_default CREDENTIAL_KEYS "k1:$(random_hex 32)"
     setting_default RUN_DIR "$FFX_HOME/run"
     base_url=http://127.0.0.1:$port
     app_settings

@@ -91,7 +91,9 @@ fail_detail(struct fail *f, enum err e, const char *fmt, ...)
 enum err
 fail_say(struct fail *f, enum err e, const char *text)
 {
-    f->err = e;
+    if (f == NULL)
+        return e;
+    become(f, e);
     if (f->text[0] == '\0')
         (void)snprintf(f->text, sizeof(f->text), "%s", text);
     return e;

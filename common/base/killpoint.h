@@ -6,7 +6,7 @@
  * them; in every other one KILL_POINT is nothing and killpoint.c is not compiled.
  *
  * A point's name is "FUNCTION KIND WHAT STEP #N", for example
- *     payment-webhook sql backend.record_payment_event sent #1
+ *     send-outbox sql platform.outbox_sent sent #1
  * with N for the N-th time that this process passes it.  Two files in RUN_DIR, made by the test:
  *     FUNCTION.kill-log   gets a line for every point passed
  *     FUNCTION.kill-at    has the name of a point: whoever passes it removes the file, which makes

@@ -170,6 +170,8 @@ jws_read(struct arena *a, struct fail *f, struct str secret, struct str token,
          struct jws_times *ret_times, struct caller *ret)
 {
     const struct json *claims;
+    struct jws_times times;
+    struct caller caller = {0};
     struct parts p;
 
     MUST(secret.len > 0); /* without one everybody could sign */
@@ -182,10 +184,13 @@ jws_read(struct arena *a, struct fail *f, struct str secret, struct str token,
         return refuse(f, "wrong signature");
     if (!header_ok(a, p.header))
         return refuse(f, "header is not of HS256, or has crit");
-    if (!read_object(a, p.payload, &ret->claims_json, &claims))
+    if (!read_object(a, p.payload, &caller.claims_json, &claims))
         return refuse(f, "payload is no JSON object");
-    TRY(read_times(f, claims, ret_times));
-    return read_caller(a, f, claims, ret);
+    TRY(read_times(f, claims, &times));
+    TRY(read_caller(a, f, claims, &caller));
+    *ret_times = times;
+    *ret = caller;
+    return ERR_OK;
 }
 
 char *

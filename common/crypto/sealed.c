@@ -1,6 +1,6 @@
 /*
  * The text is searched for sealed strings (sealed_open), each is taken apart (read_sealed) and
- * opened: the key of its id, the tag over value, account and column, then the cipher (open_one).
+ * opened: the key of its id, the tag over value, row id and name, then the cipher (open_one).
  */
 #include "crypto/sealed.h"
 
@@ -20,10 +20,10 @@
 #define MARK     "\"sealed:"
 #define UUID_LEN 36
 
-/* The parts of "sealed:<account>:<column>:ffx1.<key id>.<coded>". */
+/* The parts of "sealed:<row id>:<name>:ffx1.<key id>.<coded>". */
 struct sealed {
-    struct str account;
-    struct str column;
+    struct str row_id;
+    struct str name;
     struct str key_id;
     struct str coded;
     size_t len; /* with both quotes */
@@ -50,22 +50,23 @@ skip(struct str *text, struct str expected)
     return true;
 }
 
-#define LETTERS "abcdefghijklmnopqrstuvwxyz"
-#define DIGITS  "0123456789"
+#define LETTERS  "abcdefghijklmnopqrstuvwxyz"
+#define CAPITALS "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGITS   "0123456789"
 
 /* `text` begins at the opening quote. */
 static bool
 read_sealed(struct str text, struct sealed *ret)
 {
-    static const char base64url[] = LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZ" DIGITS "-_";
+    static const char base64url[] = LETTERS CAPITALS DIGITS "-_";
     const char *start = text.ptr;
 
     if (!skip(&text, STR(MARK)))
         return false;
-    ret->account = take(&text, "abcdef" DIGITS "-");
-    if (ret->account.len != UUID_LEN || !skip(&text, STR(":")))
+    ret->row_id = take(&text, "abcdef" DIGITS "-");
+    if (ret->row_id.len != UUID_LEN || !skip(&text, STR(":")))
         return false;
-    ret->column = take(&text, LETTERS "_");
+    ret->name = take(&text, LETTERS CAPITALS DIGITS "_");
     if (!skip(&text, STR(":ffx1.")))
         return false;
     ret->key_id = take(&text, LETTERS DIGITS);
@@ -103,8 +104,8 @@ check_keys(const char *text)
 struct setting cfg_credential_keys = {
     .env = "CREDENTIAL_KEYS",
     .kind = SETTING_TEXT,
-    .meaning = "keys of the stored trading passwords: id:64 hex digits[,id:…], the current one "
-               "first",
+    .meaning = "keys of sealed values (passwords, secrets of mails): id:64 hex digits[,id:…], the "
+               "current one first",
     .secret = true,
     .check = check_keys,
 };
@@ -135,7 +136,7 @@ derive(const uint8_t key[KEY_BYTES], struct str purpose, uint8_t ret[SHA256_BYTE
     crypto_hmac_sha256((struct str){(const char *)key, KEY_BYTES}, purpose, ret);
 }
 
-/* Whether the tag at the end of `bytes` is that of this key, account and column. */
+/* Whether the tag at the end of `bytes` is that of this key, row id and name. */
 static bool
 genuine(struct arena *a, const struct sealed *s, const uint8_t *key, const uint8_t *bytes,
         size_t len)
@@ -146,7 +147,7 @@ genuine(struct arena *a, const struct sealed *s, const uint8_t *key, const uint8
 
     buf_init_arena(&covered, a, 2 * VALUE_MAX);
     buf_printf(&covered, "ffx1.%.*s.%.*s.%.*s.", (int)s->key_id.len, s->key_id.ptr,
-               (int)s->account.len, s->account.ptr, (int)s->column.len, s->column.ptr);
+               (int)s->row_id.len, s->row_id.ptr, (int)s->name.len, s->name.ptr);
     buf_add(&covered, bytes, len - SHA256_BYTES);
     derive(key, STR("authenticate"), mac_key);
     crypto_hmac_sha256((struct str){(const char *)mac_key, sizeof(mac_key)}, buf_str(&covered),
@@ -160,8 +161,7 @@ genuine(struct arena *a, const struct sealed *s, const uint8_t *key, const uint8
 static const char *
 open_one(struct arena *a, const struct sealed *s, struct str *ret)
 {
-    static const char changed[] =
-        "a stored password was changed, or belongs to another account or column";
+    static const char changed[] = "a sealed value was changed, or belongs to another row or name";
     uint8_t key[KEY_BYTES];
     uint8_t *bytes = arena_alloc(a, VALUE_MAX);
     uint8_t *plain = arena_alloc(a, VALUE_MAX);
@@ -231,7 +231,7 @@ sealed_open(struct arena *a, struct str json, struct str *ret)
     buf_add(&out, done, (size_t)(end - done));
     if (out.overflow) {
         *ret = STR("null");
-        return "the answer with its passwords is too large";
+        return "the answer with its secrets is too large";
     }
     *ret = buf_str(&out);
     return problem;

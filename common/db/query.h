@@ -61,7 +61,7 @@ NODISCARD enum err db_query(struct task *task, struct db_stmt *stmt, const char 
 NODISCARD enum err db_one(struct task *task, struct db_stmt *stmt, const char *const *params,
                           size_t param_count, struct db_row *ret);
 
-/* Parameters in place: db_one(task, &claim, DB_PARAMS(task->caller.user_id, order_id), &row).
+/* Parameters in place: db_one(task, &claim, DB_PARAMS(user_id, name), &row).
  * NULL is SQL's NULL. */
 #define DB_PARAMS(...)                                                                             \
     (const char *const[]){__VA_ARGS__}, ARRAY_LEN(((const char *const[]){__VA_ARGS__}))

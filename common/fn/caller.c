@@ -117,7 +117,7 @@ caller_read(struct arena *a, struct fail *f, struct str secret, struct str token
             struct caller *ret)
 {
     const struct kept *k = find_kept(secret, token);
-    struct caller caller = {0};
+    struct caller caller;
     struct jws_times times;
 
     if (k != NULL) {

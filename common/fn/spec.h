@@ -6,7 +6,7 @@
  * The runtime does, in this order: CORS, method, size, path, authentication, rate limit, content
  * type and JSON, the handler, the answer, one log line and metrics; all under the time budget.
  * `NAME --spec` prints the spec; nginx locations, service units, the OpenAPI document and the
- * README's table are made from that.
+ * tables in docs/ are made from that.
  *
  * Handlers free nothing, log no failures and never block.  They return ERR_OK after writing an
  * answer, or an error after fail_set.  answer.h has what they write answers with.
@@ -63,7 +63,7 @@ struct fn_spec {
     const char *signature; /* the header of FN_AUTH_SIGNATURE, for the OpenAPI document */
     bool json_body;        /* body must be a JSON object, parsed into req->json */
     size_t body_max;       /* bytes; more is 413 */
-    size_t memory_max;     /* arena cap; 0: 1 MiB */
+    size_t memory_max;     /* arena cap; 0: 1 MiB for a request, 4 MiB for a run */
     int timeout_ms;        /* budget of one request or run */
     int rate_calls;        /* per rate_window_s and caller; 0: no limit */
     int rate_window_s;

@@ -9,10 +9,11 @@
 /* Base64 has no '_': this line stands in no body. */
 #define BOUNDARY "=_ffx_alternative"
 
-#define WORD_BYTES                                                                                 \
-    ((size_t)39)                /* in one encoded word: with its frame 64 characters, so that the  \
-                                 * line of "Subject: " has 76 at most (RFC 2047, 2) */
-#define LINE_BYTES ((size_t)57) /* in one line of base64: 76 characters */
+/* In one encoded word: with its frame 64 characters, so that the line of "Subject: " has 76 at most
+ * (RFC 2047, 2). */
+#define WORD_BYTES ((size_t)39)
+/* In one line of base64: 76 characters. */
+#define LINE_BYTES ((size_t)57)
 
 /* ---- headers ---- */
 

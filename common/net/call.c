@@ -56,7 +56,7 @@ take_header(char *data, size_t size, size_t count, void *arg)
     return size * count;
 }
 
-/* Plain http is for the sandbox and for tests on this machine. */
+/* Plain http is for services on this machine: in development and in tests. */
 static bool
 url_allowed(const char *url)
 {

@@ -48,16 +48,18 @@ export async function webhookTurn(seconds, connections) {
 const RAW = 'x'.repeat(700); // as long as a callback
 let webhookLimitRate = GUESS;
 export async function webhookLimit(clients) {
-  const perClient = Math.ceil((webhookLimitRate * PGBENCH_ALL * 1.5) / 5 / clients / 50) * 50;
-  const first = await freshOrders(perClient * clients, 'waiting');
-  await sql('checkpoint');
-  const result = await metered((meter) => pgbench(meter, 'webhook.sql', database('payment-webhook'), clients,
-    { i: -1, first, per_client: perClient, raw: RAW }));
-  const done = Number(await sql(`select count(*) from public.orders where order_id >= 'FFX${100_000_000 + first}'
-    and order_id < 'FFX${100_000_000 + first + perClient * clients}' and order_status = 'completed'`));
-  if (done === perClient * clients) throw new Error('pgbench ran out of payments');
-  webhookLimitRate = result.rate;
-  return result;
+  for (let spare = 1.5; ; spare *= 2) {
+    const perClient = Math.ceil((webhookLimitRate * PGBENCH_ALL * spare) / 5 / clients / 50) * 50;
+    const first = await freshOrders(perClient * clients, 'waiting');
+    await sql('checkpoint');
+    const result = await metered((meter) => pgbench(meter, 'webhook.sql', database('payment-webhook'), clients,
+      { i: -1, first, per_client: perClient, raw: RAW }));
+    const done = Number(await sql(`select count(*) from public.orders where order_id >= 'FFX${100_000_000 + first}'
+      and order_id < 'FFX${100_000_000 + first + perClient * clients}' and order_status = 'completed'`));
+    if (done === perClient * clients) continue; // a faster machine than guessed: repeats were measured
+    webhookLimitRate = result.rate;
+    return result;
+  }
 }
 
 /** Requests for the checkout of new orders. */

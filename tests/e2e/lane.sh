@@ -92,7 +92,10 @@ file_run() {
     read -r passed missed < <(awk '$1 == "#" && NF == 3 { n[$2] = $3 }
         END { print n["pass"] + 0, n["fail"] + n["cancelled"] + 0 }' "$tap")
     if ((status != 0 && missed == 0)); then missed=1; fi
-    if ((missed)); then lane_failed=1; fi
+    if ((missed)); then
+        lane_failed=1
+        { head -n 2 "$out" && sed -n '/^✖ failing tests/,$p' "$out"; } >>"$work/failing"
+    fi
     result "$passed" "$missed"
     say_whole "$out"
 }

@@ -16,7 +16,6 @@
 #include "fn/failure.h"
 #include "fn/spec.h"
 #include "json/write.h"
-#include "net/header.h"
 #include "net/query.h"
 #include "nowpayments/client.h"
 #include "nowpayments/payment.h"

@@ -7,7 +7,6 @@
 #include "fn/answer.h"
 #include "fn/spec.h"
 #include "json/write.h"
-#include "net/header.h"
 #include "net/query.h"
 
 static struct db_stmt payment_history_stmt = {.sql = "SELECT backend.payment_history($1)",

@@ -1,3 +1,4 @@
+/* A payment is asked about, at a pace the provider allows, and its answer applied. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "loop/wait.h"

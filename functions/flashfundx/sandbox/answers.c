@@ -5,7 +5,6 @@
 #include "fn/settings.h"
 #include "json/tree.h"
 #include "json/write.h"
-#include "net/header.h"
 #include "net/query.h"
 #include "nowpayments/js_number.h"
 #include "sandbox.h"

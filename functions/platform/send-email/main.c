@@ -80,11 +80,7 @@ try_now(struct fn_req *req, const struct mail_message *m, const struct db_row *q
     if (e == ERR_OK) {
         e = db_one(req->task, &sent, DB_PARAMS(id, *ret_id), &row);
     } else {
-        const char *why =
-            arena_copy(req->task->arena,
-                       str_of(req->task->fail.detail[0] != '\0' ? req->task->fail.detail
-                                                                : fail_text(&req->task->fail, e)));
-
+        const char *why = arena_copy(req->task->arena, str_of(fail_reason(&req->task->fail, e)));
         const char *wait_s = arena_printf(req->task->arena, "%d", req->task->fail.retry_after_s);
         const bool final = e == ERR_PROVIDER || e == ERR_INVALID;
 

@@ -107,9 +107,7 @@ record(struct task *task, struct db_stmt *stmt, const char *const *params, size_
 static enum err
 record_failure(struct task *task, const struct db_row *mail, enum err e)
 {
-    const char *why = arena_copy(task->arena, str_of(task->fail.detail[0] != '\0'
-                                                         ? task->fail.detail
-                                                         : fail_text(&task->fail, task->fail.err)));
+    const char *why = arena_copy(task->arena, str_of(fail_reason(&task->fail, e)));
     const char *wait_s = arena_printf(task->arena, "%d", task->fail.retry_after_s);
     const bool final = e == ERR_PROVIDER || e == ERR_INVALID;
     struct db_row row;

@@ -219,12 +219,18 @@ language plpgsql security definer
 set search_path = pg_catalog, public, backend, pg_temp
 set enable_seqscan = off                -- see record_payment_event
 as $$
+declare
+    v_ids uuid[];
 begin
     if tg_table_name = 'user_profiles' then
-        delete from public.outbox as m where m.person = old.id;
+        v_ids := array(select m.id from public.outbox as m where m.person = old.id);
     else
-        delete from public.outbox as m where m.cause = 'account_delivery ' || old.id;
+        v_ids := array(
+            select m.id from public.outbox as m where m.cause = 'account_delivery ' || old.id);
     end if;
+    -- Their jobs first, as they are locked by whoever sends them.
+    perform platform.job_drop('mail', i::text) from unnest(v_ids) as i order by i;
+    delete from public.outbox as m where m.id = any (v_ids);
     return null;
 end
 $$;
@@ -259,27 +265,6 @@ create or replace trigger shop_settings_keep_mail_words
     when (new.name = 'mail_words_days')
     execute function backend.keep_mail_words();
 
-create or replace function backend.replay_mails(p_ids uuid[], p_all_dead boolean)
-returns table (id text)
-language plpgsql security definer
-set search_path = pg_catalog, public, backend, pg_temp
-as $$
-begin
-    return query
-        with replayed as (select r.* from platform.outbox_replay(p_ids, p_all_dead) as r),
-        written as (
-            insert into public.admin_audit_log
-                (admin_email, admin_ip, action_type, table_name, record_id, old_values, description)
-            select platform.caller_name(), platform.caller_ip(), 'REPLAY', 'outbox',
-                   r.mail_id::text, jsonb_build_object('state', r.old_state),
-                   'mail put back to be sent again'
-            from replayed as r)
-        select r.mail_id::text from replayed as r;
-end
-$$;
-comment on function backend.replay_mails(uuid[], boolean) is
-    'Puts sent or dead mails back to be sent again, by id or all that are dead; audited.';
-
 create or replace function public.replay_outbox(p_id uuid)
 returns jsonb
 language plpgsql security definer
@@ -291,7 +276,7 @@ begin
             errcode = '42501',
             message = 'Only administrators may replay mails';
     end if;
-    perform from backend.replay_mails(array[p_id], false);
+    perform from platform.outbox_replay(array[p_id], false);
     if not found then
         return jsonb_build_object('success', false, 'error', 'No sent or dead mail of this id');
     end if;

@@ -81,7 +81,7 @@ begin
         else
             -- A payment that kills whoever asks about it waits longer each time, and keeps no other
             -- one waiting.
-            perform platform.job_begin('payment_check', v_job.key);
+            continue when platform.job_begin('payment_check', v_job.key) is null;
             v_found := v_found + 1;
             payment_id := v_job.key;
             return next;

@@ -119,6 +119,8 @@ as $$
     select
         round(coalesce(sum(c.value), 0), 8),
         count(c.value) > 1
+            -- Under a payment: children of one that went back are a human's to judge.
+            and bool_or(c.is_own)
             and round(sum(c.value), 8) >= 0.99 * p_order.final_amount
             and (p_order.payment_status = 'paid' or p_order.delivery_status <> 'delivered')
             and p_order.payment_status <> 'refunded'

@@ -190,6 +190,7 @@ begin
                 select
                 from public.payment_events as e
                 where e.payment_id = d.payment_id and e.outcome = 'order_not_found'));
+    perform platform.job_drop('reconciliation', p_run_id::text);
     return query
         update public.reconciliation_runs as r
            set finished_at = clock_timestamp(),

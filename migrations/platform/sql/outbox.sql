@@ -25,6 +25,11 @@ language plpgsql
 as $$
 begin
     if p_secrets is not null then
+        if exists (select from jsonb_object_keys(p_secrets) as k where k !~ '^[A-Za-z0-9_]+$') then
+            raise exception using
+                errcode = '22023',
+                message = 'the name of a secret is letters, digits and _, as a template names it';
+        end if;
         p_secrets := (
             select jsonb_object_agg(s.key, platform.sealed(s.value, p_id, s.key))
             from jsonb_each_text(p_secrets) as s);
@@ -153,9 +158,13 @@ begin
         exit when v_count = 0;
         v_job := platform.job_next('mail');
         exit when v_job.key is null;
-        select * into v_mail from public.outbox as m where m.id = v_job.key::uuid;
+        select *
+          into v_mail
+          from public.outbox as m
+         where m.id = v_job.key::uuid
+           for no key update;
         if not found then
-            perform platform.job_done('mail', v_job.key);   -- deleted with its person
+            perform platform.job_drop('mail', v_job.key);   -- the mail was deleted
             continue;
         end if;
         attempt := platform.job_begin('mail', v_job.key);
@@ -174,7 +183,13 @@ begin
             end if;
         end if;
         if v_problem is null then
-            v_said := platform.mail_prepare(v_mail);
+            begin
+                v_said := platform.mail_prepare(v_mail);
+            exception
+                when others then        -- one mail's, and not that of those behind it
+                    perform platform.outbox_failed(v_mail.id, attempt::integer, sqlerrm, false);
+                    continue;
+            end;
             v_problem := case when jsonb_typeof(v_said) = 'string' then v_said #>> '{}' end;
         end if;
         if v_problem is not null then
@@ -302,6 +317,13 @@ returns table (mail_id uuid, old_state text)
 language plpgsql
 as $$
 begin
+    -- A job is locked before its mail, as by whoever sends it.
+    perform
+       from platform.jobs as j
+      where j.kind = 'mail' and j.state = 'dead' and j.due_at = 'infinity'
+        and (p_all_dead or j.key = any (p_ids::text[]))
+      order by j.key
+        for update;
     for mail_id, old_state in
         select m.id, m.state
         from public.outbox as m
@@ -320,12 +342,17 @@ begin
                message_id = case when old_state = 'dead' then m.message_id end
          where m.id = mail_id;
         perform platform.job_replay('mail', mail_id::text);
+        insert into public.admin_audit_log
+            (admin_email, admin_ip, action_type, table_name, record_id, old_values, description)
+        values
+            (platform.caller_name(), platform.caller_ip(), 'REPLAY', 'outbox', mail_id::text,
+             jsonb_build_object('state', old_state), 'mail put back to be sent again');
         return next;
     end loop;
 end
 $$;
 comment on function platform.outbox_replay(uuid[], boolean) is
-    'Puts sent or dead mails back to pending, by id or all that are dead. Callers audit it.';
+    'Puts sent or dead mails back to pending, by id or all that are dead; audited.';
 
 create or replace function platform.reseal_mails()
 returns table (resealed integer, unreadable integer)

@@ -6,7 +6,8 @@
 --                the job leased, and that is committed, before anything is begun. Work that kills
 --                whoever does it uses up its tries like work that fails
 --     the work   safe to repeat: a lease that ran out gives the job to the next one
---     the end    job_done, job_failed, or job_put_off when it was no try
+--     the end    job_done, job_failed, or job_put_off when it was no try; job_drop when there is
+--                nothing to do any more
 -- What nobody comes back from is leased longer each time (lease, twice, four times …), so that it
 -- keeps nobody waiting. A failure waits first_pause, then growth times as long, up to most_pause, a
 -- quarter less by chance, so that what failed together does not come back together.
@@ -220,6 +221,13 @@ $$;
 comment on function platform.job_done(text, text) is
     'The work is done, or there is none: the row goes, unless it was put again meanwhile.';
 
+create or replace function platform.job_drop(p_kind text, p_key text)
+returns void
+language sql
+as $$ delete from platform.jobs as j where j.kind = p_kind and j.key = p_key $$;
+comment on function platform.job_drop(text, text) is
+    'What it is about is over or goes itself: the row goes, whatever state it is in.';
+
 create or replace function platform.job_failed(
     p_kind  text,
     p_key   text,
@@ -240,7 +248,8 @@ begin
       from platform.jobs as j
      where j.kind = p_kind
        and j.key = p_key
-       and (p_try is null or (j.state = 'running' and j.tries = p_try))
+       and case when p_try is null then j.state <> 'dead'
+                else j.state = 'running' and j.tries = p_try end
        for update;
     if not found then
         return 'unchanged';
@@ -273,6 +282,7 @@ as $$
     update platform.jobs as j
        set state = 'waiting',
            due_at = p_until,
+           again = false,
            tries = j.tries - (j.state = 'running')::int,
            lost = j.lost - (j.state = 'running')::int
      where j.kind = p_kind and j.key = p_key and j.state <> 'dead'

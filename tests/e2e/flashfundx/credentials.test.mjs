@@ -196,7 +196,7 @@ test('a password moved from another account is noticed and not mailed, until sta
     const m = await mailOf(order);
     return m?.last_error && m;
   }, 'a failed mail');
-  assert.match(mail.last_error, /changed, or belongs to another account/);
+  assert.match(mail.last_error, /changed, or belongs to another row or name/);
 
   await rows(`update public.account_container set password = 'right again' where id = $1`, [mine]);
   await rows(`update public.delivered_accounts set password = 'right again' where order_id = $1`, [order.order_id]);

@@ -1,6 +1,6 @@
 -- The outbox: one mail per cause, leases, back-off, giving up, replay, who may what.
 begin;
-select plan(65);
+select plan(66);
 
 select make_user('ann');
 select make_user('bob');
@@ -145,7 +145,7 @@ select is((one()).last_error, '550 no such user', 'with its reason');
 
 -- Replay -----------------------------------------------------------------------------------------
 
-select is((select count(*) from backend.replay_mails('{}', true)), 1::bigint, 'all dead ones');
+select is((select count(*) from platform.outbox_replay('{}', true)), 1::bigint, 'all dead ones');
 select is((one()).state || ' ' || (one()).tries, 'pending 0', 'wait again');
 select is((select message_id from claim()),
           (select message_id from claimed where kind = 'payment_received'),
@@ -204,10 +204,14 @@ delete from delivered_accounts;
 select is((select count(*) from outbox where kind = 'account_delivery'), 0::bigint,
           'goes with its mail');
 select isnt((select count(*) from outbox where person = id('ann')), 0::bigint, 'a customer has mails');
+select platform.job_replay('mail', id::text), platform.job_bury('mail', id::text, '550 ann@example.com')
+from outbox where person = id('ann') and kind = 'direct';
 create temporary table gone as select id('ann') as id;
 delete from auth.users where id = id('ann');
 select is((select count(*) from outbox where person = (select id from gone)), 0::bigint,
           'and goes with them');
+select is((select count(*) from platform.jobs where kind = 'mail' and key not in (select id::text from outbox)),
+          0::bigint, 'and with what waited or was given up of theirs');
 select isnt((select count(*) from outbox), 0::bigint, 'others keep theirs');
 select is_empty('select from claim()', 'nothing of theirs is sent');
 select * from finish();

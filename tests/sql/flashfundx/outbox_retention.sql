@@ -34,7 +34,7 @@ select rows_eq($$ select subject, html, plain, message_id, state, created_at < n
                $$ values ('', '', null::text, 'c-old@x', 'sent', true) $$, 'the row stays');
 select is(public.replay_outbox(id) ->> 'error', 'No sent or dead mail of this id',
           'what has no words is not sent again') from outbox where recipient = 'd-dead';
-select is((select count(*) from backend.replay_mails('{}', true)), 0::bigint,
+select is((select count(*) from platform.outbox_replay('{}', true)), 0::bigint,
           'nor with all the dead');
 update shop_settings set value = 80 where name = 'mail_words_days';
 select is(forget(), 1, 'the time is the shop''s');

@@ -1,6 +1,6 @@
 -- Which payments the provider is asked about, back-off, and the end of attempts nobody finished.
 begin;
-select plan(43);
+select plan(45);
 select make_user('ann');
 select make_order('ann', n) from generate_series(1, 20) as n;
 
@@ -106,6 +106,14 @@ select backend.record_payment_check('t-2', 'seen', null);
 select rows_eq($$ select failures, (job('t-2')).due_at <= clock_timestamp(), last_detail
                   from payment_checks where payment_id = 't-2' $$,
                $$ values (0, true, null::text) $$, 'an answer clears it');
+
+-- An operator may say that it ends
+update platform.job_kinds set tries_max = 1 where kind = 'payment_check';
+select silent('t-9', 'waiting', '10 minutes', '2 minutes');
+select alike(due(), '%t-9%', 'the only try');
+select lease_ends();
+select unalike(coalesce(due(), ''), '%t-9%', 'then it is given up');
+update platform.job_kinds set tries_max = null where kind = 'payment_check';
 
 -- Who asks and never comes back
 update payments set last_seen_at = now();

@@ -1,6 +1,6 @@
 -- Payments in pieces, too much, too late, paid back.
 begin;
-select plan(54);
+select plan(61);
 select make_user('ann');
 select make_order('ann', n) from generate_series(1, 40) as n;
 select make_stock(n::text) from generate_series(1, 19) as n;
@@ -53,6 +53,19 @@ select is(event('FFX000000001', 'a1', 'finished', 300), 'applied completed/paid/
 select is(child('FFX000000001', 'a5', 'a1', 20), 'review completed/paid/delivered',
           'more money afterwards');
 select is(open('FFX000000001'), 'child_payment', 'is too much: a human');
+
+-- The parent went back: its children pay nothing by themselves, however much they are
+select is(event('FFX000000039', 'z1', 'partially_paid', 200), 'review processing/pending/pending',
+          'too little');
+select is(child('FFX000000039', 'z2', 'z1', 60), 'review processing/pending/pending', 'a top-up');
+select is(event('FFX000000039', 'z4', 'waiting', 0), 'applied processing/pending/pending',
+          'another payment is open');
+select is(event('FFX000000039', 'z1', 'refunded', 200), 'applied processing/pending/pending',
+          'the parent goes back while the top-up is there');
+select is(child('FFX000000039', 'z3', 'z1', 349), 'review processing/pending/pending',
+          'a top-up that would be enough');
+select is(counted('FFX000000039'), null, 'no payment counts');
+select matches(open('FFX000000039'), 'child_payment', 'a human is asked');
 
 -- The child is there first; the parent that waits is no measure
 select is(event('FFX000000002', 'b1', 'waiting', 0), 'applied processing/pending/pending', 'parent');

@@ -1,6 +1,6 @@
 -- Provider against books and books against books: each difference once, healed ones not again.
 begin;
-select plan(43);
+select plan(44);
 select make_user('ann'), make_user('boss');
 insert into administrators (email) values ('boss@example.com');
 select make_order('ann', n) from generate_series(1, 12) as n;
@@ -56,6 +56,7 @@ select is(backend.request_reconciliation(now() - interval '8 days'), run(),
 select ok((select since = now() - interval '8 days' and position = '' from reconciliation_runs),
           'which then begins again with the older date');
 select isnt(finish_run(), null, 'it ends');
+select is_empty('select from platform.jobs where kind = ''reconciliation''', 'and nothing of it waits');
 select is((select run_id from backend.claim_reconciliation()), null,
           'once a day');
 select next_run();

@@ -1,11 +1,12 @@
 -- The outbox of any application: what it may add or refuse when a mail is sent, and secrets.
 begin;
-select plan(33);
+select plan(36);
 
 insert into email_templates (template_name, template_type, subject, html_content)
 values ('code', 'welcome', 'Your code', '<p>{{code}}</p>');
 create function tests.prepare(p_mail outbox) returns jsonb language sql as $$
     select case p_mail.reference when 'refused' then '"not to be sent"'::jsonb
+                                 when 'broken' then p_mail.reference::jsonb
                                  when 'silent' then null
                                  else jsonb_build_object('more', p_mail.reference) end
 $$;
@@ -33,6 +34,13 @@ select is((mail('silent')).state || ': ' || (mail('silent')).last_error,
 select is((select outcome from platform.outbox_sent((mail('added')).id, 'x')), 'ok', 'sent');
 select is((select count(*) from platform.jobs where kind = 'mail' and state <> 'dead'), 0::bigint,
           'what is sent waits no longer');
+select platform.write_mail('prepared', c, 'a@example.com', '{}', c) from unnest(array['broken', 'behind']) as c;
+select is((select string_agg(variables ->> 'more', ',') from claim()), 'behind',
+          'an application that fails keeps no other mail waiting');
+select is((mail('broken')).state || ' ' || (mail('broken')).last_error,
+          'pending invalid input syntax for type json', 'the mail has its next try');
+delete from outbox where cause in ('broken', 'behind');
+select hurry('mail'), claim();
 select platform.write_mail('prepared', 'gone', 'a@example.com', '{}', 'gone');
 delete from outbox where cause = 'gone';
 select is_empty('select from claim()', 'a mail that was deleted is not sent');
@@ -108,5 +116,10 @@ select is((select state || ' ' || tries from platform.jobs where key = (select i
 update platform.mail_kinds set keep_days = null where kind = 'direct';
 update outbox set state = 'sent', created_at = '2020-01-01' where kind = 'direct';
 select is((select forgotten from platform.forget_mail_words(10)), 0, 'words may be kept for ever');
+select throws_ok(
+    $$ select platform.write_mail('code', 'code odd', 'ann@example.com', '{}', null, null,
+                                  '{"a-b": "x"}') $$,
+    '22023', 'the name of a secret is letters, digits and _, as a template names it',
+    'a secret that no template could name is refused');
 select * from finish();
 rollback;

@@ -1,6 +1,6 @@
 -- The queue's own rules, with kinds made up for it: claim, lease, back-off, dead letters, replay.
 begin;
-select plan(52);
+select plan(55);
 
 create table tests.deaths (key text, error text);
 create function tests.note_death(p_key text, p_error text) returns void language sql as
@@ -80,6 +80,7 @@ select time_passes();
 select is(claim(), null, 'who is dead is left alone');
 select platform.job_put('t', 'b');
 select is((job('b')).state::text, 'dead', 'whatever is put');
+select is(platform.job_failed('t', 'b', null, 'again'), 'unchanged', 'or fails');
 
 -- Who dies with it, and who is refused for good
 select platform.job_replay('t', 'b');
@@ -98,6 +99,8 @@ select ok((job('e')).due_at > clock_timestamp() + interval '59 minutes', 'a paus
 select set_eq($$ select platform.jobs_replay('t') $$, $$ select key from platform.jobs
     where kind = 't' and state = 'waiting' and tries = 0 $$, 'all the dead are replayed');
 select is((select count(*) from platform.jobs where state = 'dead'), 0::bigint, 'none is left');
+select platform.job_failed('t', 'd', null, '550', true), platform.job_drop('t', 'd');
+select is(job('d'), null, 'what is over has no row, not even a dead one');
 
 -- Put off
 delete from platform.jobs;
@@ -111,6 +114,11 @@ select claim();
 select platform.job_put_off('t', 'f', now());
 select is((job('f')).tries || ' ' || (job('f')).state || ' ' || (job('f')).lost, '0 waiting 0',
           'given back, it was no try');
+select claim();
+select platform.job_put('t', 'f'), platform.job_put_off('t', 'f', now()), claim(),
+       platform.job_done('t', 'f');
+select is(job('f'), null, 'put while it ran and given back: what is done then is done');
+select platform.job_put('t', 'f');
 
 -- Pause and concurrency
 select is(platform.jobs_pause('nobody', true), false, 'no such kind');

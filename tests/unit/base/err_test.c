@@ -175,8 +175,36 @@ try_goes_on_after_success(void **state UNUSED)
 }
 
 static void
+what_is_said_is_for_who_has_no_text_of_the_same_error(void **state UNUSED)
+{
+    struct fail f = {0};
+
+    assert_int_equal(fail_say(&f, ERR_UPSTREAM, "Not reachable"), ERR_UPSTREAM);
+    assert_string_equal(fail_text(&f, ERR_UPSTREAM), "Not reachable");
+    (void)fail_say(&f, ERR_UPSTREAM, "Away");
+    assert_string_equal(fail_text(&f, ERR_UPSTREAM), "Not reachable");
+    f.retry_after_s = 7;
+    (void)fail_say(&f, ERR_UNKNOWN_OUTCOME, "No answer");
+    assert_string_equal(fail_text(&f, ERR_UNKNOWN_OUTCOME), "No answer");
+    assert_int_equal(f.retry_after_s, 0);
+}
+
+static void
+reason_is_the_detail_or_else_the_text(void **state UNUSED)
+{
+    struct fail f = {0};
+
+    assert_string_equal(fail_reason(&f, ERR_TIMEOUT), err_info(ERR_TIMEOUT)->text);
+    (void)fail_set(&f, ERR_TIMEOUT, "Too slow");
+    assert_string_equal(fail_reason(&f, ERR_TIMEOUT), "Too slow");
+    (void)fail_detail(&f, ERR_TIMEOUT, "no row in 3 s");
+    assert_string_equal(fail_reason(&f, ERR_TIMEOUT), "no row in 3 s");
+}
+
+static void
 nobody_may_want_to_know_why(void **state UNUSED)
 {
+    assert_int_equal(fail_say(NULL, ERR_UPSTREAM, "text"), ERR_UPSTREAM);
     assert_int_equal(fail_set(NULL, ERR_INVALID, "%d", 1), ERR_INVALID);
     assert_int_equal(fail_detail(NULL, ERR_INTERNAL, "%d", 1), ERR_INTERNAL);
 }
@@ -197,6 +225,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(details_are_joined),
     cmocka_unit_test(details_never_overflow),
     cmocka_unit_test(long_texts_are_cut_between_characters),
+    cmocka_unit_test(what_is_said_is_for_who_has_no_text_of_the_same_error),
+    cmocka_unit_test(reason_is_the_detail_or_else_the_text),
     cmocka_unit_test(nobody_may_want_to_know_why),
     cmocka_unit_test(try_returns_early),
     cmocka_unit_test(try_goes_on_after_success),

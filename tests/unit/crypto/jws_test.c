@@ -16,10 +16,15 @@ static enum err
 verify(const char *token, struct caller *ret)
 {
     struct jws_times times;
+    char before[sizeof(*ret)];
 
+    memcpy(before, ret, sizeof(before));
     f = (struct fail){0};
-    *ret = (struct caller){0};
-    TRY(jws_read(a, &f, SECRET, str_of(token), &times, ret));
+    const enum err e = jws_read(a, &f, SECRET, str_of(token), &times, ret);
+    if (e != ERR_OK) {
+        assert_memory_equal(ret, before, sizeof(before)); /* untouched */
+        return e;
+    }
     return jws_check_times(&f, &times, NOW);
 }
 
@@ -36,7 +41,7 @@ accepted(const char *payload)
 static void
 refused_token(const char *token, const char *text)
 {
-    struct caller caller;
+    struct caller caller = {0};
 
     if (verify(token, &caller) == ERR_OK)
         fail_msg("accepted: %s", token);
@@ -91,6 +96,18 @@ anon_key_needs_no_sub(void **state UNUSED)
 {
     const struct caller caller =
         accepted("{\"role\":\"anon\",\"iss\":\"supabase\",\"iat\":1700000000,\"exp\":2000000000}");
+    assert_string_equal(caller.role, "anon");
+    assert_string_equal(caller.user_id, "");
+    assert_null(caller.email);
+}
+
+static void
+nothing_of_another_caller_is_left(void **state UNUSED)
+{
+    struct caller caller = accepted(GOOD ",\"email\":\"a@example.com\"}");
+    const char *key = jws_sign(a, SECRET, STR("{\"role\":\"anon\",\"exp\":2000000000}"));
+
+    assert_int_equal(verify(key, &caller), ERR_OK);
     assert_string_equal(caller.role, "anon");
     assert_string_equal(caller.user_id, "");
     assert_null(caller.email);
@@ -430,6 +447,7 @@ static const struct CMUnitTest tests[] = {
     TEST(user_token_names_the_user),
     TEST(claims_are_kept_as_sent),
     TEST(anon_key_needs_no_sub),
+    TEST(nothing_of_another_caller_is_left),
     TEST(service_key_is_accepted),
     TEST(foreign_token_is_accepted),
     TEST(other_header_spellings_are_accepted),

@@ -110,6 +110,15 @@ values_of_the_database_open(void **state UNUSED)
              "{\"a\": [\"x\", \"\"], \"b\": 1}");
 }
 
+/* As mail/template.h has names of variables. */
+static void
+names_may_have_capitals_and_digits(void **state UNUSED)
+{
+    opens_to("{\"loginCode_2\": \"sealed:" ACCOUNT ":loginCode_2:" SEALED_CODE "\"}",
+             "{\"loginCode_2\": \"4711\"}");
+    stays_shut("[\"sealed:" ACCOUNT ":loginCode_1:" SEALED_CODE "\"]", "[null]", "another");
+}
+
 static void
 a_password_is_escaped(void **state UNUSED)
 {
@@ -143,7 +152,7 @@ static void
 what_does_not_belong_becomes_null(void **state UNUSED)
 {
     stays_shut("[1, \"sealed:21111111-1111-1111-1111-111111111111:password:" SEALED_X "\", 2]",
-               "[1, null, 2]", "another account");
+               "[1, null, 2]", "another row");
     stays_shut("[\"sealed:" ACCOUNT ":investor_password:" SEALED_X "\"]", "[null]", "another");
     stays_shut("[\"sealed:" ACCOUNT ":password:ffx1.k9.AAAA\",\"sealed:" ACCOUNT
                ":password:" SEALED_X "\"]",
@@ -171,6 +180,7 @@ every_changed_character_is_noticed(void **state UNUSED)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(keys_have_ids, set_up, tear_down),
     cmocka_unit_test_setup_teardown(values_of_the_database_open, set_up, tear_down),
+    cmocka_unit_test_setup_teardown(names_may_have_capitals_and_digits, set_up, tear_down),
     cmocka_unit_test_setup_teardown(a_password_is_escaped, set_up, tear_down),
     cmocka_unit_test_setup_teardown(other_text_stays, set_up, tear_down),
     cmocka_unit_test_setup_teardown(what_does_not_belong_becomes_null, set_up, tear_down),

@@ -12,3 +12,7 @@
 #define SEALED_QUOTES                                                                              \
     "ffx1.k1.OF_LjddepGTqrCVF3CgrJmgEELqGlkK-dFfUK8j7Ruzb2dRZRwArUZXHgUtURbCexuM6o9MQ"             \
     "4p8eiLLJeOnT4w"
+/* of the name loginCode_2 */
+#define SEALED_CODE                                                                                \
+    "ffx1.k2.Y6CRSYcNl1_vYIpQ7aF41lnL9YeNNKW4X7qVkFWiYcPMZJhSnmfcT8iH_7MYRb0GOB2oKnfj"             \
+    "UJuSlBApLnbULg"
