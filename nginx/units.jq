@@ -79,11 +79,17 @@ SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallErrorNumber=EPERM
 MemoryMax=256M
-TasksMax=128
+TasksMax=\(.tasks_max)
 
 [Install]
 WantedBy=multi-user.target
 ";
+
+# What /etc/APP/NAME.env has to hold.  Between single quotes systemd takes everything as it stands; without
+# them it eats backslashes, and blanks at the ends.
+def env_file($app): "# /etc/\($app)/\(.name).env, mode 0600.  Write NAME='value': nothing but a quote needs care then.\n"
+    + (.settings | map(select(.name != "RUN_DIR") | "\n# \(.meaning)\n"
+        + if .required then "\(.name)=''\n" else "#\(.name)='\(.default // "")'\n" end) | join(""));
 
 # Input of these: all specs.
 def sysusers($app): "# Made by nginx/generate.\ng \($app) -\n"

@@ -61,8 +61,9 @@ main() {
 
 greet() { # MS
     printf '\n%s is up (%s).\n\n' "$app_title" "$(seconds_since "$1")"
+    # The service key opens everything for ten years: it does not go over screens and into their logs.
     printf '  %-14s %s\n' URL "$base_url" 'anon key' "${settings[SUPABASE_ANON_KEY]}" \
-        'service key' "${settings[SUPABASE_SERVICE_ROLE_KEY]}"
+        'service key' "SUPABASE_SERVICE_ROLE_KEY in $(settings_file)"
     [[ ! $app_administrator ]] || printf '  %-14s %s\n' administrator "$app_administrator"
     printf '  %-14s %s\n' settings "$(settings_file)"
     printf '\n%sStop: ./deploy.sh down\n' "${app_try:+$app_try      }"

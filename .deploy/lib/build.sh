@@ -23,4 +23,5 @@ specs_read() { # FUNCTION…
         printf '%s\n' "$spec" >"$FFX_HOME/functions/$name.json"
         function_env_make "$name" "$spec"
     done
+    settings_known
 }

@@ -7,9 +7,8 @@ database_url() { # ROLE [PASSWORD]
 }
 
 # with_credential_keys COMMAND…: its sessions may seal and open secrets (migrations/platform/sql/seals.sql).
-# What somebody types there may hold one, so that no failed statement is written to the server's log.
 with_credential_keys() {
-    PGOPTIONS="-c ffx.credential_keys=${settings[CREDENTIAL_KEYS]} -c log_min_error_statement=panic -c log_min_duration_statement=-1" "$@"
+    PGOPTIONS="-c ffx.credential_keys=${settings[CREDENTIAL_KEYS]}" "$@"
 }
 
 owner_psql() { psql -XqAt -v ON_ERROR_STOP=1 -d "${settings[DATABASE_URL]}" "$@"; }

@@ -46,7 +46,8 @@ function_replace() { # NAME; false when its old workers go on
     wait_until 40 reload_decided "$1" "$before" "$refused" && generation_changed "$1" "$before"
 }
 
-# A generation more: all its workers are ready.  A restart, for settings that changed: workers would inherit the old ones from their master.
+# A restart, for settings that changed: workers would inherit the old ones from their master.  It is
+# ready, with all its workers, when it says so: a generation more.
 function_restart() { # NAME; false when it does not get ready
     local before pid
     before=$(function_generation "$1")
@@ -105,7 +106,7 @@ functions_put_back() {
         name=$(basename "$file")
         case $name in
         *.env | *.json) mv -f "$file" "$FFX_HOME/functions/$name" ;;
-        *) [[ ! -f $file ]] || mv -f "$file" "$FFX_HOME/bin/$name" ;;
+        *) [[ ! -f $file || $file -ef $FFX_HOME/bin/$name ]] || mv -f "$file" "$FFX_HOME/bin/$name" ;;
         esac
     done
     rm -rf "$(kept_folder)" "$FFX_HOME"/bin/.*.new

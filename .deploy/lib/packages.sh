@@ -27,6 +27,7 @@ packages_ensure() {
     command -v dpkg-query >/dev/null ||
         die "this is not a Debian system" "deploy.sh is made for Debian 12 (bookworm)."
     local missing=() name
+    ((EUID != 0)) || packages_tidy
     for name in "$@"; do
         if package_missing "$name"; then missing+=("$name"); fi
     done
@@ -41,28 +42,48 @@ packages_ensure() {
     packages_install "${missing[@]}"
 }
 
+policy_file=/usr/sbin/policy-rc.d
+cluster_file=/etc/postgresql-common/createcluster.d/ffx-none.conf
+
+# What an installation that was killed has left behind.  Its policy takes itself away whenever it is
+# asked and its maker is gone, by dpkg or by us; while the maker is there, all stays.
+packages_tidy() {
+    if grep -qs '^# Made by deploy.sh' "$policy_file"; then sh "$policy_file" || return 0; fi
+    rm -f "$cluster_file"
+    rmdir --ignore-fail-on-non-empty "$(dirname "$cluster_file")" 2>/dev/null || true
+}
+
+policy_text() { # PID
+    cat <<-POLICY
+		#!/bin/sh
+		# Made by deploy.sh for the length of an installation: nothing of it starts by itself.
+		# Its maker is the process $1 of this start time; without it this is left over, and goes.
+		[ "\$(awk '{ print \$22 }' /proc/$1/stat 2>/dev/null)" = $(awk '{ print $22 }' "/proc/$1/stat") ] && exit 101
+		rm -f "\$0"
+		exit 0
+	POLICY
+}
+
 # While packages install, nothing of theirs may start: no system nginx, no default PostgreSQL
 # cluster, no runit.  Both switches are ours only for these moments.
 packages_install() (
-    local log policy=/usr/sbin/policy-rc.d made_policy=
-    local cluster=/etc/postgresql-common/createcluster.d/ffx-none.conf
+    local log made_policy=
     log=$FFX_HOME/log/packages.log
     mkdir -p "$FFX_HOME/log"
     # shellcheck disable=SC2317 # called by the trap
     undo() {
-        [[ ! $made_policy ]] || rm -f "$policy"
-        rm -f "$cluster"
-        rmdir --ignore-fail-on-non-empty "$(dirname "$cluster")" 2>/dev/null || true
+        [[ ! $made_policy ]] || rm -f "$policy_file"
+        packages_tidy
     }
     trap undo EXIT
     trap 'exit 130' INT TERM
-    if [[ ! -e $policy ]]; then
-        printf '#!/bin/sh\nexit 101\n' >"$policy"
-        chmod 755 "$policy"
+    if [[ ! -e $policy_file ]]; then
+        policy_text "$BASHPID" >"$policy_file"
+        chmod 755 "$policy_file"
         made_policy=1
     fi
-    mkdir -p "$(dirname "$cluster")"
-    echo 'create_main_cluster = false' >"$cluster"
+    mkdir -p "$(dirname "$cluster_file")"
+    echo 'create_main_cluster = false' >"$cluster_file"
 
     export DEBIAN_FRONTEND=noninteractive
     local install=(apt-get install -y --no-install-recommends

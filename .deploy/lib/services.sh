@@ -75,7 +75,8 @@ services_prune() { # FUNCTION…
         name=$(basename "$dir")
         case " postgres nginx $* " in *" $name "*) continue ;; esac
         sv -w 20 force-shutdown "$dir" >/dev/null 2>&1 || true
-        rm -rf "$dir" "$FFX_HOME/bin/${name:?}" "$FFX_HOME/functions/$name".{env,json}
+        rm -rf "$dir" "$FFX_HOME/bin/${name:?}" "$FFX_HOME/functions/$name".{env,json} \
+            "$FFX_HOME/run/$name".{sock,pid,generation,refused} # health would miss it
     done
 }
 

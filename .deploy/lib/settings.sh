@@ -6,14 +6,54 @@ declare -gA settings=()
 
 settings_file() { printf '%s' "$FFX_HOME/env"; }
 
-settings_load() {
+# settings_read: the system's file into `settings`; every line of it has to be one that counts.
+settings_read() {
+    local line n=0 wrong=()
     settings=()
+    [[ -e $(settings_file) ]] || return 0
+    while IFS= read -r line || [[ $line ]]; do
+        n=$((n + 1))
+        # What may be a secret is not shown: the name is enough to find the line.
+        case $line in
+        '' | '#'*) ;;
+        export\ *) wrong+=("line $n: leave out \"export\"") ;;
+        *)
+            if [[ ! $line =~ ^[A-Za-z_][A-Za-z0-9_]*= ]]; then
+                wrong+=("line $n: \"${line%%[!A-Za-z0-9_]*}\" is not followed by = at once: write NAME=value")
+            elif [[ ${line#*=} =~ ^[[:blank:]] || $line =~ [[:blank:]]$'\r'?$ ]]; then
+                wrong+=("line $n: blanks around the value of ${line%%=*}: leave them out, or put it in quotes")
+            elif [[ $line == *$'\r' ]]; then
+                wrong+=("line $n: it ends like a line of Windows, with a carriage return")
+            elif [[ ${line#*=} =~ ^(\"[^\"]*|\'[^\']*)$ ]]; then
+                wrong+=("line $n: the value of ${line%%=*} begins with a quote that does not end")
+            fi
+            ;;
+        esac
+    done <"$(settings_file)"
+    ((${#wrong[@]} == 0)) || die "$(settings_file) has lines that say nothing" "${wrong[@]}"
+    env_read "$(settings_file)" settings
+}
+
+# settings_known: every name in the file is one that some function has, or deploy.sh itself.
+settings_known() {
+    local known line n=0 wrong=()
+    known=" APP FFX_PORT SUPABASE_ANON_KEY SUPABASE_SERVICE_ROLE_KEY DATABASE_URL "
+    known+=$(jq -r '.settings[].name' "$FFX_HOME"/functions/*.json | sort -u | tr '\n' ' ')
+    while IFS= read -r line || [[ $line ]]; do
+        n=$((n + 1))
+        [[ $line == '' || $line == '#'* || $known == *" ${line%%=*} "* ]] ||
+            wrong+=("line $n: nothing is called ${line%%=*}: mend the name (docs/settings.md), or take the line out")
+    done <"$(settings_file)"
+    ((${#wrong[@]} == 0)) || die "$(settings_file) has settings that nobody knows" "${wrong[@]}"
+}
+
+settings_load() {
     local file
     file=$(settings_file)
     [[ -e $file ]] || die "there is no system in $FFX_HOME yet" "Make one: ./deploy.sh up"
     [[ -r $file ]] || die "$file belongs to somebody else" \
         "Call deploy.sh as the user who made this system, or choose another folder with FFX_HOME."
-    env_read "$file" settings
+    settings_read
     base_url=http://127.0.0.1:${settings[FFX_PORT]:-}
     # A server's own database may want a password, which must not stand in a command line.
     if [[ ${settings[DATABASE_URL]:-} =~ ^(postgres(ql)?://[^:/@]+):([^/@]+)(@.*)$ ]]; then
@@ -61,8 +101,7 @@ settings_make() {
     file=$(settings_file)
     [[ ! -e $file || -w $file ]] || die "$file belongs to somebody else" \
         "Call deploy.sh as the user who made this system, or choose another folder with FFX_HOME."
-    settings=()
-    env_read "$file" settings
+    settings_read
     port=${FFX_PORT:-${settings[FFX_PORT]:-54321}}
     port_check "$port" # before anything is written or started
     (umask 077 && touch "$file")

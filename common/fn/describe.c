@@ -152,6 +152,9 @@ fn_print_spec(const struct fn_spec *spec)
         jw_null(&w);
     else
         jw_i64(&w, spec->every_ms);
+    /* The master, and during a reload the old workers beside the new ones. */
+    jw_i64_at(&w, "tasks_max",
+              1 + 2 * (int64_t)(spec->route == NULL ? 1 : FN_WORKERS_MAX) * FN_WORKER_THREADS);
     write_settings(&w, spec);
     write_documentation(&w, spec);
     jw_close(&w);

@@ -28,6 +28,11 @@ struct net_request;
 #define FN_ANSWER_MAX     ((size_t)8 * 1024 * 1024)
 #define FN_SETTINGS_MAX   64
 
+#define FN_WORKERS_MAX 64
+/* Threads of a worker, at most: its loop, the watchdog, those of offload, and one for each outside
+ * call that waits for a name. */
+#define FN_WORKER_THREADS 32
+
 /* ---- settings.c ---- */
 
 extern struct setting cfg_workers, cfg_log_level;

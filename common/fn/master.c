@@ -25,7 +25,6 @@
 #include "base/log.h"
 #include "base/shared.h"
 
-#define WORKERS_MAX    64
 #define BACKLOG        1024
 #define READY_LIMIT_MS 10000
 #define RESTART_MIN_MS 10 /* pause before a crashed worker is replaced, doubled up to … */
@@ -46,7 +45,7 @@ static struct {
     int program_fd; /* the file that workers are started from; -1: forked from this image */
     int listen_fd;
     char socket_path[sizeof((struct sockaddr_un *)0)->sun_path];
-    struct worker workers[2 * WORKERS_MAX]; /* old and new side by side */
+    struct worker workers[2 * FN_WORKERS_MAX]; /* old and new side by side */
     int wanted;
     int64_t restart_ms;
     int failed; /* starts in a row */
@@ -191,7 +190,8 @@ notify(const char *state)
 static void NORETURN
 exec_worker(int ready_fd)
 {
-    /* Both descriptors may sit where the other has to go. */
+    /* Each descriptor may sit where another has to go. */
+    const int program_copy = fcntl(m.program_fd, F_DUPFD_CLOEXEC, 10);
     const int listen_copy = m.listen_fd < 0 ? -1 : fcntl(m.listen_fd, F_DUPFD, 10);
     const int ready_copy = fcntl(ready_fd, F_DUPFD, 10);
 
@@ -208,7 +208,7 @@ exec_worker(int ready_fd)
     (void)unsetenv("NOTIFY_SOCKET");
     /* By its descriptor: the name may stand for a file that did not come up. */
     char *const argv[] = {m.program, NULL};
-    (void)fexecve(m.program_fd, argv, environ);
+    (void)fexecve(program_copy, argv, environ);
     _exit(127);
 }
 

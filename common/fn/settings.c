@@ -26,7 +26,7 @@ struct setting cfg_workers = {
     .fallback = "1",
     .meaning = "worker processes of this function, 1 to 64",
     .min = 1,
-    .max = 64,
+    .max = FN_WORKERS_MAX,
 };
 
 static const char *

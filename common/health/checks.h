@@ -3,8 +3,8 @@
  * work (no path, /ready), and in figures (/metrics, which nginx maps from a loopback-only
  * location).
  *
- * The platform's own health knows the database and the functions.  An application that depends on more has a function
- * `health` of its own, with further checks in its table.
+ * The platform's own health knows the database and the functions.  An application that depends on
+ * more has a function `health` of its own, with further checks in its table.
  * Thread rule: inside a coroutine.
  */
 #ifndef FFX_HEALTH_CHECKS_H

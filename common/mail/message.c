@@ -25,26 +25,59 @@ mail_address_ok(struct str address)
     return true;
 }
 
+/* The name without blanks around it and without its quotes; false when it is too long, or no text
+ * of one line. */
+static bool
+read_name(struct str text, char ret[MAIL_NAME_MAX + 1])
+{
+    size_t len = 0;
+
+    while (text.len > 0 && text.ptr[text.len - 1] == ' ')
+        text.len--;
+    while (text.len > 0 && text.ptr[0] == ' ')
+        text = (struct str){text.ptr + 1, text.len - 1};
+    const bool quoted = text.len >= 2 && text.ptr[0] == '"' && text.ptr[text.len - 1] == '"';
+    if (quoted)
+        text = (struct str){text.ptr + 1, text.len - 2};
+    for (size_t i = 0; i < text.len; i++) {
+        if (quoted && text.ptr[i] == '\\' && i + 1 < text.len)
+            i++;
+        if (len == MAIL_NAME_MAX)
+            return false;
+        ret[len++] = text.ptr[i];
+    }
+    ret[len] = '\0';
+    return header_value_ok(text) && utf8_ok(text);
+}
+
 bool
 mail_sender_read(struct str text, struct mail_sender *ret)
 {
-    const char *open = text.len > 0 ? memchr(text.ptr, '<', text.len) : NULL;
-    struct mail_sender s = {STR(""), text};
+    const char *open = text.len > 0 ? memrchr(text.ptr, '<', text.len) : NULL;
+    struct mail_sender s = {"", text};
 
     if (open != NULL) {
-        if (text.ptr[text.len - 1] != '>')
+        if (text.ptr[text.len - 1] != '>' ||
+            !read_name((struct str){text.ptr, (size_t)(open - text.ptr)}, s.name))
             return false;
-        s.name = (struct str){text.ptr, (size_t)(open - text.ptr)};
-        s.address = (struct str){open + 1, text.len - s.name.len - 2};
-        while (s.name.len > 0 && s.name.ptr[s.name.len - 1] == ' ')
-            s.name.len--;
-        if (s.name.len >= 2 && s.name.ptr[0] == '"' && s.name.ptr[s.name.len - 1] == '"')
-            s.name = (struct str){s.name.ptr + 1, s.name.len - 2};
+        s.address = (struct str){open + 1, text.len - (size_t)(open - text.ptr) - 2};
     }
     if (!mail_address_ok(s.address))
         return false;
     *ret = s;
     return true;
+}
+
+void
+mail_put_quoted(struct buf *out, const char *name)
+{
+    buf_add_char(out, '"');
+    for (; *name != '\0'; name++) {
+        if (*name == '"' || *name == '\\')
+            buf_add_char(out, '\\');
+        buf_add_char(out, *name);
+    }
+    buf_add_char(out, '"');
 }
 
 /* Of an IPv6 address, say, no domain can be made. */
@@ -65,6 +98,11 @@ mail_check(struct task *task, const struct mail_message *m)
     const struct str subject = str_of(m->subject);
     const struct str id = str_of(m->message_id);
 
+    for (const char *p = m->to; p != NULL && *p != '\0'; p++)
+        if ((unsigned char)*p > 0x7E)
+            return fail_set(
+                &task->fail, ERR_INVALID,
+                "Invalid to. Addresses with letters other than ASCII cannot be reached");
     if (!mail_address_ok(str_of(m->to)))
         return fail_set(&task->fail, ERR_INVALID, "Invalid to. Must be one e-mail address");
     if (subject.len > SUBJECT_MAX || !header_value_ok(subject) || !utf8_ok(subject))

@@ -9,8 +9,9 @@
 /* Base64 has no '_': this line stands in no body. */
 #define BOUNDARY "=_ffx_alternative"
 
-/* In one encoded word: 56 characters of base64 and its frame, 68. */
-#define WORD_BYTES ((size_t)42)
+/* In one encoded word: with its frame 64 characters, so that the line of "Subject: " has 76 at most
+ * (RFC 2047, 2). */
+#define WORD_BYTES ((size_t)39)
 /* In one line of base64: 76 characters. */
 #define LINE_BYTES ((size_t)57)
 
@@ -77,51 +78,81 @@ put_date(struct buf *out, int64_t at_s)
 }
 
 static void
-put_from(struct buf *out, const struct mail_sender *from)
+put_sender(struct buf *out, const char *header, const struct mail_sender *who)
 {
-    buf_add_text(out, "From: ");
-    if (from->name.len > 0 && is_plain(from->name) &&
-        memchr(from->name.ptr, '"', from->name.len) == NULL &&
-        memchr(from->name.ptr, '\\', from->name.len) == NULL) {
-        buf_add_char(out, '"');
-        buf_add_str(out, from->name);
-        buf_add_text(out, "\" ");
-    } else if (from->name.len > 0) {
-        put_encoded(out, from->name);
+    buf_printf(out, "%s: ", header);
+    if (who->name[0] != '\0' && is_plain(str_of(who->name))) {
+        mail_put_quoted(out, who->name);
         buf_add_char(out, ' ');
+    } else if (who->name[0] != '\0') {
+        put_encoded(out, str_of(who->name));
+        buf_add_text(out, "\r\n "); /* a line with an encoded word is short */
     }
     buf_add_char(out, '<');
-    buf_add_str(out, from->address);
+    buf_add_str(out, who->address);
     buf_add_text(out, ">\r\n");
 }
 
 /* ---- bodies ---- */
 
+struct line {
+    char bytes[LINE_BYTES];
+    size_t len;
+};
+
+static void
+put_line(struct buf *out, struct line *line)
+{
+    put_base64(out, (struct str){line->bytes, line->len});
+    buf_add_text(out, "\r\n");
+    line->len = 0;
+}
+
+static void
+put_byte(struct buf *out, struct line *line, char c)
+{
+    line->bytes[line->len++] = c;
+    if (line->len == sizeof line->bytes)
+        put_line(out, line);
+}
+
+/* Lines of a text end in CR LF before they are encoded (RFC 2045, 6.8). */
 static void
 put_body(struct buf *out, const char *type, struct str text)
 {
+    struct line line = {.len = 0};
+
     buf_printf(out,
                "Content-Type: %s; charset=utf-8\r\n"
                "Content-Transfer-Encoding: base64\r\n\r\n",
                type);
-    while (text.len > 0) {
-        const size_t len = MIN(text.len, LINE_BYTES);
+    for (size_t i = 0; i < text.len; i++) {
+        const char c = text.ptr[i];
 
-        put_base64(out, (struct str){text.ptr, len});
-        buf_add_text(out, "\r\n");
-        text.ptr += len;
-        text.len -= len;
+        if (c == '\n' || c == '\r') {
+            put_byte(out, &line, '\r');
+            put_byte(out, &line, '\n');
+            if (c == '\r' && i + 1 < text.len && text.ptr[i + 1] == '\n')
+                i++;
+        } else {
+            put_byte(out, &line, c);
+        }
     }
+    if (line.len > 0)
+        put_line(out, &line);
 }
 
 void
-mail_build(struct buf *out, const struct mail_message *m, const struct mail_sender *from)
+mail_build(struct buf *out, const struct mail_message *m, const struct mail_sender *from,
+           const struct mail_sender *reply_to)
 {
     const struct str subject = str_of(m->subject);
     const struct str text = str_of(m->text);
 
     put_date(out, m->date_s);
-    put_from(out, from);
+    put_sender(out, "From", from);
+    if (reply_to != NULL)
+        put_sender(out, "Reply-To", reply_to);
     buf_printf(out, "To: <%s>\r\nMessage-ID: <%s>\r\nSubject: ", m->to, m->message_id);
     if (is_plain(subject))
         buf_add_str(out, subject);

@@ -8,7 +8,9 @@
 #include "base/buf.h"
 #include "mail/message.h"
 
-/* The whole message: headers, text and HTML as multipart/alternative in base64. */
-void mail_build(struct buf *out, const struct mail_message *m, const struct mail_sender *from);
+/* The whole message: headers, text and HTML as multipart/alternative in base64.  reply_to may be
+ * NULL. */
+void mail_build(struct buf *out, const struct mail_message *m, const struct mail_sender *from,
+                const struct mail_sender *reply_to);
 
 #endif

@@ -6,6 +6,7 @@
 #include "json/write.h"
 #include "net/call.h"
 
+#define SPECIALS   "()<>[]:;@\\,.\"" /* what a name is quoted for (RFC 5322, 3.2.3) */
 #define ANSWER_MAX ((size_t)64 * 1024)
 
 struct setting cfg_resend_api_key = {
@@ -23,8 +24,23 @@ struct setting cfg_resend_api_url = {
     .meaning = "base URL of Resend's API",
 };
 
+static void
+put_sender(struct task *task, struct json_writer *w, const char *key, const struct mail_sender *who)
+{
+    struct buf text;
+
+    buf_init_arena(&text, task->arena, 4 * MAIL_NAME_MAX);
+    if (strpbrk(who->name, SPECIALS) != NULL)
+        mail_put_quoted(&text, who->name);
+    else
+        buf_add_text(&text, who->name);
+    buf_printf(&text, who->name[0] == '\0' ? "%.*s" : " <%.*s>", (int)who->address.len,
+               who->address.ptr);
+    jw_text_at(w, key, text.ptr);
+}
+
 static struct str
-resend_body(struct task *task, const struct mail_message *m, const struct mail_sender *from)
+resend_body(struct task *task, const struct mail_message *m, const struct mail_senders *by)
 {
     struct buf *out = ARENA_NEW(task->arena, struct buf);
     struct json_writer w;
@@ -32,11 +48,9 @@ resend_body(struct task *task, const struct mail_message *m, const struct mail_s
     buf_init_arena(out, task->arena, MAIL_BYTES_MAX);
     jw_init(&w, out);
     jw_open(&w);
-    jw_text_at(&w, "from",
-               from->name.len == 0
-                   ? arena_copy(task->arena, from->address)
-                   : arena_printf(task->arena, "%.*s <%.*s>", (int)from->name.len, from->name.ptr,
-                                  (int)from->address.len, from->address.ptr));
+    put_sender(task, &w, "from", &by->from);
+    if (by->answered)
+        put_sender(task, &w, "reply_to", &by->reply_to);
     jw_key(&w, "to");
     jw_open_array(&w);
     jw_text(&w, m->to);
@@ -53,17 +67,49 @@ resend_body(struct task *task, const struct mail_message *m, const struct mail_s
     return out->overflow ? STR_NONE : buf_str(out);
 }
 
-/* Whether the same mail will be refused again.  401 and 403 are about our key or domain, and true
- * for all mails until somebody mends it. */
+/* Whether a refusal speaks of our side: key, domain, sender. */
 static bool
-is_final(int status)
+is_about_us(const struct json *doc)
 {
-    return status >= 400 && status <= 499 && status != 401 && status != 403 && status != 408 &&
-           status != 409 && status != 429;
+    static const char *const names[] = {"invalid_from_address", "invalid_idempotency_key",
+                                        "invalid_access", "invalid_region"};
+    static const char *const words[] = {"`from`", "from address", "domain", "API key"};
+    const struct str name = json_text(json_get(doc, "name"));
+    const struct str text = json_text(json_get(doc, "message"));
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (str_is(name, names[i]))
+            return true;
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (text.len > 0 && memmem(text.ptr, text.len, words[i], strlen(words[i])) != NULL)
+            return true;
+    return false;
+}
+
+/* Whether the same mail will be refused again: its recipient or its words.  What is said about our
+ * settings (404 and 405 the URL, 401 and 403 key and domain, others by their words) is true for all
+ * mails until somebody mends it. */
+static bool
+is_final(int status, const struct json *doc)
+{
+    return status == 413 || ((status == 400 || status == 422) && !is_about_us(doc));
+}
+
+static enum err
+refused(struct task *task, const struct http_answer *answer, const struct json *doc)
+{
+    const struct str text = json_text(json_get(doc, "message"));
+    const enum err e = fail_detail(
+        &task->fail, is_final(answer->status, doc) ? ERR_PROVIDER : ERR_UPSTREAM, "resend: %d %.*s",
+        answer->status, (int)MIN(text.len, (size_t)200), text.ptr == NULL ? "" : text.ptr);
+
+    if (answer->status == 429 || answer->status == 503)
+        task->fail.retry_after_s = answer->retry_after_s;
+    return e;
 }
 
 enum err
-mail_send_resend(struct task *task, const struct mail_message *m, const struct mail_sender *from,
+mail_send_resend(struct task *task, const struct mail_message *m, const struct mail_senders *by,
                  const char **ret_id)
 {
     const char *const headers[] = {
@@ -74,7 +120,7 @@ mail_send_resend(struct task *task, const struct mail_message *m, const struct m
         .method = "POST",
         .url = arena_printf(task->arena, "%s/emails", setting_text(&cfg_resend_api_url)),
         .headers = headers,
-        .body = resend_body(task, m, from),
+        .body = resend_body(task, m, by),
         .timeout_ms = MAIL_TIMEOUT_MS,
         .answer_max = ANSWER_MAX,
     };
@@ -87,13 +133,8 @@ mail_send_resend(struct task *task, const struct mail_message *m, const struct m
     TRY(http_call(task, &call, &answer));
     if (json_parse(task->arena, &unread, answer.body, &doc) != ERR_OK)
         doc = NULL;
-    if (answer.status < 200 || answer.status > 299) {
-        const struct str text = json_text(json_get(doc, "message"));
-
-        return fail_detail(&task->fail, is_final(answer.status) ? ERR_PROVIDER : ERR_UPSTREAM,
-                           "resend: %d %.*s", answer.status, (int)MIN(text.len, (size_t)200),
-                           text.ptr == NULL ? "" : text.ptr);
-    }
+    if (answer.status < 200 || answer.status > 299)
+        return refused(task, &answer, doc);
     const struct str id = json_text(json_get(doc, "id"));
     *ret_id = id.len > 0 ? arena_copy(task->arena, id) : m->message_id;
     return ERR_OK;

@@ -39,6 +39,14 @@ static struct setting cfg_smtp_from = {
     .check = check_sender,
 };
 
+static struct setting cfg_mail_reply_to = {
+    .env = "MAIL_REPLY_TO",
+    .kind = SETTING_TEXT,
+    .fallback = "",
+    .meaning = "where answers to mails go: address, or Name <address>; default: to the sender",
+    .check = check_sender,
+};
+
 static struct setting cfg_mail_name = {
     .env = "MAIL_NAME",
     .kind = SETTING_TEXT,
@@ -55,17 +63,10 @@ static struct setting cfg_mail_domain = {
     .check = check_domain,
 };
 
-struct setting *const mail_settings[] = {&cfg_resend_api_key,
-                                         &cfg_resend_api_url,
-                                         &cfg_smtp_host,
-                                         &cfg_smtp_port,
-                                         &cfg_smtp_user,
-                                         &cfg_smtp_pass,
-                                         &cfg_smtp_from,
-                                         &cfg_mail_name,
-                                         &cfg_mail_domain,
-                                         &cfg_supabase_url,
-                                         NULL};
+struct setting *const mail_settings[] = {&cfg_resend_api_key, &cfg_resend_api_url, &cfg_smtp_host,
+                                         &cfg_smtp_port,      &cfg_smtp_user,      &cfg_smtp_pass,
+                                         &cfg_smtp_from,      &cfg_mail_reply_to,  &cfg_mail_name,
+                                         &cfg_mail_domain,    &cfg_supabase_url,   NULL};
 
 const char *
 mail_domain(struct arena *a)
@@ -75,17 +76,30 @@ mail_domain(struct arena *a)
     return arena_copy(a, mail_host_of(setting_str(&cfg_supabase_url)));
 }
 
-static enum err
-read_sender(struct task *task, struct mail_sender *ret)
+/* MAIL_NAME is a name whatever stands in it: no quotes of the operator's are needed. */
+static bool
+default_sender(struct task *task, struct mail_sender *ret)
 {
-    struct str text = setting_str(&cfg_smtp_from);
+    struct buf text;
 
-    if (text.len == 0)
-        text = str_of(arena_printf(task->arena, "%s <no-reply@%s>", setting_text(&cfg_mail_name),
-                                   mail_domain(task->arena)));
-    if (mail_sender_read(text, ret))
-        return ERR_OK;
-    return fail_detail(&task->fail, ERR_INVALID, "SMTP_FROM is no address");
+    buf_init_arena(&text, task->arena, 4 * MAIL_NAME_MAX);
+    if (setting_text(&cfg_mail_name)[0] != '\0')
+        mail_put_quoted(&text, setting_text(&cfg_mail_name));
+    buf_printf(&text, " <no-reply@%s>", mail_domain(task->arena));
+    return mail_sender_read(buf_str(&text), ret);
+}
+
+static enum err
+read_senders(struct task *task, struct mail_senders *ret)
+{
+    const struct str from = setting_str(&cfg_smtp_from), reply = setting_str(&cfg_mail_reply_to);
+
+    *ret = (struct mail_senders){.answered = reply.len > 0};
+    if (from.len > 0 ? !mail_sender_read(from, &ret->from) : !default_sender(task, &ret->from))
+        return fail_detail(&task->fail, ERR_INTERNAL, "MAIL_NAME and MAIL_DOMAIN make no sender");
+    if (ret->answered && !mail_sender_read(reply, &ret->reply_to))
+        return fail_detail(&task->fail, ERR_INTERNAL, "MAIL_REPLY_TO is no address");
+    return ERR_OK;
 }
 
 /* Nowhere: into the log. */
@@ -102,14 +116,14 @@ spool(struct task *task, const struct mail_message *m, const char **ret_id)
 static enum err
 send(struct task *task, const struct mail_message *m, const char **ret_id)
 {
-    struct mail_sender from;
+    struct mail_senders *by = ARENA_NEW(task->arena, struct mail_senders);
 
     TRY(mail_check(task, m));
-    TRY(read_sender(task, &from));
+    TRY(read_senders(task, by));
     if (setting_text(&cfg_resend_api_key)[0] != '\0')
-        return mail_send_resend(task, m, &from, ret_id);
+        return mail_send_resend(task, m, by, ret_id);
     if (setting_text(&cfg_smtp_host)[0] != '\0')
-        return mail_send_smtp(task, m, &from, ret_id);
+        return mail_send_smtp(task, m, by, ret_id);
     return spool(task, m, ret_id);
 }
 

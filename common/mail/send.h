@@ -16,8 +16,9 @@
 
 /* Send once.  `ret_id` is the provider's id, in the arena.  Errors: ERR_INVALID (mail_check, or
  * larger than a mail may be), ERR_PROVIDER (this mail will never be accepted, detail says why),
- * ERR_UPSTREAM (not accepted now), ERR_UNKNOWN_OUTCOME (may have been accepted).  However late it
- * is by then, the task has a few seconds left to write down what came of it. */
+ * ERR_UPSTREAM (not accepted now; fail.retry_after_s when the provider said for how long),
+ * ERR_UNKNOWN_OUTCOME (may have been accepted).  However late it is by then, the task has a few
+ * seconds left to write down what came of it. */
 NODISCARD enum err mail_send(struct task *task, const struct mail_message *m, const char **ret_id);
 
 /* MAIL_DOMAIN, or the host of SUPABASE_URL. */

@@ -2,10 +2,11 @@
 #include "mail/internal.h"
 
 #include "base/buf.h"
+#include "base/text.h"
+#include "base/url.h"
 #include "mail/mime.h"
 #include "mail/send.h"
 #include "net/smtp.h"
-#include "base/url.h"
 
 static bool
 starts_with(const char *text, const char *start)
@@ -62,7 +63,7 @@ struct setting cfg_smtp_pass = {
 };
 
 enum err
-mail_send_smtp(struct task *task, const struct mail_message *m, const struct mail_sender *from,
+mail_send_smtp(struct task *task, const struct mail_message *m, const struct mail_senders *by,
                const char **ret_id)
 {
     const char *host = setting_text(&cfg_smtp_host);
@@ -75,7 +76,7 @@ mail_send_smtp(struct task *task, const struct mail_message *m, const struct mai
         tls = starts_with(host, "smtps://");
     host = host_of(host);
     buf_init_arena(&message, task->arena, MAIL_BYTES_MAX);
-    mail_build(&message, m, from);
+    mail_build(&message, m, &by->from, by->answered ? &by->reply_to : NULL);
     if (message.overflow)
         return fail_detail(&task->fail, ERR_INVALID, "the mail is too large");
     const char *user = setting_text(&cfg_smtp_user);
@@ -84,7 +85,8 @@ mail_send_smtp(struct task *task, const struct mail_message *m, const struct mai
                             mail_domain(task->arena)),
         .user = user[0] == '\0' ? NULL : user,
         .password = setting_text(&cfg_smtp_pass),
-        .from = arena_printf(task->arena, "<%.*s>", (int)from->address.len, from->address.ptr),
+        .from =
+            arena_printf(task->arena, "<%.*s>", (int)by->from.address.len, by->from.address.ptr),
         .to = arena_printf(task->arena, "<%s>", m->to),
         .message = buf_str(&message),
         .plain_allowed = host_is_loopback(str_of(host)),

@@ -45,13 +45,25 @@ give_message(char *data, size_t size, size_t count, void *arg)
     return len;
 }
 
+/* 530 to 538 ask for a login or for TLS; 5.7 is what a server allows us, relaying say; 5.1.7
+ * and 5.1.8 are about the sender (RFC 4954, 3463). */
+static bool
+is_about_us(const char *line, size_t len)
+{
+    return (len >= 3 && memcmp(line, "53", 2) == 0) ||
+           (len >= 7 && memcmp(line + 4, "5.7", 3) == 0) ||
+           (len >= 9 && (memcmp(line + 4, "5.1.7", 5) == 0 || memcmp(line + 4, "5.1.8", 5) == 0));
+}
+
 /* A 5xx is final when it is about this mail: its recipient, or its words.  What is said to our
  * greeting, login or sender is about us, and true for all mails until somebody mends it. */
 static bool
 is_final(const struct mail_transfer *t, const char *line, size_t len)
 {
     return len >= 3 && line[0] == '5' &&
-           (t->handed_over || strcmp(t->command, "RCPT") == 0 || strcmp(t->command, "DATA") == 0);
+           (t->handed_over ||
+            ((strcmp(t->command, "RCPT") == 0 || strcmp(t->command, "DATA") == 0) &&
+             !is_about_us(line, len)));
 }
 
 static int

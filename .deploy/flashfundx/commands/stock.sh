@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Usage: ./deploy.sh stock import FILE|- [--dry-run]
-# put trading accounts into the stock from a CSV file or standard input
+# Usage: ./deploy.sh stock import FILE
+# trading accounts from a CSV into the stock; - is standard input; --dry-run
 #
 # The first line names the columns, in any order: account_size, platform_type, server_name, login_id
 # and password; investor_password and notes if there are any.  Fields are separated by commas or

@@ -23,7 +23,8 @@ static struct db_stmt begin = {
 static struct db_stmt sent = {.sql = "SELECT outcome FROM platform.outbox_sent($1::uuid, $2)",
                               .kind = DB_WRITE};
 static struct db_stmt failed = {
-    .sql = "SELECT outcome FROM platform.outbox_failed($1::uuid, $2::int, $3, $4::boolean)",
+    .sql =
+        "SELECT outcome FROM platform.outbox_failed($1::uuid, $2::int, $3, $4::boolean, $5::int)",
     .kind = DB_WRITE};
 
 static const char *
@@ -80,12 +81,14 @@ try_now(struct fn_req *req, const struct mail_message *m, const struct db_row *q
         e = db_one(req->task, &sent, DB_PARAMS(id, *ret_id), &row);
     } else {
         const char *why = arena_copy(req->task->arena, str_of(fail_reason(&req->task->fail, e)));
+        const char *wait_s = arena_printf(req->task->arena, "%d", req->task->fail.retry_after_s);
+        const bool final = e == ERR_PROVIDER || e == ERR_INVALID;
 
         log_event(LOG_WARN, "mail_failed", req->task->id, why, LOG_TEXT("id", id));
         *ret_id = NULL;
         e = db_one(
             req->task, &failed,
-            DB_PARAMS(id, db_text(queued, COL_ATTEMPT), why, e == ERR_PROVIDER ? "true" : "false"),
+            DB_PARAMS(id, db_text(queued, COL_ATTEMPT), why, final ? "true" : "false", wait_s),
             &row);
     }
     if (e != ERR_OK) /* its lease ends by itself */

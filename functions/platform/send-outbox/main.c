@@ -42,7 +42,8 @@ static struct db_stmt claim = {.sql = "SELECT * FROM platform.outbox_claim(1, $1
 static struct db_stmt sent = {.sql = "SELECT outcome FROM platform.outbox_sent($1::uuid, $2)",
                               .kind = DB_WRITE};
 static struct db_stmt failed = {
-    .sql = "SELECT outcome FROM platform.outbox_failed($1::uuid, $2::int, $3, $4::boolean)",
+    .sql =
+        "SELECT outcome FROM platform.outbox_failed($1::uuid, $2::int, $3, $4::boolean, $5::int)",
     .kind = DB_WRITE};
 
 static struct db_stmt forget = {.sql = "SELECT forgotten FROM platform.forget_mail_words(200)",
@@ -107,12 +108,14 @@ static enum err
 record_failure(struct task *task, const struct db_row *mail, enum err e)
 {
     const char *why = arena_copy(task->arena, str_of(fail_reason(&task->fail, e)));
+    const char *wait_s = arena_printf(task->arena, "%d", task->fail.retry_after_s);
+    const bool final = e == ERR_PROVIDER || e == ERR_INVALID;
     struct db_row row;
 
     task->fail = (struct fail){0};
     TRY(record(task, &failed,
                DB_PARAMS(db_text(mail, COL_ID), db_text(mail, COL_ATTEMPT), why,
-                         e == ERR_PROVIDER ? "true" : "false"),
+                         final ? "true" : "false", wait_s),
                &row));
     const bool dead = strcmp(db_text(&row, 0), "dead") == 0;
     log_event(dead ? LOG_ERROR : LOG_WARN, dead ? "mail_dead" : "mail_failed", task->id, why,

@@ -82,8 +82,8 @@ $html$<h1>A rule of your account was broken</h1>
 <p>Hello {{first_name}},</p>
 <p>your {{account_type}} account {{login_id}} (order {{order_id}}) broke this rule:
 {{breach_reason}}. It has been closed for trading on {{breach_date}}.</p>
-<p>The figures are shown in your <a href="{{dashboard_url}}">dashboard</a>; reply to this mail if
-you think this is a mistake.</p>
+<p>The figures are shown in your <a href="{{dashboard_url}}">dashboard</a>; contact our support if you
+think this is a mistake.</p>
 <p>The FlashFundX team</p>
 $html$,
 $text$Hello {{first_name}},
@@ -91,7 +91,7 @@ $text$Hello {{first_name}},
 your {{account_type}} account {{login_id}} (order {{order_id}}) broke this rule:
 {{breach_reason}}. It has been closed for trading on {{breach_date}}.
 
-The figures are shown in your dashboard; reply to this mail if you think this is a mistake:
+The figures are shown in your dashboard; contact our support if you think this is a mistake:
 {{dashboard_url}}
 
 The FlashFundX team
@@ -150,7 +150,7 @@ $html$<h1>Your payment did not succeed</h1>
 <p>Hello {{first_name}},</p>
 <p>the payment of {{amount}} {{currency}} for order {{order_id}} ({{account_type}},
 ${{account_size}}, {{platform_type}}) failed or was not made in time. If you have sent money
-already, it is not lost: reply to this mail with the order number.</p>
+already, it is not lost: contact our support with the order number.</p>
 <p>You can order again in your <a href="{{dashboard_url}}">dashboard</a>.</p>
 <p>The FlashFundX team</p>
 $html$,
@@ -158,7 +158,7 @@ $text$Hello {{first_name}},
 
 the payment of {{amount}} {{currency}} for order {{order_id}} ({{account_type}},
 ${{account_size}}, {{platform_type}}) failed or was not made in time. If you have sent money
-already, it is not lost: reply to this mail with the order number.
+already, it is not lost: contact our support with the order number.
 
 You can order again in your dashboard:
 {{dashboard_url}}

@@ -268,14 +268,28 @@ create or replace function platform.outbox_failed(
     p_id      uuid,
     p_attempt integer,
     p_error   text,
-    p_final   boolean)
+    p_final   boolean,
+    p_wait_s  integer default 0)
 returns table (outcome text)
 language plpgsql security definer
 set search_path = pg_catalog, public, platform, pg_temp
 set enable_seqscan = off                -- see send_email
 as $$
 begin
-    outcome := platform.job_failed('mail', p_id::text, p_attempt, p_error, p_final);
+    if p_wait_s > 0 and not p_final then
+        perform
+           from platform.jobs as j
+          where j.kind = 'mail' and j.key = p_id::text and j.state = 'running'
+            and j.tries = p_attempt
+            for update;
+        outcome := case when found then 'waiting' else 'unchanged' end;
+        if found then
+            perform platform.job_put_off(
+                'mail', p_id::text, clock_timestamp() + least(p_wait_s, 86400) * interval '1 second');
+        end if;
+    else
+        outcome := platform.job_failed('mail', p_id::text, p_attempt, p_error, p_final);
+    end if;
     if outcome = 'waiting' then
         outcome := 'pending';
         update public.outbox as m
@@ -285,14 +299,15 @@ begin
     return next;
 end
 $$;
-comment on function platform.outbox_failed(uuid, integer, text, boolean) is
+comment on function platform.outbox_failed(uuid, integer, text, boolean, integer) is
     'Records a failed try: pending again later, or dead after the tenth, or at once when the mail '
-    'was refused for good; unchanged when another try has it by now.';
+    'was refused for good; unchanged when another try has it by now. With p_wait_s the provider said '
+    'not now: pending again after so long, and that was no try.';
 
 grant execute on function platform.send_email(uuid, text, text, text, text, text) to fn_send_email;
 grant execute on function
         platform.outbox_sent(uuid, text),
-        platform.outbox_failed(uuid, integer, text, boolean)
+        platform.outbox_failed(uuid, integer, text, boolean, integer)
     to fn_send_outbox, fn_send_email;
 
 -- Once more, and no more -------------------------------------------------------------------------

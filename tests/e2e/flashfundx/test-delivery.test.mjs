@@ -9,7 +9,7 @@ import { createClient } from '@supabase/supabase-js';
 import { row, rows, value } from '../lib/db.mjs';
 import { invoke } from '../lib/http.mjs';
 import { credentials, delivered, makeSale, orderRow, orderState } from '../lib/flashfundx/shop.mjs';
-import { serviceKey, url } from '../lib/system.mjs';
+import { serviceKey, spec, url } from '../lib/system.mjs';
 import { mint } from '../lib/tokens.mjs';
 
 /** A service token with a subject of its own, so that tests do not share a rate limit. */
@@ -41,7 +41,8 @@ const picture = async ({ user, order, product }) => ({
 test('test-delivery: a dry run says what would happen, masked, and leaves everything as it was', async () => {
   const sale = await paidOrder({ stock: 2 });
   const before = await picture(sale);
-  const answer = await testDelivery({ orderId: sale.order.order_id });
+  const token = service();
+  const answer = await testDelivery({ orderId: sale.order.order_id }, token);
   assert.equal(answer.status, 200, answer.text);
   assert.deepEqual(await picture(sale), before);
 
@@ -83,8 +84,9 @@ test('test-delivery: a dry run says what would happen, masked, and leaves everyt
   assert.deepEqual(environment, {
     supabase_url: true,
     service_key: true,
-    service_key_length: serviceKey.length,
+    service_key_length: token.length,
   });
+  assert.ok(!spec('test-delivery').settings.some(({ name }) => name.includes('SERVICE')), 'it has none of its own');
 
   assert.doesNotMatch(answer.text, /login-|secret-|view-/, 'credentials are masked');
   assert.ok(!answer.text.includes(serviceKey));

@@ -9,8 +9,11 @@ export function parseMail(text) {
   const body = text.slice(end + 4);
   const boundary = /boundary="([^"]+)"/.exec(headers['content-type'])?.[1];
   const parts = {};
-  const take = (own, content) =>
-    (parts[own['content-type'].split(';')[0]] = Buffer.from(content, 'base64').toString());
+  const take = (own, content) => {
+    const part = Buffer.from(content, 'base64').toString();
+    if (/(^|[^\r])\n|\r(?!\n)/.test(part)) throw new Error('a line of a part does not end in CR LF');
+    parts[own['content-type'].split(';')[0]] = part;
+  };
   if (boundary) {
     for (const part of body.split(`--${boundary}`).slice(1, -1)) {
       const at = part.indexOf('\r\n\r\n');
@@ -105,7 +108,7 @@ export async function smtpServer({ port = 0 } = {}) {
   return server;
 }
 
-/** Resend on a free port: calls[] has {key, authorization, body}; onCall(call) -> [status, json]. */
+/** Resend on a free port: calls[] has {key, authorization, body}; onCall(call) -> [status, json, headers]. */
 export async function resendMock() {
   const mock = { calls: [], onCall: () => [200, { id: `re_${mock.calls.length}` }] };
   const http = createHttp((request, response) => {
@@ -119,8 +122,8 @@ export async function resendMock() {
         body: JSON.parse(text),
       };
       mock.calls.push(call);
-      const [status, json] = await mock.onCall(call);
-      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(json));
+      const [status, json, headers] = await mock.onCall(call);
+      response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(json));
     });
   });
   await new Promise((resolve) => http.listen(0, '127.0.0.1', resolve));

@@ -198,19 +198,23 @@ test('by SMTP', async (t) => {
     }
   });
 
-  await t.test('what is refused to us, not to the mail, is tried again: greeting, sender', async () => {
+  await t.test('what is refused to us, not to the mail, is tried again: greeting, sender, relaying', async () => {
     for (const [what, line] of [
       ['greeting', '554 not today'],
       ['sender', '550 not from you'],
+      ['onRcpt', '530 5.7.0 must issue a STARTTLS command first'],
+      ['onRcpt', '554 5.7.1 relay access denied'],
+      ['onRcpt', '550 5.1.8 sender address rejected'],
     ]) {
       const { order } = await makeSale({ stock: 0 });
-      smtp[what] = line;
+      const usual = smtp[what];
+      smtp[what] = what === 'onRcpt' ? () => line : line;
       await pay(order);
       const m = await until(async () => {
         const now = await mail(order, 'payment_received');
         return now?.tries >= 1 && now.state !== 'sending' && now;
       }, `a try without ${what}`);
-      smtp[what] = undefined;
+      smtp[what] = usual;
       assert.equal(m.state, 'pending', `${what}: ${m.last_error}`);
       assert.match(m.last_error, new RegExp(line.slice(0, 3)));
       await hurry('mail', [m.id]);
@@ -407,6 +411,68 @@ test('by Resend', async (t) => {
       await rows('delete from public.outbox where id = $1', [m.id]);
     }
     resend.onCall = () => [200, { id: 're_42' }];
+  });
+
+  await t.test('what is said about our sender is not final; what names the recipient is', async () => {
+    const wrong = 'Invalid `from` field. The email address needs to follow the `Name <email@example.com>` format.';
+    for (const [status, answer, state] of [
+      [422, { name: 'validation_error', message: wrong }, 'pending'],
+      [422, { name: 'invalid_from_address', message: 'no' }, 'pending'],
+      [404, { name: 'not_found', message: 'no' }, 'pending'],
+      [413, { message: 'no' }, 'dead'],
+      [422, { name: 'validation_error', message: 'Invalid `to` field.' }, 'dead'],
+    ]) {
+      const { user, order } = await makeSale({ stock: 0 });
+      resend.onCall = (call) => (call.body.to[0] === user.email ? [status, answer] : [200, { id: 're_1' }]);
+      await pay(order);
+      const m = await until(async () => {
+        const now = await mail(order, 'payment_received');
+        return now?.tries === 1 && now.state !== 'sending' && now;
+      }, `the answer ${status}`);
+      assert.equal(m.state, state, m.last_error);
+      await rows('delete from public.outbox where id = $1', [m.id]);
+    }
+    resend.onCall = () => [200, { id: 're_42' }];
+  });
+
+  await t.test('"not now" with a time is no try, however often it is said', async () => {
+    const { user, order } = await makeSale({ stock: 0 });
+    let refusals = 12; // more than a mail has tries
+    resend.onCall = (call) =>
+      call.body.to[0] === user.email && refusals-- > 0
+        ? [429, { name: 'daily_quota_exceeded', message: 'later' }, { 'retry-after': '3600' }]
+        : [200, { id: 're_43' }];
+    await pay(order);
+    for (let left = 11; left >= 0; left--) {
+      const m = await until(async () => {
+        if (refusals !== left) return false; // first: the mail is looked at when it was refused
+        const now = await mail(order, 'payment_received');
+        return now?.state === 'pending' && now;
+      }, `${left} refusals are left`);
+      const job = await jobOf('mail', m.id);
+      assert.equal(job.tries, 0);
+      const [{ minutes }] = await rows('select extract(epoch from $1::timestamptz - now()) / 60 as minutes', [job.due_at]);
+      assert.ok(minutes > 58 && minutes <= 60, `due in ${minutes} minutes`);
+      assert.match(m.last_error, /resend: 429 later/);
+      await hurry('mail', [m.id]);
+    }
+    assert.equal((await untilMail(order, 'payment_received', 'sent')).provider_id, 're_43');
+  });
+
+  await t.test('a name with a comma, and where answers go', async () => {
+    await configure([
+      ...smtpSettings().filter((line) => !line.startsWith('SMTP_FROM')),
+      'SMTP_FROM="Care Team, Billing" <care@example.com>',
+      'MAIL_REPLY_TO=Care <answers@example.com>',
+      'RESEND_API_KEY=re_test_key',
+      `RESEND_API_URL=${resend.url}`,
+    ]);
+    const { user, order } = await makeSale({ stock: 0 });
+    await pay(order);
+    await untilMail(order, 'payment_received', 'sent');
+    const [{ body }] = resend.to(user.email);
+    assert.equal(body.from, '"Care Team, Billing" <care@example.com>');
+    assert.equal(body.reply_to, 'Care <answers@example.com>');
   });
 
   await t.test('a delivery is recorded as sent', async () => {

@@ -68,9 +68,48 @@ test('settings with which a function cannot start are refused, and it serves wit
   assert.ok(await answers('send-email'));
 });
 
+test('a line of the settings that says nothing is refused with its number, and no value is shown', async () => {
+  const number = settings.toString().split('\n').length;
+  for (const [line, why] of [
+    ['SMTP_HOST = geheim', /"SMTP_HOST" is not followed by = at once/],
+    ['SMTP_HOST: geheim', /"SMTP_HOST" is not followed by = at once/],
+    ['export SMTP_HOST=geheim', /leave out "export"/],
+    ['SMTP_HOTS=geheim', /nothing is called SMTP_HOTS/],
+    ['SMTP_HOST= geheim', /blanks around the value of SMTP_HOST/],
+    ['SMTP_HOST="geheim', /begins with a quote that does not end/],
+    ['SMTP_HOST=geheim\r', /carriage return/],
+  ]) {
+    appendFileSync(envFile, `# a comment\n\n${line}\n`);
+    try {
+      for (const command of [['deploy', 'send-email'], ['up']]) {
+        const { status, stderr } = await run(join(clone, 'deploy.sh'), command);
+        assert.equal(status, 1, line);
+        assert.match(stderr, new RegExp(`line ${number + 2}: `));
+        assert.match(stderr, why);
+        assert.doesNotMatch(stderr, /geheim/);
+      }
+    } finally {
+      writeFileSync(envFile, settings);
+    }
+  }
+  assert.ok(await answers('send-email'));
+});
+
+test('what systemd gets: room for every worker twice, and settings between quotes', async () => {
+  const out = join(folder, 'units');
+  const made = await run(join(clone, 'nginx/generate'), ['--production', 'api.example.com', join(home, 'bin'), out]);
+  assert.equal(made.status, 0, made.stderr);
+  const tasks = (name) => Number(/^TasksMax=(\d+)$/m.exec(readFileSync(join(out, `systemd/fn-${name}.service`), 'utf8'))[1]);
+  assert.ok(tasks('send-email') > 2 * 64 * 4, 'two generations of 64 workers with their threads');
+  assert.ok(tasks('send-outbox') >= 2 * 4);
+  const lines = readFileSync(join(out, 'env/send-email.env'), 'utf8').split('\n').filter(Boolean);
+  for (const line of lines) assert.match(line, /^(# .*|#?[A-Z_]+='[^']*')$/);
+  assert.ok(lines.includes("DATABASE_URL=''") && lines.includes("#SMTP_PORT='587'"));
+});
+
 for (const changed of [false, true]) {
-  test(`one of two functions does not get ready${changed ? ', with a changed setting' : ''}: both are as before`, async () => {
-    const names = ['check-payment-status', 'send-email'];
+  test(`one of several functions does not get ready${changed ? ', with a changed setting' : ''}: all are as before`, async () => {
+    const names = ['check-payment-status', 'send-email', 'test-delivery'];
     const had = names.map((name) => [installed(name), ownSettings(name)]);
     if (changed) appendFileSync(envFile, 'LOG_LEVEL=debug\n');
     improve('check-payment-status');
@@ -90,6 +129,19 @@ for (const changed of [false, true]) {
     assert.equal((await invoke('health', {}, 'GET')).status, 200);
   });
 }
+
+test('all functions are replaced, those without a socket too, and again from what they run then', async () => {
+  for (let i = 0; i < 2; i++) {
+    functionNames.forEach(improve);
+    const before = functionNames.map(generation);
+    const { status, stdout, stderr } = await deploy();
+    assert.equal(status, 0, stdout + stderr);
+    assert.deepEqual(functionNames.map(generation), before.map((n) => n + 1));
+  }
+  functionNames.forEach(whole);
+  assert.equal((await deploy()).status, 0);
+  assert.equal((await invoke('health', {}, 'GET')).status, 200);
+});
 
 test("systemd's reload fails when the new workers do not get ready", async () => {
   const out = join(folder, 'production');

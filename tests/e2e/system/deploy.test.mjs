@@ -32,7 +32,8 @@ test('deploy.sh up on a running system is harmless', async () => {
   };
   const { status, stdout, stderr } = await deploy('up');
   assert.equal(status, 0, stdout + stderr);
-  assert.ok(stdout.includes(url) && stdout.includes(anonKey) && stdout.includes(serviceKey));
+  assert.ok(stdout.includes(url) && stdout.includes(anonKey));
+  assert.ok(stdout.includes(`SUPABASE_SERVICE_ROLE_KEY in ${join(home, 'env')}`) && !(stdout + stderr).includes(serviceKey));
   const after = {
     env: readFileSync(join(home, 'env'), 'utf8'),
     nginx: readFileSync(join(home, 'run/nginx.pid'), 'utf8'),

@@ -57,7 +57,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     m.html = arena_copy(task.arena, rest);
     if (mail_check(&task, &m) == ERR_OK && mail_sender_read(str_of(sender), &from)) {
         buf_init_arena(&out, task.arena, 4 * 1024 * 1024);
-        mail_build(&out, &m, &from);
+        mail_build(&out, &m, &from, &from);
         MUST(!out.overflow);
         check_lines(out.ptr);
     }

@@ -191,6 +191,14 @@ url_is_http_or_https(void **state UNUSED)
     (void)refused(&public_url, "example.com");
     (void)refused(&public_url, "https://");
     (void)refused(&public_url, "https:///path");
+    accepted(&public_url, "https://example.com:8443?x");
+    accepted(&public_url, "http://[::1]:80/x");
+    (void)refused(&public_url, "https://example.com:");
+    (void)refused(&public_url, "https://example.com:99999");
+    (void)refused(&public_url, "https://user:secret@example.com");
+    (void)refused(&public_url, "https://exa,mple.com");
+    (void)refused(&public_url, "http://[]");
+    (void)refused(&public_url, "http://[::1");
 }
 
 static void

@@ -1,4 +1,5 @@
-/* What platform.seal() of migrations/platform/sql/seals.sql made, with the keys of sealed_test.c. */
+/* What platform.seal() of migrations/platform/sql/seals.sql made, with the keys of sealed_test.c.
+ */
 #define SEALED_EURO                                                                                \
     "ffx1.k1.xwxK0QND6PwWQzBHWU5lVXsodzpeAS63qve0Em05TifgNEAfZDWWlNLnfF7eBVUu-UMhbbwF"             \
     "g2xSO83uA-_lFw"

@@ -42,19 +42,25 @@ addresses(void **state UNUSED)
 static void
 senders(void **state UNUSED)
 {
-    struct mail_sender s = {STR("before"), STR("before")};
+    struct mail_sender s = {"before", STR("before")};
 
     assert_false(mail_sender_read(STR("no address"), &s));
     assert_false(mail_sender_read(STR("A <a@b"), &s));
     assert_false(mail_sender_read(STR("A <a@b> c"), &s));
     assert_false(mail_sender_read(STR("A <>"), &s));
     assert_false(mail_sender_read(STR(""), &s));
-    check_str(s.name, "before");
+    assert_string_equal(s.name, "before");
     assert_true(mail_sender_read(STR("a@b"), &s));
-    assert_int_equal(s.name.len, 0);
+    assert_string_equal(s.name, "");
     assert_true(mail_sender_read(STR("\"The Shop\" <a@b>"), &s));
-    check_str(s.name, "The Shop");
+    assert_string_equal(s.name, "The Shop");
     check_str(s.address, "a@b");
+    assert_true(mail_sender_read(STR("\"The \\\"Shop\\\", <it>\" <a@b>"), &s));
+    assert_string_equal(s.name, "The \"Shop\", <it>");
+    assert_true(mail_sender_read(STR(" <a@b>"), &s));
+    assert_string_equal(s.name, "");
+    assert_false(mail_sender_read(STR("A\r\nBcc: c@d <a@b>"), &s));
+    assert_false(mail_sender_read(STR("\xFF <a@b>"), &s));
 }
 
 static void
@@ -93,7 +99,24 @@ injection_is_refused(void **state UNUSED)
     assert_int_equal(mail_check(&task, &m), ERR_INVALID);
 }
 
+/* SMTPUTF8 is not everywhere: such an address is refused, and told why. */
+static void
+foreign_addresses_are_refused_with_a_reason(void **state UNUSED)
+{
+    static const char *const tos[] = {"zo\xC3\xAB@example.com", "ann@b\xC3\xBC"
+                                                                "cher.example"};
+    struct task task = {.arena = a};
+    struct mail_message m = message();
+
+    for (size_t i = 0; i < ARRAY_LEN(tos); i++) {
+        m.to = tos[i];
+        assert_int_equal(mail_check(&task, &m), ERR_INVALID);
+        assert_non_null(strstr(task.fail.text, "other than ASCII"));
+    }
+}
+
 static const struct CMUnitTest tests[] = {
+    TEST(foreign_addresses_are_refused_with_a_reason),
     TEST(addresses),
     TEST(senders),
     TEST(hosts),

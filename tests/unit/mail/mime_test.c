@@ -12,7 +12,7 @@ built(struct mail_message m, const char *from)
 
     assert_true(mail_sender_read(str_of(from), &sender));
     buf_init_arena(&out, a, (size_t)4 * 1024 * 1024);
-    mail_build(&out, &m, &sender);
+    mail_build(&out, &m, &sender, NULL);
     assert_false(out.overflow);
     return out.ptr;
 }
@@ -79,17 +79,17 @@ long_and_foreign_subjects_are_encoded(void **state UNUSED)
     m.subject = "=?UTF-8?B?SGk=?=";
     assert_null(strstr(built(m, "x@y"), "Subject: =?UTF-8?B?SGk=?=\r\n"));
     while (len + 3 < sizeof subject) {
-        memcpy(subject + len, "\xE2\x82\xAC", 4); /* the euro sign: 42 bytes hold 14 of them */
+        memcpy(subject + len, "\xE2\x82\xAC", 4); /* the euro sign: 39 bytes hold 13 of them */
         len += 3;
     }
     m.subject = subject;
     m.html = subject;
     const char *text = built(m, "\"J\xC3\xBCrgen\" <x@y>");
-    assert_non_null(strstr(text, "From: =?UTF-8?B?SsO8cmdlbg==?= <x@y>\r\n"));
+    assert_non_null(strstr(text, "From: =?UTF-8?B?SsO8cmdlbg==?=\r\n <x@y>\r\n"));
     for (const char *line = text; *line != '\0';) {
         const size_t line_len = strcspn(line, "\r");
 
-        assert_true(line_len <= 77);
+        assert_true(line_len <= 76);
         assert_memory_equal(line + line_len, "\r\n", 2);
         if (strncmp(line, " =?UTF-8?B?", 11) == 0)
             assert_true(strncmp(line + 11, "4oKs", 4) == 0);
@@ -97,10 +97,54 @@ long_and_foreign_subjects_are_encoded(void **state UNUSED)
     }
 }
 
+/* RFC 2045, 6.8: what is encoded has CR LF, whatever the template has. */
+static void
+lines_of_bodies_end_in_cr_lf(void **state UNUSED)
+{
+    static const char *const texts[] = {"a\nb", "a\r\nb", "a\rb"};
+    struct mail_message m = message();
+
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        m.text = texts[i];
+        m.html = texts[i];
+        const char *text = built(m, "x@y");
+        const char *part = strstr(text, "\r\n\r\nYQ0KYg==\r\n--");
+
+        assert_non_null(part);
+        assert_non_null(strstr(part + 1, "\r\n\r\nYQ0KYg==\r\n--"));
+    }
+    m.text = "\n";
+    assert_non_null(strstr(built(m, "x@y"), "\r\n\r\nDQo=\r\n--"));
+}
+
+static void
+a_name_with_specials_is_quoted(void **state UNUSED)
+{
+    assert_non_null(strstr(built(message(), "Care Team, \\ Billing <x@y>"),
+                           "\r\nFrom: \"Care Team, \\\\ Billing\" <x@y>\r\n"));
+    assert_non_null(strstr(built(message(), "\"Care \\\"Team\\\"\" <x@y>"),
+                           "\r\nFrom: \"Care \\\"Team\\\"\" <x@y>\r\n"));
+}
+
+static void
+answers_go_where_they_are_read(void **state UNUSED)
+{
+    const struct mail_message m = message();
+    struct mail_sender from, reply_to;
+    struct buf out;
+
+    assert_true(mail_sender_read(STR("no-reply@shop.example"), &from));
+    assert_true(mail_sender_read(STR("Care <care@shop.example>"), &reply_to));
+    buf_init_arena(&out, a, (size_t)64 * 1024);
+    mail_build(&out, &m, &from, &reply_to);
+    assert_non_null(strstr(out.ptr, "\r\nReply-To: \"Care\" <care@shop.example>\r\n"));
+    assert_null(strstr(built(m, "x@y"), "Reply-To"));
+}
+
 static const struct CMUnitTest tests[] = {
-    TEST(a_message_has_its_parts),
-    TEST(a_message_without_text_is_html_alone),
-    TEST(long_and_foreign_subjects_are_encoded),
+    TEST(lines_of_bodies_end_in_cr_lf),         TEST(a_name_with_specials_is_quoted),
+    TEST(answers_go_where_they_are_read),       TEST(a_message_has_its_parts),
+    TEST(a_message_without_text_is_html_alone), TEST(long_and_foreign_subjects_are_encoded),
 };
 
 int
