@@ -54,8 +54,9 @@ async function counted(name, list) {
   writeFileSync(program, `#!/bin/sh\nexec valgrind -q --tool=callgrind --callgrind-out-file='${out}/%p' '${real}'\n`, { mode: 0o755 });
   await run('sv', ['-w', '35', 'restart', service]);
   const master = readFileSync(join(service, 'supervise', 'pid'), 'utf8').trim();
-  const socket = join(home, 'run', `${name}.sock`), began = Date.now();
-  while (readFileSync(join(home, 'run', `${name}.pid`), 'utf8').trim() !== master || !existsSync(socket)) {
+  const socket = join(home, 'run', `${name}.sock`), pidFile = join(home, 'run', `${name}.pid`), began = Date.now();
+  const up = () => existsSync(socket) && existsSync(pidFile) && readFileSync(pidFile, 'utf8').trim() === master;
+  while (!up()) {
     if (Date.now() - began > 30_000) throw new Error(`${name} did not start under callgrind`);
     await sleep(50);
   }
