@@ -141,7 +141,7 @@ for (const { name, route, methods, subpaths, auth, json_body: jsonBody, body_max
       'control character': '{"orderId": "a\u0001b"}',
       'invalid UTF-8': Buffer.from([0x7b, 0x22, 0x61, 0x22, 0x3a, 0x22, 0xc3, 0x28, 0x22, 0x7d]),
       'overlong UTF-8': Buffer.from([0x7b, 0x22, 0x61, 0x22, 0x3a, 0x22, 0xc0, 0xaf, 0x22, 0x7d]),
-      'byte order mark': '\ufeff{}',
+      'two byte order marks': '\ufeff\ufeff{}',
       'too deep': `{"a": ${'['.repeat(1000)}${']'.repeat(1000)}}`,
     };
     test(`${name}: malformed JSON is 400 with a reason`, async () => {
