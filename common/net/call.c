@@ -20,6 +20,7 @@
 #define RETRY_MIN_MS       100
 #define RETRY_MAX_MS       800
 #define READ_BYTES         1024L /* at a time; everyone who waits for an answer has a buffer */
+#define EXPECT_BYTES       ((size_t)512 * 1024) /* libcurl asks before bodies of a megabyte */
 #define USER_AGENT         "ffx"
 
 /* A call on its way; lives on the caller's coroutine stack. */
@@ -78,8 +79,9 @@ set_options(struct answering *t, const struct http_request *call, long timeout_m
 
     for (int i = 0; call->headers != NULL && call->headers[i] != NULL; i++)
         headers = curl_slist_append(headers, call->headers[i]);
-    headers = curl_slist_append(headers, "Expect:"); /* no 100-continue round trip */
     headers = curl_slist_append(headers, "Accept-Encoding: identity");
+    if (call->body.len >= EXPECT_BYTES) /* no 100-continue round trip */
+        headers = curl_slist_append(headers, "Expect:");
     (void)curl_easy_setopt(e, CURLOPT_URL, call->url);
     (void)curl_easy_setopt(e, CURLOPT_HTTPHEADER, headers);
     if (strcmp(call->method, "GET") != 0) {
