@@ -8,7 +8,7 @@ select ok((select d.setconfig @> array['log_statement=none', 'log_min_error_stat
            join pg_database as b on b.oid = d.setdatabase and b.datname = current_database()
            where d.setrole = 0), 'words and values of statements');
 select is((select count(*) from pg_roles as r
-           where r.rolname like 'fn\_%'
+           where r.rolname in ('fn_health', 'fn_send_email', 'fn_send_outbox')
              and not exists (select from pg_db_role_setting as d
                              where d.setrole = r.oid and d.setdatabase = 0
                                and 'log_min_duration_statement=1000' = any (d.setconfig))),
