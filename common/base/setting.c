@@ -134,7 +134,7 @@ check_link(const char *text)
 {
     static const char wrong[] = "must be an http:// or https:// URL without blanks";
     const struct str url = str_of(text), host = url_host(url);
-    const bool six = host.len > 0 && host.ptr[0] == '[';
+    const bool six = host.len > 2 && host.ptr[0] == '[';
     const int port = url_port(url);
 
     if ((strncmp(text, "https://", 8) != 0 && strncmp(text, "http://", 7) != 0) ||

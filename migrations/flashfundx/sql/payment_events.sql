@@ -218,8 +218,10 @@ begin
             end if;
 
         when v_status in ('failed', 'expired') then
-            if v_order.delivery_status = 'delivered' and v_payment.counted then
+            if v_payment.counted and v_order.delivery_status = 'delivered' then
                 v_review := 'failed_after_delivery';                -- delivered by hand, too early
+            elsif v_payment.counted and backend.booked_amount(v_order.order_id) > 0 then
+                v_review := 'counted_payment_failed';               -- accepted by hand
             elsif v_order.order_status in ('pending', 'processing')
                   and (v_payment.counted
                        or (v_order.payment_status = 'pending'
@@ -243,9 +245,8 @@ begin
                     v_order.payment_status := 'failed';
                 end if;
             end if;
-            if v_review is null then
-                v_note := backend.failed_with_money(v_payment, v_paid);
-            end if;
+            v_note := case when v_review is null
+                           then backend.failed_with_money(v_payment, v_paid) end;
 
         when v_status = 'refunded' then
             -- A paid order: see what went back below.
@@ -461,7 +462,6 @@ begin
     if v_stored then
         perform backend.event_revived(p_event.payment_id, v_event_id);
     end if;
-
     if v_deliver then
         v_delivered := backend.deliver_or_queue(v_order) is null;
         if v_delivered then

@@ -66,11 +66,11 @@ as $$
     select p_review.kind in ('overpaid', 'paid_twice', 'refund_of_other_payment',
                              'payment_of_other_order', 'event_dead')
         or (p_order.payment_status = 'paid'
-            and (p_review.kind in ('child_payment', 'wrong_asset', 'partially_paid',
-                                   'counted_payment_failed')
+            and (p_review.kind in ('child_payment', 'wrong_asset', 'partially_paid')
                  or (p_review.kind in ('underpaid', 'worth_less', 'amount_unknown',
                                        'price_currency', 'price_amount', 'unknown_status',
-                                       'order_closed', 'failed_with_money')
+                                       'order_closed', 'failed_with_money',
+                                       'counted_payment_failed')
                      and not coalesce(
                         (select backend.pays_order(p_order, p)
                          from public.payments as p

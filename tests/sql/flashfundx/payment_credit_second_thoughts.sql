@@ -1,6 +1,6 @@
 -- What a repeat, a failure, a decision or a second start of an order do to money in pieces.
 begin;
-select plan(41);
+select plan(48);
 select make_user('ann');
 select make_order('ann', n) from generate_series(1, 30) as n;
 select make_stock(n::text) from generate_series(1, 19) as n;
@@ -95,6 +95,29 @@ select is(event('FFX000000009', 'i1', 'failed'), 'applied processing/paid/pendin
           'the other one has paid already');
 select is(counted('FFX000000009') || ' ' || open('FFX000000009'), 'i2 failed_with_money,overpaid',
           'it counts, and it was too much');
+
+-- Accepted by staff, booked, waiting for stock: then the payment that counts fails
+update account_container set status = 'disabled' where status = 'available';
+create function tests.accepted_early(p_order text, p_payment text) returns text language sql as $$
+    select event(p_order, p_payment, 'confirmed', 100);
+    select resolve(p_order, 'underpaid', 'accept')
+$$;
+select is(accepted_early('FFX000000020', 'n1'), 'ok processing/paid/pending', 'accepted early');
+select is(event('FFX000000020', 'n1', 'failed'), 'review processing/paid/pending',
+          'what a human accepted and the books have does not fall without one');
+select is(open('FFX000000020') || ' ' || counted('FFX000000020'), 'counted_payment_failed n1',
+          'somebody looks at it');
+select is(resolve('FFX000000020', 'counted_payment_failed', 'refund_noted'),
+          'ok refunded/refunded/pending', 'paid back after all');
+select is(books('FFX000000020'), 'n1 payment completed 349.00,n1 refund completed 349.00',
+          'and the books are even');
+select is(accepted_early('FFX000000021', 'o1') || ', ' || event('FFX000000021', 'o1', 'failed') || ', '
+          || resolve('FFX000000021', 'counted_payment_failed', 'accept'),
+          'ok processing/paid/pending, review processing/paid/pending, ok processing/paid/pending',
+          'or served after all');
+select is(books('FFX000000021'), 'o1 payment completed 349.00', 'as it was booked');
+update account_container set status = 'available' where status = 'disabled';
+delete from waiting_deliveries;
 
 -- Half delivered by hand: the customer has an account, the order says pending
 create function tests.by_hand(p_order text, p_login text)

@@ -191,9 +191,9 @@ url_is_http_or_https(void **state UNUSED)
     (void)refused(&public_url, "example.com");
     (void)refused(&public_url, "https://");
     (void)refused(&public_url, "https:///path");
-    accepted(&public_url, "https://example.com:8443?x");
+    accepted(&public_url, "https://example.com:8443/x");
     accepted(&public_url, "http://[::1]:80/x");
-    (void)refused(&public_url, "https://example.com:");
+    accepted(&public_url, "https://example.com:"); /* the port of its scheme, RFC 3986 3.2.3 */
     (void)refused(&public_url, "https://example.com:99999");
     (void)refused(&public_url, "https://user:secret@example.com");
     (void)refused(&public_url, "https://exa,mple.com");
