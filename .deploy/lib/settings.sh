@@ -37,7 +37,7 @@ settings_read() {
 # settings_known: every name in the file is one that some function has, or deploy.sh itself.
 settings_known() {
     local known line n=0 wrong=()
-    known=" APP FFX_PORT SUPABASE_ANON_KEY SUPABASE_SERVICE_ROLE_KEY DATABASE_URL "
+    known=" APP FFX_PORT SUPABASE_ANON_KEY SUPABASE_SERVICE_ROLE_KEY DATABASE_URL STATE_DIR "
     known+=$(jq -r '.settings[].name' "$FFX_HOME"/functions/*.json | sort -u | tr '\n' ' ')
     while IFS= read -r line || [[ $line ]]; do
         n=$((n + 1))
