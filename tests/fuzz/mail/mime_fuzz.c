@@ -6,9 +6,9 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Date, From, To, Message-ID, Subject, MIME-Version, Auto-Submitted, Content-Type, and with html
- * alone its encoding. */
-#define HEADERS 9
+/* Date, From, Reply-To, To, Message-ID, Subject, MIME-Version, Auto-Submitted, Content-Type, and
+ * with html alone its encoding. */
+#define HEADERS 10
 
 /* The text up to the next line feed, in the arena. */
 static const char *

@@ -81,7 +81,7 @@ const rules = `
            where d.user_id = u.id)
   union all
   select 'the books do not agree: ' || d.explanation, coalesce(d.order_id, d.user_id::text), d.kind || ' ' || d.aspect
-    from backend.books_differences((select min(created_at) from o)) as d
+    from backend.books_differences($1::text[]) as d
    where d.order_id = any($1) or d.user_id in (select user_id from o)`;
 
 /** The rules that are broken for these orders, as texts; [] when all is well. */
