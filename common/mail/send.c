@@ -21,6 +21,8 @@ check_sender(const char *text)
 static const char *
 check_name(const char *text)
 {
+    if (strlen(text) > MAIL_NAME_MAX)
+        return "must be shorter";
     return strpbrk(text, "<>") == NULL ? NULL : "must be a name alone, without an address";
 }
 

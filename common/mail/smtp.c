@@ -24,9 +24,12 @@ host_of(const char *text)
 static const char *
 check_host(const char *text)
 {
-    return host_name_ok(str_of(host_of(text)))
+    const struct str host = str_of(host_of(text));
+    const bool six = host.len > 2 && host.ptr[0] == '[' && host.ptr[host.len - 1] == ']';
+
+    return six || host_name_ok(host)
                ? NULL
-               : "must be a host name or an IPv4 address; its port is SMTP_PORT";
+               : "must be a host name or an address, IPv6 in brackets; its port is SMTP_PORT";
 }
 
 struct setting cfg_smtp_host = {
