@@ -51,7 +51,7 @@ for (const [action, state, kinds, stock] of [
   ['underpay', 'processing/pending/pending', ['partially_paid', 'underpaid']],
   ['overpay', 'completed/paid/delivered', ['overpaid']],
   ['expire', 'failed/failed/pending', []],
-  ['fail', 'failed/failed/pending', []],
+  ['fail', 'failed/failed/pending', ['failed_with_money']], // it had arrived
   ['late', 'completed/paid/delivered', ['paid_late']],
   ['pay_twice', 'completed/paid/delivered', ['child_payment'], 2],
   ['wrong_asset', 'processing/pending/pending', ['wrong_asset']],

@@ -71,12 +71,11 @@ forms_are_kept(void **state UNUSED)
                                                    mail_settings, own};
     static const struct {
         const char *env;
-        const char *good[4], *wrong[6];
+        const char *good[5], *wrong[6];
     } forms[] = {
         {"SMTP_HOST",
-         {"mail.example.org", "192.0.2.1", "smtps://mail.example.org", "smtp://localhost"},
-         {"mail.example.org:587", "mail example", "http://mail.example.org", "mail/", "-x",
-          "[::1]"}},
+         {"mail.example.org", "192.0.2.1", "smtps://mail.example.org", "smtp://localhost", "[::1]"},
+         {"mail.example.org:587", "mail example", "http://mail.example.org", "mail/", "-x", "[]"}},
         {"SMTP_FROM",
          {"shop@example.org", "The Shop <shop@example.org>", "\"A, B\" <a@b.example>"},
          {"Shop", "Shop <shop>", "shop@example.org, other@example.org", "<shop@example.org"}},
