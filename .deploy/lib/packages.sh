@@ -58,7 +58,7 @@ policy_text() { # PID
 		#!/bin/sh
 		# Made by deploy.sh for the length of an installation: nothing of it starts by itself.
 		# Its maker is the process $1 of this start time; without it this is left over, and goes.
-		[ "\$(awk '{ print \$22 }' /proc/$1/stat 2>/dev/null)" = $(awk '{ print $22 }' "/proc/$1/stat") ] && exit 101
+		[ "\$(awk '\$3 != "Z" { print \$22 }' /proc/$1/stat 2>/dev/null)" = $(awk '{ print $22 }' "/proc/$1/stat") ] && exit 101
 		rm -f "\$0"
 		exit 0
 	POLICY
