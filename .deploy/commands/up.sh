@@ -34,7 +34,6 @@ main() {
     specs_read "${functions[@]}"
     nginx_make "$build_dir/bin" "${functions[@]}"
     services_make "${functions[@]}"
-    services_prune "${functions[@]}"
     done_step
 
     step database "PostgreSQL in $(pg_data)"
@@ -50,6 +49,7 @@ main() {
     step services "nginx and ${#functions[@]} functions"
     functions_start "${functions[@]}"
     functions_done
+    services_prune "${functions[@]}" # only now: an up that fails leaves what served
     nginx_start
     done_step
 

@@ -67,6 +67,8 @@ settings_load() {
 setting_default() { # NAME VALUE
     [[ -v settings["$1"] ]] && return 0
     settings[$1]=$2
+    # The last line may have been written without its end.
+    [[ ! $(tail -c1 "$(settings_file)") ]] || echo >>"$(settings_file)"
     printf '%s=%s\n' "$1" "$2" >>"$(settings_file)"
 }
 
@@ -75,7 +77,7 @@ setting_replace() { # NAME VALUE
     local line
     # No sed: a secret must not show in its arguments.
     # shellcheck disable=SC2094 # the file is replaced when all of it is written
-    while IFS= read -r line; do
+    while IFS= read -r line || [[ $line ]]; do
         [[ $line != "$1="* ]] || line=$1=$2
         printf '%s\n' "$line"
     done <"$(settings_file)" | write_if_changed "$(settings_file)"
@@ -118,7 +120,6 @@ settings_make() {
     setting_default CREDENTIAL_KEYS "k1:$(random_hex 32)"
     setting_default MAIL_NAME "$app_title"
     setting_default FRONTEND_URL http://localhost:3000
-    setting_default CREDENTIAL_KEYS "k1:$(random_hex 32)"
     setting_default RUN_DIR "$FFX_HOME/run"
     setting_default STATE_DIR "$FFX_HOME/state"
     base_url=http://127.0.0.1:$port

@@ -29,8 +29,8 @@ struct net_request;
 #define FN_SETTINGS_MAX   64
 
 #define FN_WORKERS_MAX 64
-/* Threads of a worker, at most: its loop, the watchdog, those of offload, and one for each outside
- * call that waits for a name. */
+/* Threads of a worker, at most: its loop, the watchdog, those of offload, and libcurl's for each mail
+ * that waits for a name. */
 #define FN_WORKER_THREADS 32
 
 /* ---- settings.c ---- */

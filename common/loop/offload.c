@@ -37,6 +37,7 @@ struct crew {
     struct job *todo, **todo_tail;
     int threads;
     int idle;
+    int waiting; /* jobs in todo */
 };
 
 static struct {
@@ -59,6 +60,7 @@ take(struct crew *c)
         if (c->todo == NULL)
             c->todo_tail = &c->todo;
         j->begun = true;
+        c->waiting--;
     }
     return j;
 }
@@ -159,7 +161,7 @@ add_thread(enum offload_class which)
     struct crew *c = &pool.crews[which];
     pthread_t thread;
 
-    if (c->idle > 0 || c->threads == most_threads[which] ||
+    if (c->idle >= c->waiting || c->threads == most_threads[which] ||
         pthread_create(&thread, NULL, worker, c) != 0)
         return;
     (void)pthread_detach(thread);
@@ -176,6 +178,7 @@ withdraw(struct crew *c, struct job *j)
         if (*p != j)
             continue;
         *p = j->next;
+        c->waiting--;
         if (j->next == NULL)
             c->todo_tail = p;
         break;
@@ -200,6 +203,7 @@ offload(enum offload_class which, void (*fn)(void *arg), void *arg, void (*drop_
     (void)pthread_mutex_lock(&pool.lock);
     *c->todo_tail = j;
     c->todo_tail = &j->next;
+    c->waiting++;
     add_thread(which);
     (void)pthread_cond_signal(&c->work);
     (void)pthread_mutex_unlock(&pool.lock);

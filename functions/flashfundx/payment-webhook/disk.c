@@ -144,16 +144,17 @@ list_files(void *arg)
     struct disk_list *list = arg;
 
     list->count = scandir(folder, &list->names, is_kept, alphasort);
-    if (list->count < 0)
-        *list = (struct disk_list){0};
 }
 
-void
+bool
 disk_list(struct disk_list *ret)
 {
     *ret = (struct disk_list){0};
-    if (!offload(OFFLOAD_DISK, list_files, ret, NULL, clock_ms() + LIST_MS))
+    const bool ok =
+        offload(OFFLOAD_DISK, list_files, ret, NULL, clock_ms() + LIST_MS) && ret->count >= 0;
+    if (!ok)
         *ret = (struct disk_list){0};
+    return ok;
 }
 
 void
@@ -300,6 +301,11 @@ disk_open(const char *state_dir)
         return false;
     if (access(folder, R_OK | W_OK | X_OK) != 0)
         return false;
-    remove_halves();
-    return true;
+    const int parent = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const bool synced = parent >= 0 && fsync(parent) == 0; /* or a crash takes the folder away */
+    if (parent >= 0)
+        (void)close(parent);
+    if (synced)
+        remove_halves();
+    return synced;
 }

@@ -15,12 +15,13 @@ bool disk_open(const char *state_dir);
 /* On the disk, whatever happens to the machine then: NULL; or why not. */
 const char *disk_keep(struct arena *a, const char *source, struct str body, int64_t deadline_ms);
 
-/* All files, oldest first; release with disk_list_release. */
+/* All files, oldest first; release with disk_list_release.  disk_list is false, and the list empty,
+ * when it cannot be read now. */
 struct disk_list {
     struct dirent **names;
     int count;
 };
-void disk_list(struct disk_list *ret);
+bool disk_list(struct disk_list *ret);
 void disk_list_release(struct disk_list *list);
 
 /* One process at a time applies; -1 when it is another one. */

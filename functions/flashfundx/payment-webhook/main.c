@@ -80,10 +80,12 @@ forged(struct fn_req *req)
 static enum err
 take_costly(struct fn_req *req)
 {
+    uint8_t network[LIMIT_NETWORK_BYTES];
     int retry_after_s;
 
     if (!setting_bool(&cfg_rate_limit) ||
-        limit_take(req->http->remote_addr, COSTLY_CALLS, COSTLY_WINDOW_S, &retry_after_s))
+        limit_take(limit_network(req->http->remote_addr, network), COSTLY_CALLS, COSTLY_WINDOW_S,
+                   &retry_after_s))
         return ERR_OK;
     metric_add(METRIC_RATE_LIMITED, 1);
     const enum err e = fail_set(&req->task->fail, ERR_RATE_LIMITED,

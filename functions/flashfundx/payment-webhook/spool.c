@@ -53,6 +53,17 @@ turn_later(void)
         loop_timer_set(&spool.timer, clock_ms() + spool.pause_ms);
 }
 
+/* What just came does not wait for what cannot be applied, and is not pushed back by the next. */
+static void
+turn_soon(void)
+{
+    const int64_t soon_ms = clock_ms() + TURN_MS;
+
+    spool.pause_ms = TURN_MS;
+    if (!spool.busy && (spool.timer.slot == 0 || spool.timer.at_ms > soon_ms))
+        loop_timer_set(&spool.timer, soon_ms);
+}
+
 /* ---- keeping ---- */
 
 enum err
@@ -75,8 +86,7 @@ spool_keep(struct task *task, const char *source, struct str body)
     spool.waiting++;
     spool.kept++;
     metric_add(METRIC_SPOOLED, 1);
-    spool.pause_ms = TURN_MS;
-    turn_later();
+    turn_soon();
     return ERR_OK;
 }
 
@@ -144,23 +154,31 @@ turn(void *unused UNUSED)
     bool away = false;
     const int64_t kept_before = spool.kept;
 
-    disk_list(&list);
-    const int lock = list.count == 0 ? -1 : disk_lock(); /* -1: another worker applies them */
+    const int lock = disk_lock(); /* before the list, or that has what another worker removed */
+    const bool listed = disk_list(&list);
     if (lock >= 0) {
         applied = apply_all(&list, &problem, &away);
         disk_unlock(lock);
     }
+    if (!listed)
+        log_event(LOG_WARN, "state_dir", NULL, "the callbacks that wait cannot be listed",
+                  LOG_NUM("waiting", spool.waiting));
     if (applied > 0 || (problem != NULL && !away))
         log_event(problem == NULL ? LOG_INFO : LOG_WARN, "callbacks_applied", NULL, problem,
                   LOG_NUM("applied", applied), LOG_NUM("waiting", list.count - applied));
-    spool.waiting = list.count - applied + spool.kept - kept_before; /* those that came meanwhile */
-    metric_set(METRIC_SPOOLED, spool.waiting);
+    if (listed) {
+        spool.waiting = list.count - applied + spool.kept - kept_before; /* came meanwhile */
+        metric_set(METRIC_SPOOLED, spool.waiting);
+    }
     disk_list_release(&list);
     spool.busy = false;
-    spool.pause_ms =
-        applied > 0 || away || lock < 0 ? TURN_MS : MIN(2 * spool.pause_ms, TURN_MOST_MS);
-    if (spool.waiting > 0)
-        turn_later();
+    if (spool.waiting == 0)
+        spool.pause_ms = TURN_MOST_MS; /* a worker that ended may have left one */
+    else if (applied > 0 || away || lock < 0)
+        spool.pause_ms = TURN_MS;
+    else
+        spool.pause_ms = MIN(2 * spool.pause_ms, TURN_MOST_MS);
+    turn_later();
 }
 
 static void

@@ -51,6 +51,12 @@ begin
     if current_user not in ('anon', 'authenticated') or platform.is_admin() then
         return new;
     end if;
+    if not platform.in_good_standing() then
+        raise exception using
+            errcode = '42501',
+            message = 'This account is suspended and cannot order',
+            hint = 'Contact our support.';
+    end if;
     if coalesce(new.discount_amount, 0) <> 0 then
         raise exception using
             errcode = '23514',
@@ -82,7 +88,8 @@ begin
 end
 $$;
 comment on function public.guard_new_order() is
-    'Trigger: an order inserted by a customer starts at pending/pending/pending without discount.';
+    'Trigger: an order inserted by a customer, who is not suspended, starts at '
+    'pending/pending/pending without discount.';
 
 create or replace trigger orders_2_guard
     before insert on public.orders

@@ -113,6 +113,7 @@ declare
     v_booked numeric;
     v_amount numeric;
     v_payment public.payment_transactions;
+    v_recorded numeric;
     v_id uuid;
     v_error text;
 begin
@@ -127,15 +128,18 @@ begin
      where t.order_id = p_order_id and t.transaction_type = 'payment' and t.status = 'completed'
      order by t.provider = p_provider desc nulls last, t.processed_at desc
      limit 1;
-    if exists (
-        select
-        from public.payment_transactions as t
-        where t.provider = coalesce(p_provider, v_payment.provider)
-          and t.provider_transaction_id
-              = coalesce(p_reference, v_payment.provider_transaction_id, p_order_id)
-          and t.transaction_type = 'chargeback'
-          and t.order_id = p_order_id)
-    then
+    select t.amount
+      into v_recorded
+      from public.payment_transactions as t
+     where t.provider = coalesce(p_provider, v_payment.provider)
+       and t.provider_transaction_id
+           = coalesce(p_reference, v_payment.provider_transaction_id, p_order_id)
+       and t.transaction_type = 'chargeback'
+       and t.order_id = p_order_id;
+    if v_recorded <> round(p_amount, 2) then
+        return jsonb_build_object('success', false, 'error',
+            'Another amount is recorded under this reference: give p_reference');
+    elsif v_recorded is not null then
         return jsonb_build_object('success', true, 'already_recorded', true,
                                   'order', backend.order_states(p_order_id));
     end if;

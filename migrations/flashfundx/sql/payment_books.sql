@@ -36,6 +36,8 @@ begin
     update public.payment_transactions as t
        set provider_status = p_status,
            provider_response = v_response,
+           -- A discount may have come since.
+           amount = case t.status when 'completed' then t.amount else p_order.final_amount end,
            status = case t.status when 'completed' then 'completed' else v_state end,
            processed_at = coalesce(t.processed_at, v_processed_at)
      where t.provider = 'nowpayments'
@@ -79,6 +81,7 @@ begin
     where p.payment_id = p_payment_id
     on conflict (provider, provider_transaction_id, transaction_type) do update
        set status = 'completed',
+           amount = excluded.amount,
            processed_at = case t.status when 'completed' then t.processed_at else now() end
      where t.status <> 'completed';
 end

@@ -94,7 +94,8 @@ begin
     elsif v_order.order_status not in ('pending', 'processing')
           or v_order.payment_status <> 'pending'
           or v_order.delivery_status <> 'pending'
-          or v_order.final_amount = 0 then
+          or v_order.final_amount = 0
+          or platform.standing_of(p_user_id) <> 'active' then
         outcome := 'not_payable';
     end if;
     if outcome is not null then

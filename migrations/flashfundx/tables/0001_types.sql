@@ -8,7 +8,7 @@
 -- some of them do.
 --
 -- Lock order of every transaction that touches an order, and the reason why none can deadlock:
---     orders -> payments, payment_attempts -> user_profiles -> account_container
+--     orders -> payments, payment_attempts -> account_container -> user_profiles
 -- An order's row is locked FOR UPDATE before anything that belongs to it is read for a decision.
 
 create schema backend;

@@ -13,6 +13,19 @@ $$;
 comment on function platform.standing_of(uuid) is
     'How somebody stands: active, suspended or banned.';
 
+create or replace function platform.in_good_standing()
+returns boolean
+language plpgsql stable security definer
+set search_path = pg_catalog, platform, pg_temp
+as $$
+begin
+    return platform.standing_of(auth.uid()) = 'active';
+end
+$$;
+comment on function platform.in_good_standing() is
+    'Whether the user who asks is active: for policies and triggers.';
+grant execute on function platform.in_good_standing() to anon, authenticated, service_role;
+
 create or replace function platform.set_standing(p_user_id uuid, p_standing text, p_reason text)
 returns boolean
 language plpgsql

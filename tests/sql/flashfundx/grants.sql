@@ -95,6 +95,8 @@ select set_eq(
          and has_function_privilege(r.name, p.oid, 'execute') $$,
     $$ values
         ('anon', 'is_admin'), ('authenticated', 'is_admin'), ('service_role', 'is_admin'),
+        ('anon', 'in_good_standing'), ('authenticated', 'in_good_standing'),
+        ('service_role', 'in_good_standing'),
         ('service_role', 'generate_order_id'),
         ('authenticated', 'grant_discount'), ('service_role', 'grant_discount'),
         ('authenticated', 'record_chargeback'), ('service_role', 'record_chargeback'),

@@ -1,6 +1,6 @@
 -- Discounts and chargebacks: once, with a reason, audited, and the books agree.
 begin;
-select plan(40);
+select plan(44);
 select make_user('ann');
 select make_user('boss');
 insert into administrators (email) values ('boss@example.com');
@@ -95,5 +95,17 @@ update account_container set status = 'disabled' where status = 'available';
 select event('FFX000000006', 'p6', 'finished');
 select charge_back('FFX000000006', 100);
 select is((select count(*) from waiting_deliveries), 0::bigint, 'what waits for stock waits no more');
+select is(charge_back('FFX000000006', 50),
+          'false Another amount is recorded under this reference: give p_reference',
+          'another amount of the same payment is no repeat');
+select is((select sum(amount) from payment_transactions
+           where order_id = 'FFX000000006' and transaction_type = 'chargeback'), 100.00, 'booked once');
+
+-- A discount while a payment of the full price is under way
+select event('FFX000000008', 'p8', 'waiting', 0);
+select is(discount('FFX000000008', 49), 'true 49.00 300.00', 'granted late');
+select event('FFX000000008', 'p8', 'finished');
+select is(backend.booked_amount('FFX000000008') || ' ' || coalesce(compared('FFX000000008'), 'even'),
+          '300.00 even', 'the books have the price as it is');
 select * from finish();
 rollback;

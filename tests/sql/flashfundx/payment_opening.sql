@@ -1,6 +1,6 @@
 -- begin_payment, attach_invoice, attach_payment, fail_payment_attempt.
 begin;
-select plan(92);
+select plan(94);
 select make_user('ann');
 select make_user('bob');
 select make_order('ann', 1), make_order('ann', 2), make_order('ann', 3), make_order('ann', 4),
@@ -28,6 +28,12 @@ select is(begin_with(id('ann'), id('ann'), 'FFX000000001', p_platform => 'mt4'),
 select is(begin_with(id('ann'), id('ann'), 'FFX000000001', p_amount => 1), 'mismatch', 'amount');
 select is(begin_with(id('ann'), id('ann'), 'FFX000000001', p_final => 348.99), 'mismatch',
           'final amount');
+select platform.set_standing(id('ann'), 'suspended', 'chargeback');
+select is(begin_with(id('ann'), id('ann'), 'FFX000000001'), 'not_payable', 'who is suspended pays nothing');
+select is(as_user('ann', format($$ insert into orders (user_id, account_type, account_size, platform_type,
+              amount, final_amount) values (%L, 'hft', 10000, 'mt5', 349, 349) $$, id('ann'))),
+          'ERROR 42501', 'and orders nothing');
+select platform.set_standing(id('ann'), 'active', 'settled');
 select is((select count(*) from payment_attempts), 0::bigint, 'nothing was claimed');
 
 -- create, attach

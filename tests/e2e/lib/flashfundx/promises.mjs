@@ -188,14 +188,15 @@ export const PROMISES = [
   {
     name: 'who paid enough is served, or waits for stock',
     // One payment of the right price that finished, and nothing that speaks against it. While another
-    // payment of the order is confirmed and not finished, a human looks at the two.
+    // payment of the order is confirmed and not finished, or came in worth less, a human looks at the two.
     sql: `select f.order_id, case
               when f.payment_status <> 'paid' then 'paid in full, but ' || f.order_status || '/' || f.payment_status
               when f.accounts = 0 and f.waits = 0 then 'paid in full, neither delivered nor waiting' end as broken
             from selftest.facts as f
            where not f.decided and not f.was_refunded and f.order_status <> 'cancelled'
              and not ('paid_twice' = any (f.reviews) and exists (
-                 select from public.payments as p where p.order_id = f.order_id and p.counted and p.status in ('confirmed', 'sending')))
+                 select from public.payments as p where p.order_id = f.order_id and p.counted
+                   and (p.status in ('confirmed', 'sending') or 'worth_less' = any (f.reviews))))
              and f.sure >= 0.99`,
   },
   {
