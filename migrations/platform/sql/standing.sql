@@ -17,6 +17,7 @@ create or replace function platform.in_good_standing()
 returns boolean
 language plpgsql stable security definer
 set search_path = pg_catalog, platform, pg_temp
+set enable_seqscan = off                -- a plan made while nobody was suspended stays good
 as $$
 begin
     return platform.standing_of(auth.uid()) = 'active';
