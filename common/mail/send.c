@@ -23,7 +23,9 @@ check_name(const char *text)
 {
     if (strlen(text) > MAIL_NAME_MAX)
         return "must be shorter";
-    return strpbrk(text, "<>") == NULL ? NULL : "must be a name alone, without an address";
+    return strchr(text, '<') != NULL && strchr(text, '@') != NULL
+               ? "must be a name alone, without an address"
+               : NULL;
 }
 
 static const char *
