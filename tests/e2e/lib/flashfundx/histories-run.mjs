@@ -1,11 +1,15 @@
 // Play random payment histories against the system, many at a time: real orders, real signed
 // callbacks through nginx. `play` makes the orders and sends; `quiesce` waits until all that was
 // sent has had its effect; `explain` prints one history with its answers and its order.
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+
 import { as, row, rows } from '../db.mjs';
 import { Caller, Tally, chance, crowd, persist } from '../fire.mjs';
 import { STOCK_SHARES, describe, makeHistory, tell } from './histories.mjs';
 import { canonical, hmac, ipnBody, paymentId } from './ipn.mjs';
 import { addStock, makeProduct } from './shop.mjs';
+import { home } from '../system.mjs';
 import { userClaims } from '../tokens.mjs';
 import { makeAdmin, makeUser } from '../users.mjs';
 import { until } from '../wait.mjs';
@@ -177,6 +181,12 @@ const PENDING = `
            where w.parked_at is not null or exists (select from public.account_container as c
              where c.status = 'available' and c.account_size = w.account_size and c.platform_type = w.platform_type)) as waiting`;
 
+/** Callbacks that were kept on disk while the database was away. */
+function spooled() {
+  const folder = join(home, 'state/callbacks');
+  return existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.callback')).length : 0;
+}
+
 /** Until nothing is on its way any more. Whatever was put off for later is due now. */
 export async function quiesce({ timeout = 180_000 } = {}) {
   let left;
@@ -184,7 +194,8 @@ export async function quiesce({ timeout = 180_000 } = {}) {
     await until(async () => {
       await rows(`update platform.jobs set due_at = now()
                    where kind in ('payment_event', 'mail') and state = 'waiting' and due_at > now()`);
-      left = await row(PENDING);
+      const spool = spooled(); // first: what leaves it is applied by then
+      left = { spool, ...(await row(PENDING)) };
       return Object.values(left).every((n) => Number(n) === 0);
     }, 'nothing is on its way any more', { timeout, every: 250 });
   } catch (error) {
