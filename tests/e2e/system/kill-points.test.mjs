@@ -64,13 +64,13 @@ async function run(flow, kill) {
     victim = await start();
     await flow.act?.(sale);
     await until(async () => (killer.struck ? await killer.struck() : !flow.done || (await flow.done(sale))),
-      `${flow.name}: ${killer.struck ? 'it is struck' : 'done'}`, { every: 5 });
+      `${flow.name}: ${killer.struck ? 'it is struck' : 'done'}`, { every: 5, timeout: flow.timeout });
     await killer.confirm(victim);
     await victim.stop();
     if (killer.struck && flow.done) {
       await flow.timePasses?.(sale);
       victim = await start();
-      await until(() => flow.done(sale), `${flow.name}: done after all`);
+      await until(() => flow.done(sale), `${flow.name}: done after all`, { timeout: flow.timeout });
       await victim.stop();
     }
   } finally {

@@ -326,6 +326,7 @@ export const flows = (mail) => [
 
   {
     name: 'the provider is asked about a silent payment, then all is compared', fn: 'reconcile',
+    timeout: 90_000, // in the long form the payments of hundreds of flows were made lately
     settings: () => ({ RECONCILE_AFTER_S: '60' }),
     prepare: async () => {
       const sale = await paidUnheard();
