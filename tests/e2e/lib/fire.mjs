@@ -91,7 +91,7 @@ export class Tally {
 
 /**
  * Send until the answer is final, as a provider repeats its callbacks: 5xx and broken connections
- * are tried again. Every answer is counted.
+ * are tried again, and who asked too often waits as long as the answer says. Every answer is counted.
  */
 export async function persist(send, tally, { within = 60_000 } = {}) {
   const end = Date.now() + within;
@@ -104,8 +104,8 @@ export async function persist(send, tally, { within = 60_000 } = {}) {
       tally.add(error.code ?? error.message);
       answer = { status: 599, text: String(error) };
     }
-    if (answer.status < 500) return answer;
+    if (answer.status < 500 && answer.status !== 429) return answer;
     if (Date.now() > end) throw new Error(`still ${answer.status} after ${within} ms: ${answer.text}`);
-    await sleep(pause);
+    await sleep(answer.status === 429 ? Number(answer.headers['retry-after']) * 1000 : pause);
   }
 }

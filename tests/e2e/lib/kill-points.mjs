@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process';
 import { appendFileSync, chmodSync, closeSync, existsSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { row, rows } from './db.mjs';
+import { row, rows, value } from './db.mjs';
 import { settingsOf } from './process.mjs';
 import { home, spec } from './system.mjs';
 import { until } from './wait.mjs';
@@ -151,6 +151,15 @@ const arm = (role, at) =>
   rows(`with a as (update kill_writes.armed set role = $1, at = $2), d as (delete from kill_writes.seen)
     select setval('kill_writes.passed', 1, false), setval('kill_writes.struck', 1, false)`, [role, at]);
 const roleOf = (name) => `fn_${name.replaceAll('-', '_')}`;
+
+/**
+ * Nothing that a killed process had sent is under way any more: the database notices that a client
+ * is gone when it answers, and a statement may take effect some time after its sender's death.
+ */
+export const statementsEnded = (name) =>
+  until(async () => await value(
+    `select count(*)::int from pg_stat_activity where usename = $1 and state is distinct from 'idle'`, [roleOf(name)]) === 0,
+  `no statement of ${name} is under way`);
 
 /** What a function writes is written down. */
 export async function watchWrites(name) {

@@ -16,7 +16,7 @@ import { chance, long, seed } from '../lib/fire.mjs';
 import { brokenRules } from '../lib/flashfundx/invariants.mjs';
 import { ipnBody, postIpn } from '../lib/flashfundx/ipn.mjs';
 import { during, flows } from '../lib/flashfundx/kill-flows.mjs';
-import { Victim, installWriteKills, killAt, killAtWrite, watchPoints, watchWrites } from '../lib/kill-points.mjs';
+import { Victim, installWriteKills, killAt, killAtWrite, statementsEnded, watchPoints, watchWrites } from '../lib/kill-points.mjs';
 import { resendMock, smtpServer } from '../lib/mail.mjs';
 import { events, makeSale } from '../lib/flashfundx/shop.mjs';
 import { until } from '../lib/wait.mjs';
@@ -68,6 +68,7 @@ async function run(flow, kill) {
     await killer.confirm(victim);
     await victim.stop();
     if (killer.struck && flow.done) {
+      await statementsEnded(flow.fn);
       await flow.timePasses?.(sale);
       victim = await start();
       await until(() => flow.done(sale), `${flow.name}: done after all`, { timeout: flow.timeout });
