@@ -18,6 +18,7 @@
     X(METRIC_REQUESTS_4XX,  "ffx_requests_total{class=\"4xx\"",  "counter", "Requests answered")    \
     X(METRIC_REQUESTS_5XX,  "ffx_requests_total{class=\"5xx\"",  "counter", "Requests answered")    \
     X(METRIC_RATE_LIMITED,  "ffx_rate_limited_total{",           "counter", "Requests refused with 429") \
+    X(METRIC_SHED,          "ffx_shed_total{",                   "counter", "Requests refused with 503 because too many were waiting") \
     X(METRIC_ANSWERS_CUT,   "ffx_answers_cut_total{",            "counter", "Answers that were not taken to their end") \
     X(METRIC_DB_QUERIES,    "ffx_db_queries_total{",             "counter", "SQL statements sent") \
     X(METRIC_DB_ERRORS,     "ffx_db_errors_total{",              "counter", "SQL statements that failed") \
@@ -49,6 +50,14 @@ void metric_set_max(enum metric id, int64_t n);
 void metric_set(enum metric id, int64_t n);
 /* One request's duration, for the histogram. */
 void metric_observe_us(int64_t duration_us);
+
+/* What a function answers under which address is counted apart: "GET /orders/:id".  Numbers of a
+ * place whose label changed begin anew. */
+#define METRIC_ROUTES_MAX  64
+#define METRIC_LABEL_SIZE  80 /* longer ones are cut */
+void metric_routes(const char *const *labels, size_t count);
+/* A request to route `route` was answered with this status after duration_us. */
+void metric_route(size_t route, int status, int64_t duration_us);
 
 /* One number of a function that has a file in run_dir; 0 when it has none. */
 int64_t metric_of(const char *run_dir, const char *service, enum metric id);

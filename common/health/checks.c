@@ -117,8 +117,8 @@ health_functions(struct fn_req *req, struct json_writer *w, const char *name)
     return ok;
 }
 
-static enum err
-readiness(struct fn_req *req, struct fn_res *res, const struct health_check *checks)
+enum err
+health_ready(struct fn_req *req, struct fn_res *res, const struct health_check *checks)
 {
     char now[TIMESTAMP_SIZE];
     struct json_writer *w = fn_json(res, 200);
@@ -142,8 +142,8 @@ readiness(struct fn_req *req, struct fn_res *res, const struct health_check *che
     return ERR_OK;
 }
 
-static enum err
-liveness(struct fn_res *res)
+enum err
+health_live(struct fn_req *req UNUSED, struct fn_res *res)
 {
     struct json_writer *w = fn_json(res, 200);
 
@@ -153,8 +153,8 @@ liveness(struct fn_res *res)
     return ERR_OK;
 }
 
-static enum err
-figures(struct fn_req *req, struct fn_res *res)
+enum err
+health_figures(struct fn_req *req, struct fn_res *res)
 {
     struct buf out;
 
@@ -164,16 +164,4 @@ figures(struct fn_req *req, struct fn_res *res)
         return fail_detail(&req->task->fail, ERR_INTERNAL, "the metrics are too long");
     fn_body(res, 200, "text/plain; version=0.0.4; charset=utf-8", buf_str(&out));
     return ERR_OK;
-}
-
-enum err
-health_serve(struct fn_req *req, struct fn_res *res, const struct health_check *checks)
-{
-    if (req->http->path.len == 0 || str_is(req->http->path, "/ready"))
-        return readiness(req, res, checks);
-    if (str_is(req->http->path, "/live"))
-        return liveness(res);
-    if (str_is(req->http->path, "/metrics"))
-        return figures(req, res);
-    return ERR_NOT_FOUND;
 }

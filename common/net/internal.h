@@ -38,9 +38,11 @@ struct incoming {
 };
 
 void fcgi_init(void);
-/* Read one request, its body up to `body_max`; BODY_BROKEN also when the parameters were. */
-enum body_state fcgi_read(struct conn *c, size_t body_max, struct task *task,
-                          struct net_request *ret, struct incoming *ret_in);
+/* Read one request, its body up to what `body_limit` says (server.h); BODY_BROKEN also when the
+ * parameters were. */
+enum body_state fcgi_read(struct conn *c,
+                          size_t (*body_limit)(struct task *task, struct net_request *http),
+                          struct task *task, struct net_request *ret, struct incoming *ret_in);
 
 /* ---- send.c ---- */
 

@@ -98,7 +98,7 @@ serve_one(struct conn *c)
 
     task->arena = a;
     c->read_deadline_ms = clock_ms() + server.read_timeout_ms;
-    const enum body_state state = fcgi_read(c, server.body_max, task, http, &in);
+    const enum body_state state = fcgi_read(c, server.body_limit, task, http, &in);
     if (state != BODY_BROKEN) {
         KILL_POINT("client", "request", "read");
         const struct str answer = server.serve(task, http, state == BODY_TOO_LARGE);
@@ -229,7 +229,7 @@ server_start(const struct server *config)
 {
     static struct loop_hook rest = {.fn = forget_arenas};
 
-    MUST(config->listen_fd >= 0 && config->serve != NULL);
+    MUST(config->listen_fd >= 0 && config->serve != NULL && config->body_limit != NULL);
     server = *config;
     fcgi_init();
     listener.fd = server.listen_fd;

@@ -84,8 +84,8 @@ take_costly(struct fn_req *req)
     int retry_after_s;
 
     if (!setting_bool(&cfg_rate_limit) ||
-        limit_take(limit_network(req->http->remote_addr, network), COSTLY_CALLS, COSTLY_WINDOW_S,
-                   &retry_after_s))
+        limit_take(limit_network(req->http->remote_addr, network), 0, COSTLY_CALLS,
+                   COSTLY_WINDOW_S, &retry_after_s))
         return ERR_OK;
     metric_add(METRIC_RATE_LIMITED, 1);
     const enum err e = fail_set(&req->task->fail, ERR_RATE_LIMITED,
@@ -307,21 +307,30 @@ static const struct fn_answer_doc answers[] = {
 static struct setting *const *const settings[] = {db_settings, np_ipn_settings, spool_settings,
                                                   NULL};
 
+static const struct fn_route routes[] = {
+    {
+        .methods = FN_POST,
+        .path = "",
+        .who = FN_SIGNATURE,
+        .body = FN_BODY_RAW,
+        .body_max = 64 * 1024,
+        .inputs = inputs,
+        .answers = answers,
+        .handle = payment_webhook,
+    },
+    {0},
+};
+
 static const struct fn_spec spec = {
     .app = "flashfundx",
     .name = "payment-webhook",
     .summary = "Signed payment callbacks (IPN) of NOWPayments",
     .route = "/functions/v1/payment-webhook",
-    .methods = FN_POST,
-    .auth = FN_AUTH_SIGNATURE,
+    .routes = routes,
     .signature = SIGNATURE_HEADER,
-    .body_max = 64 * 1024,
     .memory_max = 8 * 1024 * 1024, /* the largest body may be all small values */
     .timeout_ms = 30000,
     .settings = settings,
-    .inputs = inputs,
-    .answers = answers,
-    .handle = payment_webhook,
     .start = start,
 };
 

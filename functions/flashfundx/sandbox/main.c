@@ -174,8 +174,6 @@ static const struct fn_answer_doc answers[] = {
     {0, NULL},
 };
 
-static const struct fn_input_doc inputs[] = {{NULL, NULL, false, NULL}};
-
 static struct setting *const own[] = {&cfg_supabase_url,
                                       &cfg_nowpayments_api_key,
                                       &cfg_nowpayments_sandbox_api_key,
@@ -187,21 +185,28 @@ static struct setting *const own[] = {&cfg_supabase_url,
                                       NULL};
 static struct setting *const *const settings[] = {db_settings, own, NULL};
 
+static const struct fn_route routes[] = {
+    {
+        .methods = FN_GET | FN_POST | FN_DELETE,
+        .path = "/*",
+        .who = FN_NOBODY,
+        .body = FN_BODY_RAW,
+        .body_max = 64 * 1024,
+        .answers = answers,
+        .handle = handle,
+    },
+    {0},
+};
+
 static const struct fn_spec spec = {
     .app = "flashfundx",
     .name = "sandbox",
     .summary = "NOWPayments for development: API, checkout page, signed callbacks, faults",
     .route = "/sandbox/v1",
-    .subpaths = true,
-    .methods = FN_GET | FN_POST | FN_DELETE,
-    .auth = FN_AUTH_NONE,
-    .body_max = 64 * 1024,
+    .routes = routes,
     .timeout_ms = 30000,
     .settings = settings,
     .dev_only = &cfg_nowpayments_sandbox_mode,
-    .inputs = inputs,
-    .answers = answers,
-    .handle = handle,
     .every_ms = 200,
     .run = run_sandbox,
 };

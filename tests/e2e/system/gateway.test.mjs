@@ -9,12 +9,12 @@ import { gzipSync } from 'node:zlib';
 
 import { corsOnce, envelope } from '../lib/answers.mjs';
 import { call, invoke, raw } from '../lib/http.mjs';
-import { clone, functionNames, home, log, spec } from '../lib/system.mjs';
+import { clone, deploy, door, functionNames, home, log } from '../lib/system.mjs';
 import { mint } from '../lib/tokens.mjs';
 import { makeUser } from '../lib/users.mjs';
 import { until } from '../lib/wait.mjs';
 
-const routed = functionNames.map(spec).filter((s) => s.route !== null);
+const routed = functionNames.map(door).filter((s) => s.route !== null);
 const functions = routed.filter((s) => s.route.startsWith('/functions/v1/'));
 
 // What supabase-js sends beyond what browsers allow by themselves.
@@ -32,9 +32,9 @@ const clientHeaders = [
 ];
 
 /** A token that passes the function's door; every call of this one counts against a limit of its own. */
-async function tokenFor({ auth }) {
-  if (auth === 'user') return (await makeUser()).token;
-  if (auth === 'service' || auth === 'any_token') {
+async function tokenFor({ who }) {
+  if (who === 'user') return (await makeUser()).token;
+  if (who.includes('service')) {
     return mint({ role: 'service_role', sub: randomUUID(), iat: 0, exp: Math.floor(Date.now() / 1000) + 60 });
   }
   return undefined;
@@ -55,7 +55,7 @@ test("the contract's functions are there", () => {
   }
 });
 
-for (const { name, route, methods, subpaths, auth, json_body: jsonBody, body_max: bodyMax } of functions) {
+for (const { name, route, methods, deeper, who, body: bodyKind, body_max: bodyMax } of functions) {
   test(`${name}: OPTIONS answers 200 "ok" with the CORS headers`, async () => {
     const answer = await call('OPTIONS', route, {
       headers: { origin: 'https://shop.example', 'access-control-request-method': methods[0] },
@@ -97,7 +97,7 @@ for (const { name, route, methods, subpaths, auth, json_body: jsonBody, body_max
     assert.equal(new Set(ids).size, ids.length);
   });
 
-  if (!subpaths) {
+  if (!deeper) {
     test(`${name}: nothing is served below its address`, async () => {
       envelope(await call(methods[0], `${route}/more`), 404, 'Requested function was not found');
     });
@@ -106,7 +106,7 @@ for (const { name, route, methods, subpaths, auth, json_body: jsonBody, body_max
   if (bodyMax > 0) {
     test(`${name}: a body over its limit of ${bodyMax} bytes is 413`, async () => {
       const method = methods.includes('POST') ? 'POST' : methods[0];
-      const token = await tokenFor({ auth });
+      const token = await tokenFor({ who });
       envelope(
         await call(method, route, { token, body: 'x'.repeat(bodyMax + 1) }),
         413,
@@ -117,7 +117,7 @@ for (const { name, route, methods, subpaths, auth, json_body: jsonBody, body_max
     });
   }
 
-  if (jsonBody) {
+  if (bodyKind === 'json') {
     // What a lenient parser would let through; each is refused with the place and the reason.
     const malformed = {
       'only white space': ' \n',
@@ -146,7 +146,7 @@ for (const { name, route, methods, subpaths, auth, json_body: jsonBody, body_max
     };
     test(`${name}: malformed JSON is 400 with a reason`, async () => {
       for (const [kind, body] of Object.entries(malformed)) {
-        const answer = await call('POST', route, { token: await tokenFor({ auth }), body });
+        const answer = await call('POST', route, { token: await tokenFor({ who }), body });
         assert.equal(answer.status, 400, `${kind}: ${answer.text}`);
         assert.equal(answer.json?.success, false, kind);
         assert.match(answer.json.error, /^Invalid JSON/, `${kind}: ${answer.text}`);
@@ -156,17 +156,17 @@ for (const { name, route, methods, subpaths, auth, json_body: jsonBody, body_max
 
     test(`${name}: no body at all is 400`, async () => {
       envelope(
-        await call('POST', route, { token: await tokenFor({ auth }), body: '' }),
+        await call('POST', route, { token: await tokenFor({ who }), body: '' }),
         400,
         'Request body is empty',
       );
-      envelope(await call('POST', route, { token: await tokenFor({ auth }) }), 400, 'Request body is empty');
+      envelope(await call('POST', route, { token: await tokenFor({ who }) }), 400, 'Request body is empty');
     });
 
     test(`${name}: JSON that is no object is 400`, async () => {
       for (const body of ['[]', '"x"', '1', 'true', 'null']) {
         envelope(
-          await call('POST', route, { token: await tokenFor({ auth }), body }),
+          await call('POST', route, { token: await tokenFor({ who }), body }),
           400,
           'Request body must be a JSON object',
         );
@@ -181,7 +181,7 @@ for (const { name, route, methods, subpaths, auth, json_body: jsonBody, body_max
         'multipart/form-data; boundary=x',
       ]) {
         const answer = await call('POST', route, {
-          token: await tokenFor({ auth }),
+          token: await tokenFor({ who }),
           body: '{}',
           headers: { 'content-type': type },
         });
@@ -192,7 +192,7 @@ for (const { name, route, methods, subpaths, auth, json_body: jsonBody, body_max
     test(`${name}: a body in another coding is 415 and says which is taken`, async () => {
       for (const coding of ['gzip', 'br', 'identity, gzip']) {
         const answer = await call('POST', route, {
-          token: await tokenFor({ auth }),
+          token: await tokenFor({ who }),
           body: gzipSync('{}'),
           headers: { 'content-encoding': coding },
         });
@@ -200,22 +200,22 @@ for (const { name, route, methods, subpaths, auth, json_body: jsonBody, body_max
         assert.equal(answer.headers['accept-encoding'], 'identity');
       }
       const plain = { 'content-encoding': 'identity' };
-      const answer = await call('POST', route, { token: await tokenFor({ auth }), body: '{}', headers: plain });
+      const answer = await call('POST', route, { token: await tokenFor({ who }), body: '{}', headers: plain });
       assert.equal(answer.status, 400, answer.text);
     });
 
     test(`${name}: a byte order mark before JSON is skipped, one of them`, async () => {
-      const answer = await call('POST', route, { token: await tokenFor({ auth }), body: '\ufeff{}' });
+      const answer = await call('POST', route, { token: await tokenFor({ who }), body: '\ufeff{}' });
       assert.equal(answer.status, 400, answer.text);
       assert.match(answer.json.error, /^Missing required fields/);
-      const twice = await call('POST', route, { token: await tokenFor({ auth }), body: '\ufeff\ufeff{}' });
+      const twice = await call('POST', route, { token: await tokenFor({ who }), body: '\ufeff\ufeff{}' });
       assert.match(twice.json.error, /^Invalid JSON/);
     });
 
     test(`${name}: JSON with a charset, or without a content type, is read`, async () => {
       for (const type of ['application/json; charset=utf-8', 'Application/JSON;charset=UTF-8']) {
         const answer = await call('POST', route, {
-          token: await tokenFor({ auth }),
+          token: await tokenFor({ who }),
           body: '{}',
           headers: { 'content-type': type },
         });
@@ -345,6 +345,21 @@ test('one JSON line is logged per request, with its id and without secrets', asy
   assert.equal(entry.data.status, 400);
   assert.equal(new Date(entry.timestamp).toISOString(), entry.timestamp);
   assert.doesNotMatch(line, /do-not-log-me|eyJ/);
+});
+
+test('from which level on a function logs is changed while it runs', async () => {
+  const logged = async () => {
+    const { headers } = await call('GET', '/functions/v1/webhook-debug');
+    await call('GET', '/functions/v1/webhook-debug'); // of a later turn: the line of the first is written
+    return log('webhook-debug').includes(headers['x-request-id']);
+  };
+  assert.match((await deploy('log-level', 'webhook-debug', 'warn')).stdout, /logs from warn on/);
+  try {
+    await until(async () => !(await logged()), 'no line for a good request');
+  } finally {
+    await deploy('log-level', 'webhook-debug', 'default');
+  }
+  await until(logged, 'a line again');
 });
 
 test('OpenAPI names every address and method that the specs promise, and nothing else', () => {

@@ -88,7 +88,7 @@ statuses() {
 signed_callbacks_are_not_limited() { # BIN_DIR
     local home=$work/production-run bin=$1 port route first result=0
     production_nginx_start "$bin" "$home" || return 1
-    for route in $(specs "$bin" 'select(.auth == "signature") | .route'); do
+    for route in $(specs "$bin" 'select(.route and any(.routes[].who[]; . == "signature")) | .route'); do
         statuses "$port" "$route" | tee "$work/statuses"
         [[ $(awk '{ print $2 }' "$work/statuses") == 502 ]] || result=1
         # Another spelling of the address that nginx would take for the same is limited.
@@ -96,7 +96,7 @@ signed_callbacks_are_not_limited() { # BIN_DIR
         statuses "$port" "${route%/*}/$first${route##*/?}" | tee "$work/statuses"
         grep -q ' 429$' "$work/statuses" || result=1
     done
-    route=$(specs "$bin" 'select(.route and .auth != "signature") | .route' | head -n 1)
+    route=$(specs "$bin" 'select(.route and all(.routes[].who[]; . != "signature")) | .route' | head -n 1)
     statuses "$port" "$route" | tee "$work/statuses"
     grep -q ' 429$' "$work/statuses" || result=1
     kill -QUIT "$(<"$home/nginx.pid")"

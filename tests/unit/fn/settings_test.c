@@ -157,7 +157,8 @@ a_function_with_a_schedule_has_the_database(void **state UNUSED)
 static void
 a_function_that_takes_tokens_has_their_secret(void **state UNUSED)
 {
-    const struct fn_spec spec = {.auth = FN_AUTH_USER, .settings = with_db};
+    static const struct fn_route routes[] = {{.methods = FN_GET, .path = "", .who = FN_USER}, {0}};
+    const struct fn_spec spec = {.routes = routes, .settings = with_db};
 
     assert_true(has(&spec, &cfg_jwt_secret));
     assert_true(has(&spec, &cfg_database_url));
