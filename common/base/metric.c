@@ -34,7 +34,7 @@ static const struct {
 #undef X
 };
 
-#define VERSION 4
+#define VERSION 5
 
 struct file {
     struct shared_head head;
