@@ -30,6 +30,8 @@
     X(METRIC_WORKER_STARTS, "ffx_worker_starts_total{",          "counter", "Worker processes started") \
     X(METRIC_ARENA_OVERFLOWS, "ffx_arena_overflows_total{",      "counter", "Requests over their memory cap") \
     X(METRIC_STACK_HIGH_WATER, "ffx_coroutine_stack_high_water_bytes{", "gauge", "Deepest stack use of a coroutine") \
+    X(METRIC_TURN_MAX,      "ffx_loop_turn_max_milliseconds{",   "gauge", "Longest turn of an event loop: what came meanwhile had to wait") \
+    X(METRIC_LONG_TURNS,    "ffx_loop_long_turns_total{",        "counter", "Turns of an event loop that took more than 100 ms") \
     X(METRIC_SPOOLED,       "ffx_spooled{",                      "gauge", "Requests kept on disk until the database has them") \
     X(METRIC_ALIVE,         "ffx_alive_seconds{",                "gauge", "When a worker last said that its loop turns, since 1970")
 /* clang-format on */

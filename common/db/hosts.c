@@ -216,6 +216,23 @@ db_hosts_find(void *addresses)
     PQconninfoFree(o.all);
 }
 
+bool
+db_hosts_copy(const struct db_addresses *a, unsigned first, struct db_addresses *ret)
+{
+    const char *hosts = a->hosts, *addresses = a->addresses, *ports = a->ports;
+    struct list l = {.count = 0};
+    struct str host, address, port;
+
+    while (next_piece(&hosts, &host) && next_piece(&addresses, &address) &&
+           next_piece(&ports, &port))
+        add(&l, host, address, port);
+    *ret = (struct db_addresses){.conninfo = a->conninfo, .first = first};
+    if (l.count == 0 || !write_lists(&l, first % l.count, ret))
+        return false;
+    ret->count = l.count;
+    return true;
+}
+
 static bool
 same(struct str listed, const char *used)
 {

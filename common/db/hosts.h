@@ -37,6 +37,11 @@ struct db_addresses {
 void db_hosts_find(void *addresses);
 void db_hosts_release(struct db_addresses *a);
 
+/* The lists once more, from entry `first` of those in `a`, which begin with their first.  False:
+ * there are none. */
+NODISCARD bool db_hosts_copy(const struct db_addresses *a, unsigned first,
+                             struct db_addresses *ret);
+
 /* Which entry a connection made from these lists has got to: what PQhost, PQhostaddr and PQport
  * say.  Counted as `first` is: as the connection string has them. */
 unsigned db_hosts_which(const struct db_addresses *a, const char *host, const char *address,

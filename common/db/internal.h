@@ -84,9 +84,10 @@ struct db_state {
     bool started;
     int connection_max;
     bool prepare;
-    bool look_up;     /* DATABASE_URL has host names */
-    bool several;     /* … or several hosts: */
-    unsigned at_host; /* the one that served last; connecting begins there */
+    bool look_up;              /* DATABASE_URL has host names */
+    bool several;              /* … or several hosts: */
+    unsigned at_host;          /* the one that served last; connecting begins there */
+    struct db_addresses found; /* by the last lookup that found any */
     int64_t idle_ms;
     struct conn conns[CONNECTIONS_MAX];
     struct queue reads, writes;

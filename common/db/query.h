@@ -18,6 +18,7 @@
  *    while the server is away callers get ERR_UNAVAILABLE at once.
  *  - Several hosts in DATABASE_URL are tried in turn, beginning with the one that served last; one
  *    that says nothing for 2 s, or leaves a statement without an answer, is left for the next.
+ *    Names are looked up for each connection; where nothing is found, they are where they last were.
  *  - A commit that the synchronous standby does not have is not a success: ERR_UNAVAILABLE.
  *  - A request whose connection is lost gets ERR_UNAVAILABLE: a write may or may not have
  *    happened, which is why every SQL function is safe to repeat.

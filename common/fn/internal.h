@@ -32,8 +32,7 @@ struct fn_req;
 #define FN_SETTINGS_MAX   64
 
 #define FN_WORKERS_MAX 64
-/* Threads of a worker, at most: its loop, the watchdog, those of offload, and libcurl's for each mail
- * that waits for a name. */
+/* Threads of a worker, more than it can have: its loop, the watchdog, and those of offload. */
 #define FN_WORKER_THREADS 32
 
 /* ---- settings.c ---- */

@@ -4,6 +4,7 @@
  * turns; whoever has its lease goes on where the last one ended.
  */
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/number.h"
 #include "db/query.h"
@@ -14,7 +15,8 @@
 #include "nowpayments/list.h"
 #include "reconcile.h"
 
-#define BATCH "5"
+#define BATCH   "5"
+#define TURN_MS 5000 /* of the comparison: in between, payments that are silent are looked at */
 
 static struct db_stmt claim_run = {
     .sql = "SELECT run_id, since, list_page FROM backend.claim_reconciliation()", .kind = DB_WRITE};
@@ -90,13 +92,15 @@ compare_with_children(struct task *task, const char *run_id, const char *payment
     return compare_missing(task, run_id, children);
 }
 
-/* Until the run is through or the time is over; *ret_done tells which, *ret_at how far it got. */
+/* Until the run is through or the turn is over; *ret_done tells which, *ret_at how far it got. */
 static enum err
 compare_payments(struct task *task, const char *run_id, bool *ret_done, const char **ret_at)
 {
+    const int64_t until_ms = clock_ms() + TURN_MS;
+
     *ret_done = false;
     *ret_at = NULL;
-    while (time_left(task)) {
+    while (time_left(task) && clock_ms() < until_ms) {
         struct db_result *next;
 
         TRY(db_query(task, &payments_to_compare, DB_PARAMS(run_id), &next));
@@ -104,7 +108,7 @@ compare_payments(struct task *task, const char *run_id, bool *ret_done, const ch
             *ret_done = true;
             return ERR_OK;
         }
-        for (int i = 0; i < db_rows(next) && time_left(task); i++) {
+        for (int i = 0; i < db_rows(next) && time_left(task) && clock_ms() < until_ms; i++) {
             const struct db_row row = db_row(next, i);
             *ret_at = db_text(&row, 0);
             TRY(compare_with_children(task, run_id, *ret_at));

@@ -107,6 +107,23 @@ a_connection_is_found_in_the_list(void **state UNUSED)
     db_hosts_release(&a);
 }
 
+static void
+lists_are_copied_from_another_beginning(void **state UNUSED)
+{
+    struct db_addresses a = {.conninfo = "host=/run/a,127.0.0.1,/run/c port=1,2,3"}, b;
+
+    assert_false(db_hosts_copy(&a, 0, &b)); /* not found yet */
+    db_hosts_find(&a);
+    assert_true(db_hosts_copy(&a, 4, &b));
+    assert_int_equal(b.count, 3);
+    assert_string_equal(b.hosts, "127.0.0.1,/run/c,/run/a");
+    assert_string_equal(b.addresses, ",,");
+    assert_string_equal(b.ports, "2,3,1");
+    assert_int_equal(db_hosts_which(&b, "/run/c", NULL, "3"), 2);
+    db_hosts_release(&a);
+    db_hosts_release(&b);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_socket_folder_needs_no_lookup),
     cmocka_unit_test(an_address_needs_no_lookup),
@@ -118,6 +135,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(addresses_of_the_string_are_kept),
     cmocka_unit_test(several_hosts_are_seen),
     cmocka_unit_test(a_connection_is_found_in_the_list),
+    cmocka_unit_test(lists_are_copied_from_another_beginning),
 };
 
 int
