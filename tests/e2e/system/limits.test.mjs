@@ -464,7 +464,7 @@ test('with a thousand on their way, what anybody may ask is refused at once, and
       await session.query('lock table public.webhook_debug_calls in access exclusive mode');
       const answers = [];
       const began = Date.now();
-      const all = Array.from({ length: 1200 }, async () => answers.push(await fn.ask('POST', { body: '{}' })));
+      const all = Array.from({ length: 1200 }, async () => answers.push(await fn.ask('POST', { body: '{}' }, 60_000)));
       await until(() => answers.length >= 100, 'some are refused');
       const took = Date.now() - began;
       await session.query('commit');
