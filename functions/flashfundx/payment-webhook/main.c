@@ -219,14 +219,14 @@ apply(struct fn_req *req, const struct callback *c, struct fn_res *res)
     const struct np_payment *p = &c->payment;
     const int64_t now_ms = clock_ms();
     const int64_t deadline_ms = MIN(req->task->deadline_ms, now_ms + STORE_MS);
-    struct gate *gate;
+    struct gate_pass *pass;
     struct db_row row;
 
     req->task->deadline_ms = MIN(req->task->deadline_ms, now_ms + APPLY_MS);
-    if (!gate_enter(p->order_id, now_ms + WAIT_MS, &gate))
+    if (!gate_enter(req->task->arena, p->order_id, now_ms + WAIT_MS, &pass))
         return store(req, c, "the order was held a moment ago", deadline_ms, res);
     const enum err e = record(req->task, c, NULL, &row);
-    gate_leave(gate, e != ERR_OK && strcmp(req->task->fail.sqlstate, SQLSTATE_LOCKED) == 0);
+    gate_leave(pass, e != ERR_OK && strcmp(req->task->fail.sqlstate, SQLSTATE_LOCKED) == 0);
     if (e != ERR_OK)
         return store(req, c,
                      req->task->fail.detail[0] != '\0'
