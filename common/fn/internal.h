@@ -32,6 +32,8 @@ struct net_request;
 /* Threads of a worker, at most: its loop, the watchdog, those of offload, and libcurl's for each mail
  * that waits for a name. */
 #define FN_WORKER_THREADS 32
+/* Memory of a worker, at most, in MiB: with 1,000 checkouts at once it has a quarter of it. */
+#define FN_WORKER_MB 128
 
 /* ---- settings.c ---- */
 

@@ -99,9 +99,12 @@ test('what systemd gets: room for every worker twice, and settings between quote
   const out = join(folder, 'units');
   const made = await run(join(clone, 'nginx/generate'), ['--production', 'api.example.com', join(home, 'bin'), out]);
   assert.equal(made.status, 0, made.stderr);
-  const tasks = (name) => Number(/^TasksMax=(\d+)$/m.exec(readFileSync(join(out, `systemd/fn-${name}.service`), 'utf8'))[1]);
+  const limit = (name, line) => Number(line.exec(readFileSync(join(out, `systemd/fn-${name}.service`), 'utf8'))[1]);
+  const tasks = (name) => limit(name, /^TasksMax=(\d+)$/m), megabytes = (name) => limit(name, /^MemoryMax=(\d+)M$/m);
   assert.ok(tasks('send-email') > 2 * 64 * 4, 'two generations of 64 workers with their threads');
   assert.ok(tasks('send-outbox') >= 2 * 4);
+  assert.equal(megabytes('send-email'), 64 * megabytes('send-outbox'), 'and their memory');
+  assert.equal(megabytes('send-outbox'), 256, 'which one worker has as well');
   const lines = readFileSync(join(out, 'env/send-email.env'), 'utf8').split('\n').filter(Boolean);
   for (const line of lines) assert.match(line, /^(# .*|#?[A-Z_]+='[^']*')$/);
   assert.ok(lines.includes("DATABASE_URL=''") && lines.includes("#SMTP_PORT='587'"));
