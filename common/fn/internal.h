@@ -31,6 +31,8 @@ struct net_request;
 #define FN_WORKERS_MAX 64
 /* Threads of a worker, more than it can have: its loop, the watchdog, and those of offload. */
 #define FN_WORKER_THREADS 32
+/* Memory of a worker, at most, in MiB: with 1,000 checkouts at once it has a quarter of it. */
+#define FN_WORKER_MB 128
 
 /* ---- settings.c ---- */
 

@@ -205,6 +205,8 @@ start_sender(struct batch *batch, const struct task *run, const struct db_row *r
     s->task.arena = a;
     s->task.fail = (struct fail){0};
     if (task_run(&s->task, copy_claimed, &(struct claimed){s, row}) != ERR_OK) {
+        log_event(LOG_WARN, "callback_failed", s->task.id,
+                  fail_reason(&s->task.fail, s->task.fail.err), LOG_TEXT("id", db_text(row, 0)));
         arena_free(a);
         return;
     }

@@ -44,6 +44,9 @@ create or replace trigger payment_events_as_told
         provider_updated_at, received_at, arguments
     on public.payment_events
     for each statement execute function platform.refuse_change();
+create or replace trigger unapplied_callbacks_append_only
+    before update or delete or truncate on public.unapplied_callbacks
+    for each statement execute function platform.refuse_change();
 create or replace trigger credential_reveals_append_only
     before update or delete or truncate on public.credential_reveals
     for each statement execute function platform.refuse_change();

@@ -12,6 +12,7 @@ values
     ('fn_payment_webhook', 'record_payment_event'),
     ('fn_payment_webhook', 'lock_for_events'),
     ('fn_payment_webhook', 'store_payment_event'),
+    ('fn_payment_webhook', 'store_unapplied_callback'),
     ('fn_process_events', 'claim_next_event'),
     ('fn_process_events', 'process_event'),
     ('fn_check_payment_status', 'record_payment_event'),
@@ -121,6 +122,7 @@ select set_eq(
 select is_empty(
     $$ select c.relname, r.name, p.name
        from unnest(array['payments', 'payment_events', 'payment_attempts', 'waiting_deliveries',
+                         'unapplied_callbacks',
                          'webhook_debug_calls', 'schedules', 'admin_audit_log', 'outbox',
                          'payment_checks', 'reconciliation_runs', 'reconciliation_differences',
                          'stock_levels', 'stock_alerts', 'credential_reveals']) as c (relname)
