@@ -15,7 +15,8 @@ begin
     insert into public.reconciliation_runs as r (reason, since)
     values ('asked', p_since)
     on conflict ((true)) where finished_at is null do update
-       set since = least(r.since, excluded.since), position = '', list_page = 0, listed_event = null
+       set since = least(r.since, excluded.since), position = '', list_page = 0,
+           listing = excluded.listing, listed_at = null, listed_key = ''
     returning r.id into v_id;
     delete from public.reconciliation_work as w where w.run_id = v_id;
     perform platform.job_put('reconciliation', v_id::text);
@@ -30,6 +31,8 @@ returns table (run_id text, since text, list_page integer)
 language plpgsql security definer
 set search_path = pg_catalog, public, backend, pg_temp
 set enable_seqscan = off                -- see record_payment_event
+set enable_hashjoin = off               -- see payments_to_compare
+set enable_mergejoin = off
 as $$
 declare
     v_run public.reconciliation_runs;
@@ -73,9 +76,7 @@ begin
      where r.id = v_run.id
     returning * into v_run;
     if not backend.list_changes(v_run) then
-        -- Some seconds' worth of it is listed; the next turn goes on.
-        update public.reconciliation_runs as r set lost = 0 where r.id = v_run.id;
-        perform platform.job_put_off('reconciliation', v_run.id::text, clock_timestamp());
+        perform backend.go_on_later(v_run.id);
         return;
     end if;
     if v_run.lost > 5 then
@@ -92,6 +93,18 @@ comment on function backend.claim_reconciliation() is
     'that was asked for, or one whose process died. The claim is a lease of a minute; what five '
     'claims in a row did not come back from is listed and passed over.';
 grant execute on function backend.claim_reconciliation() to fn_reconcile;
+
+create or replace function backend.go_on_later(p_run_id bigint)
+returns void
+language plpgsql
+as $$
+begin
+    update public.reconciliation_runs as r set lost = 0 where r.id = p_run_id;
+    perform platform.job_put_off('reconciliation', p_run_id::text, clock_timestamp());
+end
+$$;
+comment on function backend.go_on_later(bigint) is
+    'Gives a run back that got some seconds further: the next turn goes on.';
 
 create or replace function backend.pass_over(p_run public.reconciliation_runs)
 returns void
@@ -161,35 +174,6 @@ comment on function backend.pause_reconciliation(bigint, text, text) is
     'problems in a row the payment they were about is listed and passed over.';
 grant execute on function backend.pause_reconciliation(bigint, text, text) to fn_reconcile;
 
-create or replace function backend.note_books(p_run_id bigint, p_order_ids text[])
-returns void
-language plpgsql
-as $$
-declare
-    v record;
-begin
-    for v in
-        select * from backend.books_differences(p_order_ids)
-        union all
-        select * from backend.totals_differences(array(
-            select distinct o.user_id
-            from public.orders as o
-            where o.order_id = any (p_order_ids)))
-        order by 4, 2
-    loop
-        perform backend.note_difference(p_run_id, 'books', v.kind, v.aspect, v.payment_id,
-            v.order_id, v.user_id, v.ours, v.theirs, v.explanation,
-            case
-                when v.aspect = 'waiting_delivery'
-                     and backend.heal_books(p_run_id, v.kind, v.order_id)
-                    then 'healed: the queue was put right'
-            end);
-    end loop;
-end
-$$;
-comment on function backend.note_books(bigint, text[]) is
-    'Lists where two books disagree about these orders and their customers.';
-
 create or replace function backend.finish_reconciliation(p_run_id bigint)
 returns table (checked integer, healed integer, differences integer)
 language plpgsql security definer
@@ -201,8 +185,6 @@ as $$
 #variable_conflict use_column
 declare
     v_run public.reconciliation_runs;
-    v_keys text[];
-    v record;
 begin
     select * into v_run
       from public.reconciliation_runs as r
@@ -212,49 +194,15 @@ begin
         return;
     end if;
     if not backend.list_changes(v_run) then         -- asked for anew meanwhile
-        perform platform.job_put_off('reconciliation', p_run_id::text, clock_timestamp());
+        perform backend.go_on_later(p_run_id);
         return;
     end if;
-    loop
-        v_keys := array(
-            select w.key
-            from public.reconciliation_work as w
-            where w.run_id = p_run_id and w.scope = 'order'
-            order by w.key
-            limit 500);
-        exit when v_keys = '{}';
-        perform backend.note_books(p_run_id, v_keys);
-        delete from public.reconciliation_work as w
-         where w.run_id = p_run_id and w.scope = 'order' and w.key = any (v_keys);
+    while backend.compare_listed(p_run_id) or backend.end_gone(p_run_id) loop
         if clock_timestamp() > statement_timestamp() + interval '2 seconds' then
-            -- The next turn goes on.
-            perform platform.job_put_off('reconciliation', p_run_id::text, clock_timestamp());
+            perform backend.go_on_later(p_run_id);
             return;
         end if;
     end loop;
-    for v in
-        select * from backend.totals_differences(array(
-            select w.key::uuid
-            from public.reconciliation_work as w
-            where w.run_id = p_run_id and w.scope = 'user'))
-        union all
-        select * from backend.lost_money(v_run.since)
-    loop
-        perform backend.note_difference(p_run_id, 'books', v.kind, v.aspect, v.payment_id,
-            v.order_id, v.user_id, v.ours, v.theirs, v.explanation);
-    end loop;
-    delete from public.reconciliation_work as w where w.run_id = p_run_id;
-    update public.reconciliation_differences as d
-       set resolved_at = clock_timestamp(), resolution = 'gone'
-     where d.scope = 'books'
-       and d.resolved_at is null
-       and d.last_run_id <> p_run_id
-       -- An event without an order is looked at only as long as it is young: it stays listed.
-       and (d.aspect <> 'order'
-            or not exists (
-                select
-                from public.payment_events as e
-                where e.payment_id = d.payment_id and e.outcome = 'order_not_found'));
     perform platform.job_drop('reconciliation', p_run_id::text);
     return query
         update public.reconciliation_runs as r
@@ -292,6 +240,8 @@ returns table (payment_id text)
 language plpgsql security definer
 set search_path = pg_catalog, public, backend, pg_temp
 set enable_seqscan = off                -- see record_payment_event
+set enable_hashjoin = off               -- a few, along the list, however long that is
+set enable_mergejoin = off
 as $$
 #variable_conflict use_column
 declare
@@ -301,13 +251,15 @@ begin
       into v_run
       from public.reconciliation_runs as r
      where r.id = p_run_id and r.finished_at is null;
-    perform backend.list_changes(v_run);            -- what came since is compared at once
-    return query
-        select p.payment_id from backend.changed_payments(v_run) as p limit p_limit;
+    -- Asked for anew meanwhile: none is passed over when all is listed first.
+    if backend.list_changes(v_run) then
+        return query
+            select p.payment_id from backend.changed_payments(v_run) as p limit p_limit;
+    end if;
 end
 $$;
 comment on function backend.payments_to_compare(bigint, integer) is
-    'The next payments of a run.';
+    'The next payments of a run; none, too, while there is more to list than a turn can.';
 grant execute on function backend.payments_to_compare(bigint, integer) to fn_reconcile;
 
 create or replace function backend.compare_payment(
