@@ -203,7 +203,8 @@ as $$
     from public.payment_events as e
     where e.outcome = 'order_not_found'
       and e.received_at >= p_since
-      and e.status in ('finished', 'partially_paid')
+      and (e.status in ('finished', 'partially_paid')
+           or (e.status in ('failed', 'expired') and e.actually_paid > 0))
 $$;
 comment on function backend.lost_money(timestamptz) is
     'Money that was announced and belongs nowhere.';
