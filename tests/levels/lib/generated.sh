@@ -133,6 +133,15 @@ production_serves_its_own_host() { # BIN_DIR
     return "$result"
 }
 
+leftovers_are_refused() { # BIN_DIR
+    local out=$work/production-again
+    "$clone/nginx/generate" --production api.example.com "$1" "$out" &&
+        "$clone/nginx/generate" --production api.example.com "$1" "$out" && # again is no harm
+        touch "$out/bin/of-an-earlier-release" &&
+        ! "$clone/nginx/generate" --production api.example.com "$1" "$out" 2>"$work/refused" &&
+        grep 'of-an-earlier-release is of no function' "$work/refused"
+}
+
 units_are_sound() { # BIN_DIR: systemd itself reads them, where it is installed
     local out=$work/production
     "$clone/nginx/generate" --production api.example.com "$1" "$out"
