@@ -63,51 +63,52 @@ log_level_is_known(void **state UNUSED)
 
 /* ---- each setting has its form ---- */
 
+static char long_secret[NP_IPN_SECRET_MAX + 2];
+static const struct {
+    const char *env;
+    const char *good[5], *wrong[9];
+} forms[] = {
+    {"SMTP_HOST",
+     {"mail.example.org", "192.0.2.1", "smtps://mail.example.org", "smtp://localhost", "[::1]"},
+     {"mail.example.org:587", "mail example", "http://mail.example.org", "mail/", "-x", "[]",
+      "[mail]", "192.0.2.300"}},
+    {"SMTP_FROM",
+     {"shop@example.org", "The Shop <shop@example.org>", "\"A, B\" <a@b.example>"},
+     {"Shop", "Shop <shop>", "shop@example.org, other@example.org", "<shop@example.org",
+      "shop@example..org", "shop@-", "shop@192.0.2.1"}},
+    {"MAIL_NAME", {"The Shop"}, {"Shop <a@b.example>", " Shop", "Shop "}},
+    {"MAIL_DOMAIN",
+     {"example.org", "shop-1.example.org"},
+     {"example .org", "example.org ", "@example.org", "https://example.org", "a..b", "-a.org",
+      "192.0.2.1"}},
+    {"RESEND_API_KEY", {"re_123"}, {"re 123", "re_123 "}},
+    {"RESEND_API_URL",
+     {"https://api.resend.com", "http://127.0.0.1:1", "http://localhost/x"},
+     {"api.resend.com", "https://", "https://a b", "http://api.resend.com", "https://[x]",
+      "https://192.0.2.300", "http://127.0.0.1.example.org"}},
+    {"NOWPAYMENTS_API_URL",
+     {"https://api.nowpayments.io/v1"},
+     {"http://api.nowpayments.io/v1", "https://api.nowpayments.io/v1/"}},
+    {"NOWPAYMENTS_SANDBOX_API_URL",
+     {"http://127.0.0.1:54321/sandbox/v1", "http://[::1]:1/v1"},
+     {"http://sandbox/v1", "http://192.0.2.1/v1"}},
+    {"NOWPAYMENTS_API_KEY", {"ABC-123"}, {"ABC 123", "ABC "}},
+    {"NOWPAYMENTS_IPN_SECRET", {"s", " with blanks "}, {"  ", long_secret}},
+    {"NOWPAYMENTS_EMAIL", {"a@b.example"}, {"a", "a@", "@b", "A <a@b.example>", "a@b@c", "a@b..c"}},
+    {"DATABASE_URL",
+     {"postgresql://fn_x:pw@/shop?host=%2Frun&port=1", "host=/run dbname=shop"},
+     {"mysql://x/y", "shop", "postgresql://[::1/x", "postgresql://a:x/y", "host=a port=65536",
+      "postgresql://a,b/x?target_session_attrs=readwrite"}},
+    {"SUPABASE_URL", {"https://api.example.org"}, {"https://api.example.org/", "https://a_b"}},
+    {"RUN_DIR", {"/run/ffx"}, {"run", "./run", "/run/ffx "}},
+};
+
 static void
 forms_are_kept(void **state UNUSED)
 {
     static struct setting *const own[] = {&cfg_supabase_url, &cfg_run_dir, NULL};
     static struct setting *const *const lists[] = {db_settings, np_settings, np_login_settings,
                                                    mail_settings, np_ipn_settings, own};
-    static char long_secret[NP_IPN_SECRET_MAX + 2];
-    static const struct {
-        const char *env;
-        const char *good[5], *wrong[9];
-    } forms[] = {
-        {"SMTP_HOST",
-         {"mail.example.org", "192.0.2.1", "smtps://mail.example.org", "smtp://localhost", "[::1]"},
-         {"mail.example.org:587", "mail example", "http://mail.example.org", "mail/", "-x", "[]",
-          "[mail]", "192.0.2.300"}},
-        {"SMTP_FROM",
-         {"shop@example.org", "The Shop <shop@example.org>", "\"A, B\" <a@b.example>"},
-         {"Shop", "Shop <shop>", "shop@example.org, other@example.org", "<shop@example.org",
-          "shop@example..org", "shop@-", "shop@192.0.2.1"}},
-        {"MAIL_NAME", {"The Shop"}, {"Shop <a@b.example>", " Shop", "Shop "}},
-        {"MAIL_DOMAIN",
-         {"example.org", "shop-1.example.org"},
-         {"example .org", "example.org ", "@example.org", "https://example.org", "a..b", "-a.org",
-          "192.0.2.1"}},
-        {"RESEND_API_KEY", {"re_123"}, {"re 123", "re_123 "}},
-        {"RESEND_API_URL",
-         {"https://api.resend.com", "http://127.0.0.1:1", "http://localhost/x"},
-         {"api.resend.com", "https://", "https://a b", "http://api.resend.com", "https://[x]",
-          "https://192.0.2.300", "http://127.0.0.1.example.org"}},
-        {"NOWPAYMENTS_API_URL",
-         {"https://api.nowpayments.io/v1"},
-         {"http://api.nowpayments.io/v1", "https://api.nowpayments.io/v1/"}},
-        {"NOWPAYMENTS_SANDBOX_API_URL",
-         {"http://127.0.0.1:54321/sandbox/v1", "http://[::1]:1/v1"},
-         {"http://sandbox/v1", "http://192.0.2.1/v1"}},
-        {"NOWPAYMENTS_API_KEY", {"ABC-123"}, {"ABC 123", "ABC "}},
-        {"NOWPAYMENTS_IPN_SECRET", {"s", " with blanks "}, {"  ", long_secret}},
-        {"NOWPAYMENTS_EMAIL", {"a@b.example"}, {"a", "a@", "@b", "A <a@b.example>", "a@b@c", "a@b..c"}},
-        {"DATABASE_URL",
-         {"postgresql://fn_x:pw@/shop?host=%2Frun&port=1", "host=/run dbname=shop"},
-         {"mysql://x/y", "shop", "postgresql://[::1/x", "postgresql://a:x/y", "host=a port=65536",
-          "postgresql://a,b/x?target_session_attrs=readwrite"}},
-        {"SUPABASE_URL", {"https://api.example.org"}, {"https://api.example.org/", "https://a_b"}},
-        {"RUN_DIR", {"/run/ffx"}, {"run", "./run", "/run/ffx "}},
-    };
 
     memset(long_secret, 's', sizeof long_secret - 1);
     for (size_t f = 0; f < ARRAY_LEN(forms); f++) {
