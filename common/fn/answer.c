@@ -50,14 +50,18 @@ fn_header_set(struct fn_req *req, struct fn_res *res, const char *name, const ch
     res->headers_tail = &h->next;
 }
 
-/* How to come in (RFC 9110, 15.5.2: every 401 says it). */
+/* How to come in (RFC 9110, 15.5.2: every 401 says it), and whether a token was there that is not
+ * good enough (RFC 6750, 3). */
 static void
-add_challenge(struct buf *out, const struct fn_spec *spec)
+add_challenge(struct buf *out, const struct fn_req *req)
 {
-    if (spec->auth == FN_AUTH_SIGNATURE)
-        buf_printf(out, "WWW-Authenticate: Signature header=\"%s\"\r\n", spec->signature);
+    if (req->spec->auth == FN_AUTH_SIGNATURE)
+        buf_printf(out, "WWW-Authenticate: Signature header=\"%s\"\r\n", req->spec->signature);
+    else if (fn_token(req).len == 0)
+        buf_add_text(out, "WWW-Authenticate: Bearer realm=\"functions\"\r\n");
     else
-        buf_add_text(out, "WWW-Authenticate: Bearer\r\n");
+        buf_add_text(out, "WWW-Authenticate: Bearer realm=\"functions\", "
+                          "error=\"invalid_token\"\r\n");
 }
 
 /* CGI headers and body in one block. */
@@ -78,12 +82,9 @@ fn_compose(struct fn_req *req, const struct fn_res *res)
     buf_add_i64(&out, (int64_t)res->body.len);
     buf_add_text(&out, "\r\nX-Request-Id: ");
     buf_add_text(&out, req->task->id);
-    buf_add_text(&out, "\r\nAccess-Control-Allow-Origin: *\r\n"
-                       "Access-Control-Expose-Headers: *\r\n"
-                       "Cache-Control: no-store\r\n"
-                       "X-Content-Type-Options: nosniff\r\n");
+    buf_add_text(&out, "\r\n" FN_EVERY_ANSWER);
     if (res->status == 401)
-        add_challenge(&out, req->spec);
+        add_challenge(&out, req);
     for (const struct fn_header *h = res->headers; h != NULL; h = h->next) {
         buf_add_str(&out, h->header.name);
         buf_add(&out, ": ", 2);

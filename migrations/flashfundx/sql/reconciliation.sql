@@ -116,7 +116,10 @@ begin
     select * into v_payment from backend.changed_payments(p_run) limit 1;
     perform backend.note_difference(p_run.id, 'provider', 'missing',
         case when v_payment.payment_id is null then 'list_page' else 'answer' end,
-        v_payment.payment_id, v_payment.order_id, null, null, null,
+        v_payment.payment_id, v_payment.order_id, null, null,
+        -- Of each run anew, whatever was accepted of another one.
+        case when v_payment.payment_id is null
+             then format('run %s, page %s', p_run.id, p_run.list_page) end,
         case when v_payment.payment_id is null
              then format('page %s of the provider''s list: processing did not return, %s times',
                          p_run.list_page, p_run.lost)
@@ -125,7 +128,8 @@ begin
     update public.reconciliation_runs as r
        set lost = 0,
            position = coalesce(v_payment.payment_id, r.position),
-           list_page = r.list_page + (v_payment.payment_id is null)::int
+           list_page = r.list_page
+                       + (v_payment.payment_id is null and r.list_page >= 0)::int
      where r.id = p_run.id;
 end
 $$;
@@ -156,14 +160,27 @@ begin
     else
         perform platform.job_failed('reconciliation', p_run_id::text, null, p_problem);
     end if;
-    -- One payment that never gets an answer does not keep the others from theirs.
+    -- One payment that never gets an answer does not keep the others from theirs, nor does a list
+    -- that cannot be read keep the books from being compared.
     skipped := coalesce(v_run.failures >= 20 and p_payment_id is not null, false);
-    if skipped then
+    if skipped and p_payment_id = '' then
+        perform backend.note_difference(p_run_id, 'provider', 'missing', 'list_page', null, null,
+            null, null, format('run %s, page %s', p_run_id, v_run.list_page),
+            format('the provider''s list could not be read from page %s on, 20 tries in a row: %s',
+                   v_run.list_page, v_run.problem));
+        update public.reconciliation_runs as r
+           set failures = 0, list_page = -1
+         where r.id = p_run_id;
+    elsif skipped then
         perform backend.note_difference(p_run_id, 'provider', 'missing', 'answer', p_payment_id,
             (select p.order_id from public.payments as p where p.payment_id = p_payment_id),
             null, null, null, 'it could not be compared, 20 tries in a row: ' || v_run.problem);
         update public.reconciliation_runs as r
-           set failures = 0, position = greatest(r.position, p_payment_id)
+           set failures = 0,
+               -- One of the provider's list stands nowhere in this order, see unknown_payments.
+               position = case when exists (select from public.payments as p
+                                            where p.payment_id = p_payment_id)
+                               then greatest(r.position, p_payment_id) else r.position end
          where r.id = p_run_id;
     end if;
     return next;
@@ -171,7 +188,8 @@ end
 $$;
 comment on function backend.pause_reconciliation(bigint, text, text) is
     'Gives a run back unfinished; with a problem, the next try is half a minute later. After 20 '
-    'problems in a row the payment they were about is listed and passed over.';
+    'problems in a row the payment they were about is listed and passed over, or, with an empty id, '
+    'the rest of the provider''s list.';
 grant execute on function backend.pause_reconciliation(bigint, text, text) to fn_reconcile;
 
 create or replace function backend.finish_reconciliation(p_run_id bigint)
@@ -401,12 +419,20 @@ as $$
 begin
     update public.reconciliation_runs as r
        set list_page = p_page,
-           lost = case when p_page > r.list_page then 0 else r.lost end
+           lost = case when p_page > r.list_page then 0 else r.lost end,
+           failures = case when p_page > r.list_page then 0 else r.failures end
      where r.id = p_run_id and r.finished_at is null;
     return query
         select x.id
         from jsonb_array_elements_text(p_ids::jsonb) as x (id)
-        where not exists (select from public.payments as p where p.payment_id = x.id);
+        where not exists (select from public.payments as p where p.payment_id = x.id)
+          -- Nor those that were passed over in this run, or that an administrator left as they are.
+          and not exists (
+                select
+                from public.reconciliation_differences as d
+                where d.payment_id = x.id
+                  and (d.scope, d.aspect) = ('provider', 'answer')
+                  and (d.last_run_id = p_run_id or d.resolution like 'accepted:%'));
 end
 $$;
 comment on function backend.unknown_payments(bigint, integer, text) is

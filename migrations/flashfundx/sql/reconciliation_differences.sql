@@ -162,7 +162,8 @@ begin
      where d.id = any (array(
             select g.id
             from public.reconciliation_differences as g
-            where g.scope = 'books'
+            join public.reconciliation_runs as r on r.id = p_run_id
+            where (g.scope = 'books' or (g.aspect = 'list_page' and r.list_page >= 0))
               and g.resolved_at is null
               and g.last_run_id <> p_run_id
               -- An event without an order is looked at only as long as it is young: it stays
@@ -316,7 +317,8 @@ as $$
     from public.payment_events as e
     where e.outcome = 'order_not_found'
       and e.received_at >= p_since
-      and e.status in ('finished', 'partially_paid')
+      and (e.status in ('finished', 'partially_paid')
+           or (e.status in ('failed', 'expired') and e.actually_paid > 0))
 $$;
 comment on function backend.lost_money(timestamptz) is
     'Money that was announced and belongs nowhere.';

@@ -1,6 +1,6 @@
 -- Provider against books and books against books: each difference once, healed ones not again.
 begin;
-select plan(47);
+select plan(57);
 select make_user('ann'), make_user('boss');
 insert into administrators (email) values ('boss@example.com');
 select make_order('ann', n) from generate_series(1, 12) as n;
@@ -160,6 +160,33 @@ select is((select explanation from reconciliation_differences where aspect = 'li
 update reconciliation_differences set resolved_at = now(), resolution = 'gone'
 where aspect in ('answer', 'list_page') and explanation like '%did not return%';
 
+-- A payment of the provider's list that never gets an answer, and a list that cannot be read
+create function tests.unheard(p_ids text) returns text language sql as $$
+    select string_agg(payment_id, ',') from backend.unknown_payments(run(), 1, p_ids)
+$$;
+create function tests.pause(p_at text, p_times integer) returns text language plpgsql as $$
+declare
+    v_said text := '';
+begin
+    for n in 1..p_times loop
+        v_said := v_said || (select skipped from backend.pause_reconciliation(tests.run(), p_at, 'HTTP 500'));
+    end loop;
+    return v_said;
+end
+$$;
+update reconciliation_runs set failures = 0 where id = run();
+select is(unheard('["101", "9900", "9901"]'), '9900,9901', 'payments that the books never heard of');
+select is(pause('9900', 19), repeat('false', 19), 'one of them gets no answer');
+select is(pause('9900', 1), 'true', 'but not for ever');
+select is(unheard('["101", "9900", "9901"]'), '9901', 'the others get theirs');
+select is((select position from reconciliation_runs where id = run()), '999', 'from where the run stands');
+select is(pause('', 19) || pause('', 1), repeat('false', 19) || 'true', 'nor does the list keep the run');
+select is((select list_page from reconciliation_runs where id = run()), -1, 'which goes on without it');
+select is((select explanation from reconciliation_differences
+           where aspect = 'list_page' and resolved_at is null),
+          'the provider''s list could not be read from page 1 on, 20 tries in a row: HTTP 500', 'and says so');
+select is(claim(), '999 -1', 'until it ends');
+
 -- Accepting
 select is(as_user('ann', 'select public.accept_difference(1, '''')'), 'ERROR 42501', 'not a customer''s');
 select is(as_user('boss', format('select public.accept_difference(%s, ''rebate'')',
@@ -189,6 +216,8 @@ update account_container set status = 'delivered';
 select finish_run();
 select next_run();
 select finish_run();
+select is_empty($$ select from reconciliation_differences where aspect = 'list_page' and resolved_at is null $$,
+                'a list that can be read again is no difference any more');
 select rows_eq($$ select n, books('FFX' || lpad(n::text, 9, '0')) from generate_series(1, 9) as n $$,
     $$ values (1, 'missing waiting_delivery healed'),
               (2, null), (3, null),

@@ -29,9 +29,12 @@ an_answer_has_as_many_headers_as_are_set(void **state UNUSED)
 /* ---- what every answer says ---- */
 
 static const char *
-answered(const struct fn_spec *spec, int status)
+answered(const struct fn_spec *spec, int status, const char *authorization)
 {
-    const struct net_request http = {.method = STR("GET")};
+    const struct header header = {STR("authorization"),
+                                  authorization == NULL ? STR_NONE : str_of(authorization)};
+    const struct net_request http = {
+        .method = STR("GET"), .headers = &header, .header_count = authorization != NULL};
     struct task task = {.arena = a};
     struct fn_req req = {.task = &task, .http = &http, .spec = spec};
     struct fn_res res = {.status = status, .content_type = "text/plain"};
@@ -46,10 +49,85 @@ a_401_says_how_to_come_in(void **state UNUSED)
     static const struct fn_spec user = {.auth = FN_AUTH_USER};
     static const struct fn_spec signed_by = {.auth = FN_AUTH_SIGNATURE, .signature = "x-sig"};
 
-    assert_non_null(strstr(answered(&user, 401), "\r\nWWW-Authenticate: Bearer\r\n"));
+    assert_non_null(strstr(answered(&signed_by, 401, NULL),
+                           "\r\nWWW-Authenticate: Signature header=\"x-sig\"\r\n"));
+    assert_null(strstr(answered(&user, 403, "Bearer x"), "WWW-Authenticate"));
+    assert_non_null(strstr(answered(&user, 401, NULL),
+                           "\r\nWWW-Authenticate: Bearer realm=\"functions\"\r\n"));
+}
+
+/* RFC 6750, 3: no error without a token, and none for another scheme. */
+static void
+a_401_tells_a_bad_token_from_none(void **state UNUSED)
+{
+    static const struct fn_spec user = {.auth = FN_AUTH_USER};
+    static const char bad[] =
+        "\r\nWWW-Authenticate: Bearer realm=\"functions\", error=\"invalid_token\"\r\n";
+
+    assert_non_null(strstr(answered(&user, 401, "Bearer x"), bad));
+    assert_null(strstr(answered(&user, 401, "Basic x"), "error="));
+}
+
+/* ---- refusals ---- */
+
+static const char *
+refused(const struct fn_spec *spec, enum err e, const char *coding)
+{
+    const struct header header = {STR("content-encoding"), str_of(coding)};
+    const struct net_request http = {
+        .method = STR("POST"), .body = STR("{}"), .headers = &header, .header_count = 1};
+    struct task task = {.arena = a};
+    struct fn_req req = {.task = &task, .http = &http, .spec = spec};
+    struct fn_res res = {0};
+
+    buf_init_arena(&res.body, a, 1000);
+    fn_write_failure(&req, &res, e);
+    return fn_compose(&req, &res).ptr;
+}
+
+/* RFC 9110, 12.5.3: Accept-Encoding for no other reason. */
+static void
+a_415_names_what_is_taken(void **state UNUSED)
+{
+    static const struct fn_spec open;
+
     assert_non_null(
-        strstr(answered(&signed_by, 401), "\r\nWWW-Authenticate: Signature header=\"x-sig\"\r\n"));
-    assert_null(strstr(answered(&user, 403), "WWW-Authenticate"));
+        strstr(refused(&open, ERR_MEDIA_TYPE, "gzip"), "\r\nAccept-Encoding: identity\r\n"));
+    assert_null(strstr(refused(&open, ERR_MEDIA_TYPE, "gzip"), "\r\nAccept: "));
+    assert_non_null(
+        strstr(refused(&open, ERR_MEDIA_TYPE, "identity"), "\r\nAccept: application/json\r\n"));
+    assert_null(strstr(refused(&open, ERR_MEDIA_TYPE, "identity"), "Accept-Encoding"));
+}
+
+static void
+a_405_names_head_where_get_is(void **state UNUSED)
+{
+    static const struct fn_spec get = {.methods = FN_GET}, post = {.methods = FN_POST};
+
+    assert_non_null(
+        strstr(refused(&get, ERR_METHOD, "identity"), "\r\nAllow: GET, HEAD, OPTIONS\r\n"));
+    assert_non_null(
+        strstr(refused(&post, ERR_METHOD, "identity"), "\r\nAllow: POST, OPTIONS\r\n"));
+}
+
+/* Also what is made when no memory is left. */
+static void
+every_answer_has_the_same_headers(void **state UNUSED)
+{
+    static const struct fn_spec open;
+    static const char *const lines[] = {
+        "\r\nX-Request-Id: an-id\r\n", "\r\nAccess-Control-Allow-Origin: *\r\n",
+        "\r\nAccess-Control-Expose-Headers: *\r\n", "\r\nCache-Control: no-store\r\n",
+        "\r\nX-Content-Type-Options: nosniff\r\n"};
+    const struct task task = {.id = "an-id"};
+    char spare[FN_SPARE_BYTES];
+    const struct str block = fn_out_of_memory_answer(&task, spare);
+
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+        assert_non_null(memmem(block.ptr, block.len, lines[i], strlen(lines[i])));
+        if (i > 0)
+            assert_non_null(strstr(answered(&open, 200, NULL), lines[i]));
+    }
 }
 
 static void
@@ -57,11 +135,15 @@ a_page_may_read_every_header(void **state UNUSED)
 {
     static const struct fn_spec open;
 
-    assert_non_null(strstr(answered(&open, 200), "\r\nAccess-Control-Expose-Headers: *\r\n"));
+    assert_non_null(strstr(answered(&open, 200, NULL), "\r\nAccess-Control-Expose-Headers: *\r\n"));
 }
 
 static const struct CMUnitTest tests[] = {
     TEST(a_401_says_how_to_come_in),
+    TEST(a_401_tells_a_bad_token_from_none),
+    TEST(a_415_names_what_is_taken),
+    TEST(a_405_names_head_where_get_is),
+    TEST(every_answer_has_the_same_headers),
     TEST(a_page_may_read_every_header),
     TEST(an_answer_has_as_many_headers_as_are_set),
 };
