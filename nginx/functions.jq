@@ -17,6 +17,15 @@ upstream \(upstream_name) {
     keepalive_timeout 2s;
 }") | join("\n");
 
+# What is allowed at each address, for the 405 of a method that nginx itself refuses.
+def allowed_methods: "
+map $request_uri $allowed_methods {
+    default OPTIONS;"
+    + (routed | map("
+    \"~^\(.route)([?]\(if .subpaths then "|/" else "" end)|$)\" \"\(.methods
+        + (if any(.methods[]; . == "GET") then ["HEAD"] else [] end) + ["OPTIONS"] | join(", "))\";") | join("")) + "
+}";
+
 # Lines of a map: addresses without a limit per client.  Signed callbacks about everybody come
 # from a handful of addresses, and one that is refused is lost.  Only this exact spelling: $request_uri
 # is what the client wrote.

@@ -11,8 +11,8 @@
 
 #include "base/prelude.h"
 
-/* Can libpq read this connection string? */
-bool db_hosts_readable(const char *conninfo);
+/* What is wrong with a connection string, as far as it shows without connecting; NULL: nothing. */
+const char *db_hosts_problem(const char *conninfo);
 
 /* Does this connection string name a host that has to be looked up (no socket folder, no address,
  * no hostaddr)?  False also for a string libpq cannot read: connecting will say so. */

@@ -11,7 +11,7 @@
 static const char *
 check_database_url(const char *text)
 {
-    return db_hosts_readable(text) ? NULL : "must be a libpq connection string";
+    return db_hosts_problem(text);
 }
 
 struct setting cfg_database_url = {

@@ -63,7 +63,8 @@ fn_etag(struct fn_req *req, struct fn_res *res, const char *version)
     return true;
 }
 
-/* How to come in (RFC 9110, 15.5.2: every 401 says it). */
+/* How to come in (RFC 9110, 15.5.2: every 401 says it), and whether a token was there that is not
+ * good enough (RFC 6750, 3). */
 static void
 add_challenge(struct buf *out, const struct fn_req *req)
 {
@@ -71,8 +72,11 @@ add_challenge(struct buf *out, const struct fn_req *req)
 
     if (route != NULL && (route->who & FN_SIGNATURE) != 0)
         buf_printf(out, "WWW-Authenticate: Signature header=\"%s\"\r\n", req->spec->signature);
+    else if (fn_credential(req).len == 0)
+        buf_add_text(out, "WWW-Authenticate: Bearer realm=\"functions\"\r\n");
     else
-        buf_add_text(out, "WWW-Authenticate: Bearer\r\n");
+        buf_add_text(out, "WWW-Authenticate: Bearer realm=\"functions\", "
+                          "error=\"invalid_token\"\r\n");
 }
 
 /* What is good may be kept as its route says, a failure never. */
@@ -111,10 +115,7 @@ fn_compose(struct fn_req *req, const struct fn_res *res)
     }
     buf_add_text(&out, "\r\nX-Request-Id: ");
     buf_add_text(&out, req->task->id);
-    buf_add_text(&out, "\r\nAccess-Control-Allow-Origin: *\r\n"
-                       "Access-Control-Expose-Headers: *\r\n"
-                       "X-Content-Type-Options: nosniff\r\n"
-                       "Cache-Control: ");
+    buf_add_text(&out, "\r\n" FN_EVERY_ANSWER "Cache-Control: ");
     buf_add_text(&out, cache_control(req, res->status));
     buf_add_text(&out, "\r\n");
     if (res->status == 401)

@@ -182,8 +182,9 @@ fn_print_spec(const struct fn_spec *spec)
     else
         jw_i64(&w, spec->every_ms);
     /* The master, and during a reload the old workers beside the new ones. */
-    jw_i64_at(&w, "tasks_max",
-              1 + 2 * (int64_t)(spec->route == NULL ? 1 : FN_WORKERS_MAX) * FN_WORKER_THREADS);
+    const int64_t workers = 2 * (int64_t)(spec->route == NULL ? 1 : FN_WORKERS_MAX);
+    jw_i64_at(&w, "tasks_max", 1 + workers * FN_WORKER_THREADS);
+    jw_i64_at(&w, "memory_mb_max", workers * FN_WORKER_MB);
     write_settings(&w, spec);
     jw_close(&w);
     (void)printf("%s\n", out.ptr);

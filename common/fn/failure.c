@@ -133,16 +133,12 @@ void
 fn_write_failure(struct fn_req *req, struct fn_res *res, enum err e)
 {
     (req->spec->failure != NULL ? req->spec->failure : fn_failure_shop)(req, res, e);
-    if (e == ERR_METHOD) {
-        struct buf allow;
-
-        buf_init_arena(&allow, req->task->arena, 64);
-        fn_methods_text(req->match->allowed, ", ", &allow);
-        buf_add_text(&allow, ", OPTIONS");
-        fn_header_set(req, res, "Allow", allow.ptr);
-    }
-    if (e == ERR_MEDIA_TYPE) /* RFC 9110, 12.5.3 */
+    if (e == ERR_METHOD)
+        fn_allow(req, res);
+    if (e == ERR_MEDIA_TYPE && fn_is_coded(req)) /* RFC 9110, 12.5.3: for no other reason */
         fn_header_set(req, res, "Accept-Encoding", "identity");
+    else if (e == ERR_MEDIA_TYPE)
+        fn_header_set(req, res, "Accept", "application/json");
     if (err_info(e)->retryable) {
         const int after_s = req->task->fail.retry_after_s > 0 ? req->task->fail.retry_after_s : 1;
 
@@ -150,20 +146,18 @@ fn_write_failure(struct fn_req *req, struct fn_res *res, enum err e)
     }
 }
 
-/* The request needed more memory than its cap.  Nothing can be taken from its arena any more, so
- * this answer is made elsewhere. */
 struct str
-fn_out_of_memory_answer(void)
+fn_out_of_memory_answer(const struct task *task, char spare[FN_SPARE_BYTES])
 {
     static const char body[] = "{\"success\":false,\"error\":\"Request needs too much memory\"}";
-    static char block[512];
-    const int len = snprintf(block, sizeof block,
+    const int len = snprintf(spare, FN_SPARE_BYTES,
                              "Status: 500 Internal Server Error\r\n"
                              "Content-Type: application/json\r\n"
                              "Content-Length: %zu\r\n"
-                             "Access-Control-Allow-Origin: *\r\n"
-                             "Access-Control-Expose-Headers: *\r\n\r\n%s",
-                             sizeof body - 1, body);
+                             "X-Request-Id: %s\r\n" FN_EVERY_ANSWER
+                             "Cache-Control: no-store\r\n\r\n%s",
+                             sizeof body - 1, task->id, body);
 
-    return (struct str){block, (size_t)len};
+    MUST(len > 0 && len < FN_SPARE_BYTES);
+    return (struct str){spare, (size_t)len};
 }

@@ -34,6 +34,8 @@ struct fn_req;
 #define FN_WORKERS_MAX 64
 /* Threads of a worker, more than it can have: its loop, the watchdog, and those of offload. */
 #define FN_WORKER_THREADS 32
+/* Memory of a worker, at most, in MiB: with 1,000 checkouts at once it has a quarter of it. */
+#define FN_WORKER_MB 128
 
 /* ---- settings.c ---- */
 
@@ -88,6 +90,8 @@ size_t fn_body_limit(const struct fn_spec *spec, struct task *task, struct net_r
 struct str fn_serve(const struct fn_spec *spec, struct task *task, const struct net_request *http,
                     bool too_large);
 int64_t fn_in_flight(void);
+/* Its body is in a coding, which nothing here unpacks (RFC 9110, 8.4). */
+bool fn_is_coded(const struct fn_req *req);
 /* Give the task an id of its own when it has none. */
 void fn_make_id(struct task *task);
 
@@ -113,8 +117,16 @@ void fn_write_preflight(struct fn_req *req, struct fn_res *res);
 void fn_write_failure(struct fn_req *req, struct fn_res *res, enum err e);
 /* CGI headers and body in one block. */
 struct str fn_compose(struct fn_req *req, const struct fn_res *res);
-/* Of a request whose arena is full: needs no memory. */
-struct str fn_out_of_memory_answer(void);
+/* Headers that no answer is without. */
+#define FN_EVERY_ANSWER                                                                            \
+    "Access-Control-Allow-Origin: *\r\n"                                                           \
+    "Access-Control-Expose-Headers: *\r\n"                                                         \
+    "X-Content-Type-Options: nosniff\r\n"
+/* What is allowed at this address (RFC 9110, 10.2.1). */
+void fn_allow(struct fn_req *req, struct fn_res *res);
+/* Of a request that needed more memory than its cap: made in what was put aside for it before. */
+#define FN_SPARE_BYTES 512
+struct str fn_out_of_memory_answer(const struct task *task, char spare[FN_SPARE_BYTES]);
 
 /* ---- schedule.c ---- */
 

@@ -97,14 +97,19 @@ limit_rate(struct fn_req *req)
     return e;
 }
 
-/* Nothing here unpacks: RFC 9110, 8.4 and 15.5.16. */
-static enum err
-check_coding(struct fn_req *req)
+bool
+fn_is_coded(const struct fn_req *req)
 {
     const struct str coding =
         req->http->body.len == 0 ? STR_NONE : fn_header(req, "content-encoding");
 
-    if (coding.len == 0 || str_ieq(coding, STR("identity")))
+    return coding.len > 0 && !str_ieq(coding, STR("identity"));
+}
+
+static enum err
+check_coding(struct fn_req *req)
+{
+    if (!fn_is_coded(req))
         return ERR_OK;
     return fail_set(&req->task->fail, ERR_MEDIA_TYPE, "Content-Encoding must be identity");
 }
@@ -185,6 +190,7 @@ fn_make_id(struct task *task)
 struct serving {
     struct fn_req req;
     struct str block;
+    char *spare; /* for the answer of a request whose arena is full */
     bool too_large;
 };
 
@@ -237,6 +243,7 @@ fn_serve(const struct fn_spec *spec, struct task *task, const struct net_request
                 .spec = spec,
                 .match = http->served_as,
                 .started_us = clock_us()},
+        .spare = arena_bytes(task->arena, FN_SPARE_BYTES),
         .too_large = too_large,
     };
     task->deadline_ms = s->req.started_us / 1000 + spec->timeout_ms;
@@ -245,7 +252,7 @@ fn_serve(const struct fn_spec *spec, struct task *task, const struct net_request
     if (task_run(task, answer, s) != ERR_OK) {
         metric_add(METRIC_ARENA_OVERFLOWS, 1);
         record(&s->req, 500, ERR_MEMORY, 0);
-        s->block = fn_out_of_memory_answer();
+        s->block = fn_out_of_memory_answer(task, s->spare);
     }
     in_flight--;
     return s->block;

@@ -93,6 +93,12 @@ is_expected(const char *run_dir, const char *file, char ret_name[NAME_SIZE])
     return access(path, F_OK) == 0; /* other programs have a .pid as well */
 }
 
+static void
+close_dir(void *dir)
+{
+    (void)closedir(dir);
+}
+
 bool
 health_functions(struct fn_req *req, struct json_writer *w, const char *name)
 {
@@ -103,6 +109,8 @@ health_functions(struct fn_req *req, struct json_writer *w, const char *name)
     char function[NAME_SIZE];
     bool ok = true;
 
+    if (dir != NULL)
+        arena_defer(req->task->arena, close_dir, dir); /* problems are told in the arena */
     buf_init_arena(&problem, req->task->arena, 4096);
     for (const struct dirent *e = dir == NULL ? NULL : readdir(dir); e != NULL; e = readdir(dir)) {
         if (!is_expected(run_dir, e->d_name, function) ||
@@ -111,8 +119,6 @@ health_functions(struct fn_req *req, struct json_writer *w, const char *name)
         buf_printf(&problem, "%s%s", ok ? "No worker runs of " : ", ", function);
         ok = false;
     }
-    if (dir != NULL)
-        (void)closedir(dir);
     health_write(w, name, ok, started_us, problem.ptr);
     return ok;
 }

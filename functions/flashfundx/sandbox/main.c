@@ -1,4 +1,5 @@
 #include "base/number.h"
+#include "base/text.h"
 #include "crypto/digest.h"
 #include "db/query.h"
 #include "db/rows.h"
@@ -86,10 +87,8 @@ static bool
 key_ok(const struct fn_req *req)
 {
     const struct str given = fn_header(req, "x-api-key");
-    struct str key = setting_str(&cfg_nowpayments_sandbox_api_key);
+    const struct str key = setting_str(&cfg_nowpayments_sandbox_api_key);
 
-    if (key.len == 0)
-        key = setting_str(&cfg_nowpayments_api_key);
     return crypto_equal(given.ptr, given.len, key.ptr, key.len);
 }
 
@@ -149,7 +148,7 @@ handle(struct fn_req *req, struct fn_res *res)
     struct call c = {.req = req, .res = res};
     const struct endpoint *endpoint = find_endpoint(req, c.arg);
 
-    if (endpoint == NULL)
+    if (endpoint == NULL || !utf8_ok(req->http->path)) /* what is no text is no id of anything */
         return answer_error(&c, 404, "NOT_FOUND", "Endpoint not found");
     if (endpoint->needs == KEY && !key_ok(req))
         return answer_error(&c, 403, "INVALID_API_KEY", "Invalid api key");
@@ -175,7 +174,6 @@ static const struct fn_answer_doc answers[] = {
 };
 
 static struct setting *const own[] = {&cfg_supabase_url,
-                                      &cfg_nowpayments_api_key,
                                       &cfg_nowpayments_sandbox_api_key,
                                       &cfg_nowpayments_sandbox_mode,
                                       &cfg_nowpayments_ipn_secret,

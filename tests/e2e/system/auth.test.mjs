@@ -32,7 +32,11 @@ function refused(answer, status, error, what) {
   if (error instanceof RegExp) assert.match(answer.json.error, error, what);
   else assert.equal(answer.json.error, error, what);
   assert.equal(answer.headers['access-control-allow-origin'], '*', what);
-  assert.equal(answer.headers['www-authenticate'], status === 401 ? 'Bearer' : undefined, what);
+  const challenge = answer.headers['www-authenticate'];
+  // RFC 6750, 3: a parameter at least; an error only where a token was sent.
+  if (status !== 401) assert.equal(challenge, undefined, what);
+  else if (error === 'Missing authorization header') assert.equal(challenge, 'Bearer realm="functions"', what);
+  else assert.match(challenge, /^Bearer realm="functions"(, error="invalid_token")?$/, what);
 }
 
 function forgeries(good) {
@@ -135,6 +139,7 @@ for (const s of guarded) {
     for (const [what, token] of Object.entries(forgeries(good))) {
       const answer = await send(s, { token });
       refused(answer, 401, what === 'expired' ? 'Token has expired' : /./, what);
+      assert.match(answer.headers['www-authenticate'], /error="invalid_token"/, what);
       assert.doesNotMatch(answer.text, /signature|secret|HS256|alg/i, `${what}: the answer tells too much`);
     }
   });

@@ -31,6 +31,9 @@ const clientHeaders = [
   'baggage',
 ];
 
+/** HEAD is served wherever GET is. */
+const allowed = (methods) => [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ');
+
 /** A token that passes the function's door; every call of this one counts against a limit of its own. */
 async function tokenFor({ who }) {
   if (who === 'user') return (await makeUser()).token;
@@ -63,8 +66,9 @@ for (const { name, route, methods, deeper, who, body: bodyKind, body_max: bodyMa
     assert.equal(answer.status, 200);
     assert.equal(answer.text, 'ok');
     corsOnce(answer, name);
-    const allowed = answer.headers['access-control-allow-headers'].toLowerCase().split(/, */);
-    for (const header of clientHeaders) assert.ok(allowed.includes(header), `${header} is not allowed`);
+    assert.equal(answer.headers.allow, allowed(methods));
+    const allowedHeaders = answer.headers['access-control-allow-headers'].toLowerCase().split(/, */);
+    for (const header of clientHeaders) assert.ok(allowedHeaders.includes(header), `${header} is not allowed`);
     const allowedMethods = answer.headers['access-control-allow-methods'].split(/, */);
     for (const method of [...methods, 'OPTIONS'])
       assert.ok(allowedMethods.includes(method), `${method} is not allowed`);
@@ -77,7 +81,7 @@ for (const { name, route, methods, deeper, who, body: bodyKind, body_max: bodyMa
     for (const method of wrong) {
       const answer = await call(method, route);
       envelope(answer, 405, 'Method not allowed');
-      assert.equal(answer.headers.allow, [...methods, 'OPTIONS'].join(', '), method);
+      assert.equal(answer.headers.allow, allowed(methods), method);
     }
   });
 
@@ -186,6 +190,9 @@ for (const { name, route, methods, deeper, who, body: bodyKind, body_max: bodyMa
           headers: { 'content-type': type },
         });
         envelope(answer, 415, 'Content-Type must be application/json');
+        // RFC 9110, 12.5.3: Accept-Encoding would say that the coding was wrong.
+        assert.equal(answer.headers['accept-encoding'], undefined);
+        assert.equal(answer.headers.accept, 'application/json');
       }
     });
 
@@ -198,6 +205,7 @@ for (const { name, route, methods, deeper, who, body: bodyKind, body_max: bodyMa
         });
         envelope(answer, 415, 'Content-Encoding must be identity');
         assert.equal(answer.headers['accept-encoding'], 'identity');
+        assert.equal(answer.headers.accept, undefined);
       }
       const plain = { 'content-encoding': 'identity' };
       const answer = await call('POST', route, { token: await tokenFor({ who }), body: '{}', headers: plain });
@@ -234,6 +242,7 @@ test('an unknown function is 404 in JSON, readable by a browser', async () => {
     headers: { 'access-control-request-method': 'POST' },
   });
   assert.ok(preflight.status === 200 || preflight.status === 204);
+  assert.equal(preflight.headers.allow, 'OPTIONS');
   corsOnce(preflight, 'preflight');
 });
 
@@ -271,7 +280,21 @@ test('what nginx refuses itself has the same shape', async () => {
     assert.match(head, new RegExp(`^HTTP/1\\.1 ${status} `), text.slice(0, 400));
     assert.equal(head.match(/^access-control-allow-origin: \*$/gim)?.length, 1, head);
     assert.match(head, /^Server: nginx$/im);
+    assert.match(head, /^Cache-Control: no-store$/im);
+    assert.match(head, /^X-Request-Id: [0-9a-f]{32}$/im);
     assert.equal(JSON.parse(body).success, false);
+  }
+});
+
+test('a method that nginx refuses itself is 405 and says which are right', async () => {
+  for (const [path, right] of [
+    ...routed.map(({ route, methods }) => [route, allowed(methods)]),
+    ...routed.filter((s) => s.subpaths).map(({ route, methods }) => [`${route}/x?a=1`, allowed(methods)]),
+    ['/nowhere', 'OPTIONS'],
+  ]) {
+    const text = await raw(`TRACE ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
+    assert.match(text, /^HTTP\/1\.1 405 /, path);
+    assert.equal(text.match(/^Allow: (.*)\r$/im)?.[1], right, `${path}: ${text}`);
   }
 });
 

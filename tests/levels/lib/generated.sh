@@ -121,6 +121,8 @@ production_serves_its_own_host() { # BIN_DIR
     grep -qi '^strict-transport-security: max-age=' <<<"$answer" || { echo "no HSTS: $answer"; result=1; }
     answer=$(site "$port" /x -H 'Host: other.example' -w '%{http_code}')
     [[ $answer == '{"success":false,"error":"This host is not served here"}421' ]] || { echo "421: $answer"; result=1; }
+    answer=$(curl -si --noproxy '*' --max-time 5 -H 'Host: api.example.com' "http://127.0.0.1:$port/x")
+    [[ $answer == *'400'*'{"success":false,"error":"Bad request"}' ]] || { echo "plain HTTP: $answer"; result=1; }
     ! curl -sk --noproxy '*' --resolve "other.example:$port:127.0.0.1" "https://other.example:$port/" ||
         { echo 'a certificate for another host'; result=1; }
     site "$port" '/functions/v1/check-payment-status?userId=who-is-it' >/dev/null
@@ -129,6 +131,15 @@ production_serves_its_own_host() { # BIN_DIR
     ! grep -H who-is-it "$home"/log/* || result=1
     grep -q '"path":"/functions/v1/check-payment-status","status":502' "$home/log/$APP.access.log" || result=1
     return "$result"
+}
+
+leftovers_are_refused() { # BIN_DIR
+    local out=$work/production-again
+    "$clone/nginx/generate" --production api.example.com "$1" "$out" &&
+        "$clone/nginx/generate" --production api.example.com "$1" "$out" && # again is no harm
+        touch "$out/bin/of-an-earlier-release" &&
+        ! "$clone/nginx/generate" --production api.example.com "$1" "$out" 2>"$work/refused" &&
+        grep 'of-an-earlier-release is of no function' "$work/refused"
 }
 
 units_are_sound() { # BIN_DIR: systemd itself reads them, where it is installed

@@ -124,7 +124,29 @@ lists_are_copied_from_another_beginning(void **state UNUSED)
     db_hosts_release(&b);
 }
 
+static void
+what_libpq_says_too_late_is_a_problem(void **state UNUSED)
+{
+    static const char *const good[] = {
+        "postgresql://u:p@a:1,b:2/x?target_session_attrs=read-write", "dbname=x",
+        "host=a,b,c port=5432 sslmode=verify-full connect_timeout=2",
+        "hostaddr=192.0.2.1,192.0.2.2 port=5433", "host=a,b port=,5433"};
+    static const char *const wrong[] = {
+        "mysql://u@a/x", "shop", "postgresql://u@a:x/y", "host=a port=5x", "host=a port=0",
+        "host=a port=65536", "host=a,b,c port=1,2", "host=a hostaddr=192.0.2.1,192.0.2.2",
+        "postgresql://u@a/x?target_session_attrs=readwrite", "host=a sslmode=on",
+        "host=a sslmode=require,", "host=a connect_timeout=2s"};
+
+    for (size_t i = 0; i < ARRAY_LEN(good); i++)
+        if (db_hosts_problem(good[i]) != NULL)
+            fail_msg("%s: %s", good[i], db_hosts_problem(good[i]));
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+        if (db_hosts_problem(wrong[i]) == NULL)
+            fail_msg("%s is none", wrong[i]);
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(what_libpq_says_too_late_is_a_problem),
     cmocka_unit_test(a_socket_folder_needs_no_lookup),
     cmocka_unit_test(an_address_needs_no_lookup),
     cmocka_unit_test(a_name_needs_a_lookup),

@@ -30,10 +30,13 @@ an_answer_has_as_many_headers_as_are_set(void **state UNUSED)
 /* ---- what every answer says ---- */
 
 static const char *
-answered(const struct fn_route *route, int status)
+answered(const struct fn_route *route, int status, const char *authorization)
 {
     static const struct fn_spec spec = {.signature = "x-sig"};
-    const struct net_request http = {.method = STR("GET")};
+    const struct header header = {STR("authorization"),
+                                  authorization == NULL ? STR_NONE : str_of(authorization)};
+    const struct net_request http = {
+        .method = STR("GET"), .headers = &header, .header_count = authorization != NULL};
     const struct fn_match match = {.route = route};
     struct task task = {.arena = a};
     struct fn_req req = {.task = &task, .http = &http, .spec = &spec, .match = &match};
@@ -48,16 +51,88 @@ a_401_says_how_to_come_in(void **state UNUSED)
 {
     static const struct fn_route user = {.who = FN_USER}, signed_by = {.who = FN_SIGNATURE};
 
-    assert_non_null(strstr(answered(&user, 401), "\r\nWWW-Authenticate: Bearer\r\n"));
+    assert_non_null(strstr(answered(&signed_by, 401, NULL),
+                           "\r\nWWW-Authenticate: Signature header=\"x-sig\"\r\n"));
+    assert_null(strstr(answered(&user, 403, "Bearer x"), "WWW-Authenticate"));
+    assert_non_null(strstr(answered(&user, 401, NULL),
+                           "\r\nWWW-Authenticate: Bearer realm=\"functions\"\r\n"));
+}
+
+/* RFC 6750, 3: no error without a token, and none for another scheme. */
+static void
+a_401_tells_a_bad_token_from_none(void **state UNUSED)
+{
+    static const struct fn_route user = {.who = FN_USER};
+    static const char bad[] =
+        "\r\nWWW-Authenticate: Bearer realm=\"functions\", error=\"invalid_token\"\r\n";
+
+    assert_non_null(strstr(answered(&user, 401, "Bearer x"), bad));
+    assert_null(strstr(answered(&user, 401, "Basic x"), "error="));
+}
+
+/* ---- refusals ---- */
+
+static const char *
+refused(unsigned allowed, enum err e, const char *coding)
+{
+    static const struct fn_spec spec;
+    const struct fn_match match = {.allowed = allowed};
+    const struct header header = {STR("content-encoding"), str_of(coding)};
+    const struct net_request http = {
+        .method = STR("POST"), .body = STR("{}"), .headers = &header, .header_count = 1};
+    struct task task = {.arena = a};
+    struct fn_req req = {.task = &task, .http = &http, .spec = &spec, .match = &match};
+    struct fn_res res = {0};
+
+    buf_init_arena(&res.body, a, 1000);
+    fn_write_failure(&req, &res, e);
+    return fn_compose(&req, &res).ptr;
+}
+
+/* RFC 9110, 12.5.3: Accept-Encoding for no other reason. */
+static void
+a_415_names_what_is_taken(void **state UNUSED)
+{
     assert_non_null(
-        strstr(answered(&signed_by, 401), "\r\nWWW-Authenticate: Signature header=\"x-sig\"\r\n"));
-    assert_null(strstr(answered(&user, 403), "WWW-Authenticate"));
+        strstr(refused(FN_POST, ERR_MEDIA_TYPE, "gzip"), "\r\nAccept-Encoding: identity\r\n"));
+    assert_null(strstr(refused(FN_POST, ERR_MEDIA_TYPE, "gzip"), "\r\nAccept: "));
+    assert_non_null(
+        strstr(refused(FN_POST, ERR_MEDIA_TYPE, "identity"), "\r\nAccept: application/json\r\n"));
+    assert_null(strstr(refused(FN_POST, ERR_MEDIA_TYPE, "identity"), "Accept-Encoding"));
+}
+
+static void
+a_405_names_head_where_get_is(void **state UNUSED)
+{
+    assert_non_null(
+        strstr(refused(FN_GET, ERR_METHOD, "identity"), "\r\nAllow: GET, HEAD, OPTIONS\r\n"));
+    assert_non_null(
+        strstr(refused(FN_POST, ERR_METHOD, "identity"), "\r\nAllow: POST, OPTIONS\r\n"));
+}
+
+/* Also what is made when no memory is left. */
+static void
+every_answer_has_the_same_headers(void **state UNUSED)
+{
+    static const char *const lines[] = {
+        "\r\nX-Request-Id: an-id\r\n", "\r\nAccess-Control-Allow-Origin: *\r\n",
+        "\r\nAccess-Control-Expose-Headers: *\r\n", "\r\nCache-Control: no-store\r\n",
+        "\r\nX-Content-Type-Options: nosniff\r\n"};
+    const struct task task = {.id = "an-id"};
+    char spare[FN_SPARE_BYTES];
+    const struct str block = fn_out_of_memory_answer(&task, spare);
+
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+        assert_non_null(memmem(block.ptr, block.len, lines[i], strlen(lines[i])));
+        if (i > 0)
+            assert_non_null(strstr(answered(NULL, 200, NULL), lines[i]));
+    }
 }
 
 static void
 a_page_may_read_every_header(void **state UNUSED)
 {
-    assert_non_null(strstr(answered(NULL, 200), "\r\nAccess-Control-Expose-Headers: *\r\n"));
+    assert_non_null(strstr(answered(NULL, 200, NULL), "\r\nAccess-Control-Expose-Headers: *\r\n"));
 }
 
 static void
@@ -65,16 +140,16 @@ what_is_good_is_kept_as_its_route_says(void **state UNUSED)
 {
     static const struct fn_route keys = {.cache = "public, max-age=600"}, other;
 
-    assert_non_null(strstr(answered(&keys, 200), "\r\nCache-Control: public, max-age=600\r\n"));
-    assert_non_null(strstr(answered(&keys, 404), "\r\nCache-Control: no-store\r\n"));
-    assert_non_null(strstr(answered(&other, 200), "\r\nCache-Control: no-store\r\n"));
+    assert_non_null(strstr(answered(&keys, 200, NULL), "\r\nCache-Control: public, max-age=600\r\n"));
+    assert_non_null(strstr(answered(&keys, 404, NULL), "\r\nCache-Control: no-store\r\n"));
+    assert_non_null(strstr(answered(&other, 200, NULL), "\r\nCache-Control: no-store\r\n"));
 }
 
 static void
 an_answer_without_a_body_has_no_length(void **state UNUSED)
 {
-    assert_null(strstr(answered(NULL, 204), "Content-Length"));
-    assert_null(strstr(answered(NULL, 304), "Content-Length"));
+    assert_null(strstr(answered(NULL, 204, NULL), "Content-Length"));
+    assert_null(strstr(answered(NULL, 304, NULL), "Content-Length"));
 }
 
 /* ---- conditions ---- */
@@ -117,6 +192,10 @@ who_has_not_gets_the_thing(void **state UNUSED)
 
 static const struct CMUnitTest tests[] = {
     TEST(a_401_says_how_to_come_in),
+    TEST(a_401_tells_a_bad_token_from_none),
+    TEST(a_415_names_what_is_taken),
+    TEST(a_405_names_head_where_get_is),
+    TEST(every_answer_has_the_same_headers),
     TEST(a_page_may_read_every_header),
     TEST(what_is_good_is_kept_as_its_route_says),
     TEST(an_answer_without_a_body_has_no_length),
