@@ -51,6 +51,7 @@ become(struct fail *f, enum err e)
         f->text[0] = '\0';
         f->retry_after_s = 0;
         f->sqlstate[0] = '\0';
+        f->statement = NULL;
     }
     f->err = e;
 }

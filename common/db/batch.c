@@ -11,48 +11,10 @@
 #include "base/metric.h"
 #include "db/array.h"
 
-/* SQLSTATE classes: PostgreSQL manual, appendix A. */
-static enum err
-err_of_sqlstate(const char *state)
-{
-    static const struct {
-        const char *prefix;
-        enum err err;
-    } table[] = {
-        {"08", ERR_UNAVAILABLE},    /* connection */
-        {"53", ERR_UNAVAILABLE},    /* out of resources: disk, memory, connections */
-        {"55P03", ERR_UNAVAILABLE}, /* lock_timeout */
-        {"57014", ERR_TIMEOUT},     /* statement_timeout */
-        {"57P", ERR_UNAVAILABLE},   /* shutdown, crash, cannot connect now */
-        {"25006", ERR_UNAVAILABLE}, /* read-only: a standby */
-        {"58", ERR_UNAVAILABLE},    /* system error: I/O */
-        {"23505", ERR_CONFLICT},    {"40001", ERR_CONFLICT}, {"40P01", ERR_CONFLICT},
-    };
-
-    for (size_t i = 0; state != NULL && i < ARRAY_LEN(table); i++)
-        if (strncmp(state, table[i].prefix, strlen(table[i].prefix)) == 0)
-            return table[i].err;
-    return state == NULL ? ERR_UNAVAILABLE : ERR_INTERNAL;
-}
-
 static bool
 is_stale_plan(const char *state)
 {
     return state != NULL && (strcmp(state, "26000") == 0 || strcmp(state, "0A000") == 0);
-}
-
-static void
-describe(struct op *op, const PGresult *r)
-{
-    const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
-    const char *text = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
-    const char *where = PQresultErrorField(r, PG_DIAG_CONTEXT);
-
-    op->err = err_of_sqlstate(state);
-    (void)snprintf(op->sqlstate, sizeof op->sqlstate, "%s", state == NULL ? "" : state);
-    (void)snprintf(op->detail, sizeof op->detail, "SQLSTATE %s: %s%s%.200s",
-                   state == NULL ? "none" : state, text == NULL ? PQresultErrorMessage(r) : text,
-                   where == NULL ? "" : " | ", where == NULL ? "" : where);
 }
 
 /* ---- sending ---- */
@@ -172,6 +134,13 @@ db_send_batch(struct conn *c, struct queue *q, int most)
 
 /* ---- receiving ---- */
 
+static void
+keep_result(struct op *op, PGresult *r)
+{
+    PQclear(op->result);
+    op->result = r;
+}
+
 static bool
 is_group(const struct batch *b)
 {
@@ -188,12 +157,42 @@ undo_group(struct batch *b)
 
         if (op->failed && op->err != ERR_CONFLICT)
             continue;
-        PQclear(op->result);
-        op->result = NULL;
+        keep_result(op, NULL);
         op->err = ERR_OK;
         op->failed = false;
         op->aborted = true;
         op->alone = true;
+    }
+}
+
+/* The result says why. */
+static void
+op_failed(struct op *op, PGresult *r)
+{
+    db_describe(op, r);
+    op->failed = true;
+    keep_result(op, r);
+}
+
+/* An error that comes with the sync itself. */
+static void
+commit_failed(struct batch *b, PGresult *r)
+{
+    const int last = b->count - 1;
+
+    for (int i = 0; i < last; i++) {
+        if (is_group(b)) {
+            b->ops[i]->aborted = true;
+        } else {
+            db_describe(b->ops[i], r);
+            b->ops[i]->failed = true;
+        }
+    }
+    if (is_group(b)) {
+        b->ops[last]->aborted = true;
+        PQclear(r);
+    } else {
+        op_failed(b->ops[last], r);
     }
 }
 
@@ -214,21 +213,14 @@ take_result(struct conn *c, PGresult *r)
     const ExecStatusType status = PQresultStatus(r);
 
     if (op == NULL) {
-        /* An error that comes with the sync itself: the commit failed. */
-        for (int i = 0; status == PGRES_FATAL_ERROR && i < b->count; i++) {
-            if (is_group(b)) {
-                b->ops[i]->aborted = true;
-                continue;
-            }
-            describe(b->ops[i], r);
-            b->ops[i]->failed = true;
-        }
-        PQclear(r);
+        if (status == PGRES_FATAL_ERROR)
+            commit_failed(b, r);
+        else
+            PQclear(r);
         return;
     }
     if ((status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) && b->at_query) {
-        PQclear(op->result);
-        op->result = r;
+        keep_result(op, r);
         return;
     }
     if (status == PGRES_FATAL_ERROR) {
@@ -239,8 +231,7 @@ take_result(struct conn *c, PGresult *r)
             op->aborted = true;
             c->stale = true;
         } else {
-            describe(op, r);
-            op->failed = true;
+            op_failed(op, r);
             metric_add(METRIC_DB_ERRORS, 1);
         }
     } else if (status == PGRES_PIPELINE_ABORTED) {
@@ -248,7 +239,8 @@ take_result(struct conn *c, PGresult *r)
     }
     if (!b->at_query && status != PGRES_COMMAND_OK)
         c->prepared &= ~prepared_bit(op->stmt);
-    PQclear(r);
+    if (op->result != r)
+        PQclear(r);
 }
 
 /* NULL from PQgetResult: the answers to one message are complete. */
@@ -286,8 +278,7 @@ batch_committed(struct conn *c)
 
         if (op->failed || op->aborted)
             continue;
-        PQclear(op->result);
-        op->result = NULL;
+        keep_result(op, NULL);
         op->failed = true;
         op->err = ERR_UNAVAILABLE;
         (void)snprintf(op->detail, sizeof op->detail, "committed, but not on the standby");

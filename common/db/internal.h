@@ -10,6 +10,7 @@
  *   batch.c  a batch on a connection: sent, and its answers
  *   array.c  text[] as text: the locks of a group, packed rows
  *   rows.c   results
+ *   failure.c  what the server said of a statement that failed
  *
  * Thread rule: loop's thread.
  */
@@ -159,11 +160,29 @@ void db_batch_sent(const struct batch *b);
 void db_receive(struct conn *c);
 void db_conn_lost(struct conn *c);
 
+/* ---- failure.c ---- */
+
+/* Which error it is that the server reports, and its words for the log. */
+void db_describe(struct op *op, const PGresult *r);
+/* The task's failure is that of `op`, whose error is returned. */
+enum err db_tell(struct task *task, const struct op *op);
+/* … and what the server said, when it said something; `r` lives as long as the task's arena.  Apart,
+ * because the arena may overflow: ops are freed before. */
+void db_tell_statement(struct task *task, const PGresult *r, int step);
+
 /* ---- rows.c ---- */
+
+/* One row, which is what most statements return, is copied into the arena: libpq keeps 3 KB for it,
+ * and requests wait for others with their rows in hand. */
+struct db_result {
+    PGresult *pg; /* NULL once copied */
+    int columns;
+    const struct str *cells; /* of the one row; ptr NULL: SQL's NULL */
+};
 
 /* A result whose content comes later; released with the request. */
 struct db_result *db_result_new(struct arena *a);
-/* Takes `pg` over; `packed` as in the statement.  False: it is not packed. */
-NODISCARD bool db_result_set(struct arena *a, struct db_result *r, PGresult *pg, bool packed);
+/* Its pg is there; `packed` as in the statement.  False: it is not packed. */
+NODISCARD bool db_result_set(struct arena *a, struct db_result *r, bool packed);
 
 #endif

@@ -49,8 +49,6 @@ struct setting cfg_db_idle_s = {
 struct setting *const db_settings[] = {&cfg_database_url, &cfg_db_connections, &cfg_db_prepare,
                                        &cfg_db_idle_s, NULL};
 
-#define RETRY_AFTER_S 1
-
 enum err
 db_query(struct task *task, struct db_stmt *stmt, const char *const *params, size_t param_count,
          struct db_result **ret)
@@ -84,21 +82,17 @@ db_query(struct task *task, struct db_stmt *stmt, const char *const *params, siz
 
     KILL_POINT("sql", stmt->sql, "answered");
     const enum err e = op->err;
-    PGresult *pg = op->result;
-    if (e != ERR_OK) {
-        (void)fail_detail(&task->fail, e, "%s", op->detail);
-        memcpy(task->fail.sqlstate, op->sqlstate, sizeof task->fail.sqlstate);
-        if (e == ERR_UNAVAILABLE)
-            task->fail.retry_after_s = RETRY_AFTER_S;
-    }
+    result->pg = op->result; /* released with the arena */
+    if (e != ERR_OK)
+        (void)db_tell(task, op);
     free(op); /* before the arena may overflow */
     if (e != ERR_OK) {
-        PQclear(pg);
+        db_tell_statement(task, result->pg, 0);
         return e;
     }
-    if (pg == NULL)
+    if (result->pg == NULL)
         return fail_detail(&task->fail, ERR_INTERNAL, "no result: %.80s", stmt->sql);
-    if (!db_result_set(task->arena, result, pg, stmt->packed))
+    if (!db_result_set(task->arena, result, stmt->packed))
         return fail_detail(&task->fail, ERR_INTERNAL, "not an array: %.80s", stmt->sql);
     *ret = result;
     return ERR_OK;

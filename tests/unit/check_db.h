@@ -1,0 +1,179 @@
+/*
+ * check_db: for tests on a real server: the one that PGHOST, PGPORT and PGUSER name (the level
+ * `unit` starts one).  Without PGHOST there is none, and check_db_set_up leaves the tests out.
+ * Each program has databases of its own, ffx_unit_PID_NAME, and an application_name to be known by.
+ */
+#ifndef FFX_CHECK_DB_H
+#define FFX_CHECK_DB_H
+
+#include "check_loop.h"
+
+#include "base/task.h"
+#include "db/failure.h"
+#include "db/query.h"
+#include "loop/wait.h"
+
+#define CHECK_DB_MEMORY ((size_t)256 * 1024)
+
+static const char *server; /* NULL: there is none */
+static pid_t own_pid;
+
+static inline int
+check_db_set_up(void **state)
+{
+    if (server == NULL)
+        skip();
+    return clear_trace(state);
+}
+
+#define DB_TEST(name) cmocka_unit_test_setup(name, check_db_set_up)
+
+/* ---- work on coroutines ---- */
+
+struct check_work {
+    enum err (*work)(struct task *task, void *arg);
+    void *arg;
+    int64_t limit_ms;
+    size_t memory;
+    struct task *task; /* while it runs */
+    enum err err;
+    int64_t took_ms;
+    struct fail fail; /* without `statement`, which was in the arena */
+};
+
+static size_t check_under_way;
+
+static inline void
+check_run_work(void *arg)
+{
+    struct check_work *w = arg;
+    const int64_t began_ms = clock_ms();
+    struct task task = {.arena = arena_new(w->memory == 0 ? CHECK_DB_MEMORY : w->memory),
+                        .deadline_ms = began_ms + w->limit_ms};
+
+    w->task = &task;
+    w->err = task_run(&task, w->work, w->arg);
+    w->task = NULL;
+    w->took_ms = clock_ms() - began_ms;
+    w->fail = task.fail;
+    w->fail.statement = NULL;
+    arena_free(task.arena);
+    if (--check_under_way == 0)
+        loop_exit();
+}
+
+static inline void
+check_start(struct check_work *w)
+{
+    check_under_way++;
+    co_start(check_run_work, w);
+}
+
+/* To the ends of all that was started. */
+static inline void
+check_finish(void)
+{
+    if (check_under_way > 0)
+        run_for(30000);
+    assert_int_equal(check_under_way, 0);
+}
+
+/* On a coroutine of its own, to its end. */
+static inline struct check_work
+check_do(enum err (*work)(struct task *task, void *arg), void *arg)
+{
+    struct check_work w = {.work = work, .arg = arg, .limit_ms = 10000};
+
+    check_start(&w);
+    check_finish();
+    return w;
+}
+
+/* All that the server said of a failure; nothing when it said nothing. */
+static inline void
+check_said(const struct task *task, char *ret, size_t size)
+{
+    const struct db_failure *f = task->fail.statement;
+
+    ret[0] = '\0';
+    if (f == NULL)
+        return;
+#define TOLD(field) (f->field == NULL ? "-" : f->field)
+    (void)snprintf(ret, size, "%s %s | %s | %s | %s %s %s %s | %d of %d", f->sqlstate,
+                   TOLD(message), TOLD(detail), TOLD(hint), TOLD(schema), TOLD(table), TOLD(column),
+                   TOLD(constraint), f->position, f->step);
+#undef TOLD
+}
+
+/* ---- the server ---- */
+
+static inline void
+check_db_load(const char *name)
+{
+    struct buf problems;
+    size_t count = 0;
+    char url[512];
+
+    (void)snprintf(url, sizeof url, "host=%s dbname=ffx_unit_%d_%s application_name=unit_%d",
+                   server, (int)own_pid, name, (int)getpid());
+    while (db_settings[count] != NULL)
+        count++;
+    buf_init_heap(&problems, 4096);
+    MUST(setenv("DATABASE_URL", url, 1) == 0);
+    if (!settings_load(db_settings, count, &problems))
+        die("%s", problems.ptr);
+    buf_release(&problems);
+}
+
+/* A shell command in which $d begins the names of this program's databases. */
+static inline void
+check_db_shell(const char *command)
+{
+    char text[2048];
+
+    MUST(snprintf(text, sizeof text, "d=ffx_unit_%d; %s", (int)own_pid, command) <
+         (int)sizeof text);
+    if (system(text) != 0)
+        die("failed: %s", text);
+}
+
+/* What psql says to `sql` in the database `utf8`: the first line. */
+static inline const char *
+check_db_ask(const char *sql)
+{
+    static char line[256];
+    char command[2048];
+
+    (void)snprintf(command, sizeof command, "psql -XqAt -d ffx_unit_%d_utf8 -c \"%s\"",
+                   (int)own_pid, sql);
+    FILE *p = popen(command, "r");
+    assert_non_null(p);
+    if (fgets(line, sizeof line, p) == NULL)
+        line[0] = '\0';
+    line[strcspn(line, "\n")] = '\0';
+    assert_int_equal(pclose(p), 0);
+    return line;
+}
+
+/* main of such a test: makes the database `utf8`, runs `sql` in it, runs the tests, drops all. */
+static inline int
+check_db_main(const char *name, const struct CMUnitTest *tests, size_t count, const char *more,
+              const char *sql)
+{
+    server = getenv("PGHOST");
+    own_pid = getpid();
+    if (server != NULL) {
+        check_db_shell("createdb -E UTF8 -T template0 ${d}_utf8");
+        check_db_shell(more);
+        check_db_shell(sql);
+        check_db_load("utf8");
+    }
+    loop_init();
+    const int failed = _cmocka_run_group_tests(name, tests, count, NULL, NULL);
+    if (server != NULL)
+        check_db_shell("for n in $(psql -XqAtd template1 -c \"select datname from pg_database where "
+                       "datname like '${d}_%'\"); do dropdb -f $n; done");
+    return failed;
+}
+
+#endif
