@@ -11,10 +11,17 @@
 #include "base/metric.h"
 #include "db/array.h"
 
+/* A prepared statement that the server does not have any more, or that returns other columns now.
+ * Of the many things that are not supported (0A000) that is the one this function tells. */
 static bool
-is_stale_plan(const char *state)
+is_stale_plan(const PGresult *r)
 {
-    return state != NULL && (strcmp(state, "26000") == 0 || strcmp(state, "0A000") == 0);
+    const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+    const char *from = PQresultErrorField(r, PG_DIAG_SOURCE_FUNCTION);
+
+    return state != NULL &&
+           (strcmp(state, "26000") == 0 || (strcmp(state, "0A000") == 0 && from != NULL &&
+                                            strcmp(from, "RevalidateCachedQuery") == 0));
 }
 
 /* ---- sending ---- */
@@ -33,18 +40,35 @@ prepared_bit(const struct db_stmt *stmt)
     return stmt->prepared_id <= PREPARED_MAX ? (uint64_t)1 << (stmt->prepared_id - 1) : 0;
 }
 
+/* One made at run time, its place is known. */
+static bool
+send_made(struct conn *c, struct op *op, bool *ret_prepare)
+{
+    char name[16];
+
+    *ret_prepare = op->prepare;
+    if (op->number == 0)
+        return PQsendQueryParams(c->pg, op->sql, op->param_count, NULL, op->params, NULL, NULL,
+                                 0) == 1;
+    (void)snprintf(name, sizeof name, "d%u", op->number);
+    return (!op->prepare || PQsendPrepare(c->pg, name, op->sql, 0, NULL) == 1) &&
+           PQsendQueryPrepared(c->pg, name, op->param_count, op->params, NULL, NULL, 0) == 1;
+}
+
 static bool
 send_op(struct conn *c, struct op *op, bool *ret_prepare)
 {
-    const int id = op->stmt->prepared_id;
-    const uint64_t bit = prepared_bit(op->stmt);
     char name[16];
 
+    if (op->sql != NULL)
+        return send_made(c, op, ret_prepare);
+
+    const uint64_t bit = prepared_bit(op->stmt);
     *ret_prepare = false;
     if (!db.prepare || bit == 0)
         return PQsendQueryParams(c->pg, op->stmt->sql, op->param_count, NULL, op->params, NULL,
                                  NULL, 0) == 1;
-    (void)snprintf(name, sizeof name, "s%d", id);
+    (void)snprintf(name, sizeof name, "s%d", op->stmt->prepared_id);
     if ((c->prepared & bit) == 0) {
         *ret_prepare = true;
         if (PQsendPrepare(c->pg, name, op->stmt->sql, 0, NULL) != 1)
@@ -105,7 +129,7 @@ db_send_batch(struct conn *c, struct queue *q, int most)
     MUST(c->state == CONN_IDLE && q->count > 0);
     *b = (struct batch){0};
     db_set_state(c, CONN_BUSY);
-    if (most > 1 && q->first->stmt->kind == DB_GROUPED) {
+    if (most > 1 && q->first->stmt->kind == DB_GROUPED && q->first->steps == 0) {
         struct op *lock = lock_op(q->first, (size_t)most);
 
         if (lock == NULL)
@@ -113,8 +137,14 @@ db_send_batch(struct conn *c, struct queue *q, int most)
         else
             b->ops[b->count++] = lock;
     }
-    for (; most > 0 && q->count > 0; most--)
-        b->ops[b->count++] = db_queue_pop(q);
+    for (; most > 0 && q->count > 0; most--) {
+        struct op *op = db_queue_pop(q);
+        struct op *drop = op->sql == NULL ? NULL : db_made_place(c, op);
+
+        if (drop != NULL)
+            b->ops[b->count++] = drop;
+        b->ops[b->count++] = op;
+    }
     for (int i = 0; ok && i < b->count; i++) {
         struct op *op = b->ops[i];
 
@@ -144,7 +174,15 @@ keep_result(struct op *op, PGresult *r)
 static bool
 is_group(const struct batch *b)
 {
-    return b->count > 1 && b->ops[b->count - 1]->stmt->kind == DB_GROUPED; /* the first locks */
+    const struct op *last = b->count > 1 ? b->ops[b->count - 1] : NULL; /* the first locks */
+
+    return last != NULL && last->stmt->kind == DB_GROUPED && last->steps == 0;
+}
+
+static bool
+is_script(const struct batch *b)
+{
+    return b->count > 0 && b->ops[b->count - 1]->steps > 0;
 }
 
 /* One of a group failed, and with it the transaction of all: what is not its own fault is sent
@@ -162,6 +200,21 @@ undo_group(struct batch *b)
         op->failed = false;
         op->aborted = true;
         op->alone = true;
+    }
+}
+
+/* A step failed, and the script with it; or one was stale, and all of it is sent again. */
+static void
+undo_script(struct batch *b)
+{
+    bool failed = false;
+
+    for (int i = 0; i < b->count; i++)
+        failed = failed || b->ops[i]->failed;
+    for (int i = 0; i < b->count; i++) {
+        b->ops[i]->aborted = !failed;
+        if (!failed)
+            keep_result(b->ops[i], NULL);
     }
 }
 
@@ -183,7 +236,7 @@ commit_failed(struct batch *b, PGresult *r)
     for (int i = 0; i < last; i++) {
         if (is_group(b)) {
             b->ops[i]->aborted = true;
-        } else {
+        } else if (!is_script(b)) {
             db_describe(b->ops[i], r);
             b->ops[i]->failed = true;
         }
@@ -206,6 +259,15 @@ any_failed(const struct batch *b)
 }
 
 static void
+forget_prepared(struct conn *c, const struct op *op)
+{
+    if (op->sql != NULL)
+        db_made_forget(c, op);
+    else
+        c->prepared &= ~prepared_bit(op->stmt);
+}
+
+static void
 take_result(struct conn *c, PGresult *r)
 {
     struct batch *b = &c->batch;
@@ -224,9 +286,7 @@ take_result(struct conn *c, PGresult *r)
         return;
     }
     if (status == PGRES_FATAL_ERROR) {
-        const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
-
-        if (is_stale_plan(state) && !op->sent_again) {
+        if (is_stale_plan(r) && !op->sent_again) {
             op->sent_again = true; /* it did not run: as good as a neighbour's fault */
             op->aborted = true;
             c->stale = true;
@@ -237,8 +297,10 @@ take_result(struct conn *c, PGresult *r)
     } else if (status == PGRES_PIPELINE_ABORTED) {
         op->aborted = true;
     }
+    if (op->sql != NULL && (op->failed || op->aborted))
+        db_made_not_dropped(c, op);
     if (!b->at_query && status != PGRES_COMMAND_OK)
-        c->prepared &= ~prepared_bit(op->stmt);
+        forget_prepared(c, op);
     if (op->result != r)
         PQclear(r);
 }
@@ -312,6 +374,8 @@ db_receive(struct conn *c)
             loop_timer_clear(&c->timer);
             if (is_group(&c->batch) && any_failed(&c->batch))
                 undo_group(&c->batch);
+            if (is_script(&c->batch) && any_failed(&c->batch))
+                undo_script(&c->batch);
             batch_committed(c);
             db_set_state(c, CONN_IDLE);
             db_batch_end(c, NULL);

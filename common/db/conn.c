@@ -63,6 +63,8 @@ db_conn_close(struct conn *c, const char *why)
     }
     db_hosts_release(&c->addresses);
     c->prepared = 0;
+    memset(c->made, 0, sizeof c->made);
+    c->made_left = 0;
     c->stale = false;
     c->late = false;
     c->not_replicated = false;

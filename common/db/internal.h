@@ -2,6 +2,8 @@
  * What the files of db share.
  *
  *   query.c  what callers see: a statement in, its answer out
+ *   script.c several statements as one
+ *   made.c   statements made at run time, which a connection keeps prepared
  *   pool.c   which work goes to which connection
  *   queue.c  statements that wait, and their end
  *   conn.c   connections: made, watched over, closed
@@ -20,12 +22,13 @@
 #include <libpq-fe.h>
 
 #include "db/hosts.h"
-#include "db/query.h"
+#include "db/script.h"
 #include "loop/loop.h"
 #include "loop/timer.h"
 
 #define CONNECTIONS_MAX 64
 #define PREPARED_MAX    64 /* statements a connection keeps prepared: the bits of its mask */
+#define MADE_MAX        32 /* and of those made at run time */
 #define BATCH_MAX       64
 #define GROUP_MAX       16 /* grouped writes of one commit */
 #define TIDY_EVERY_MS   5000
@@ -36,6 +39,8 @@ struct op {
     struct op *next;
     struct co *co; /* NULL: the caller gave up */
     struct db_stmt *stmt;
+    const char *sql; /* of one made at run time; its caller's, to be read no longer than `co` */
+    uint64_t key[2]; /* … which it is told by */
     const char *const *params;
     int param_count;
     PGresult *result;
@@ -46,7 +51,17 @@ struct op {
     bool aborted;    /* by a neighbour in its batch */
     bool sent_again; /* after a reconnect for a stale prepared statement */
     bool alone;      /* its group failed: not grouped again */
+    bool prepare;    /* made at run time, and prepared with this batch … */
+    uint32_t number; /* … or before, by this name; 0: it is not */
+    int steps;       /* of its script, from this one to the last; 0: it is no script's */
 };
+
+/* A read that shares its connection with others, and may be sent again. */
+static inline bool
+db_is_read(const struct op *op)
+{
+    return op->stmt->kind == DB_READ && op->steps == 0;
+}
 
 struct queue {
     struct op *first, **last;
@@ -63,6 +78,13 @@ struct batch {
     bool at_query;
 };
 
+/* A text made at run time that is prepared as "dNUMBER". */
+struct made {
+    uint64_t key[2];
+    uint32_t number; /* 0: the place is free */
+    uint32_t turn;   /* when it was last used */
+};
+
 enum conn_state { CONN_CLOSED, CONN_CONNECTING, CONN_IDLE, CONN_BUSY };
 
 struct conn {
@@ -72,8 +94,11 @@ struct conn {
     struct loop_timer timer; /* connect timeout; patience of waiting reads; end of a late batch */
     struct batch batch;
     uint64_t prepared;
-    int64_t since_ms;    /* start of the present state */
-    bool stale;          /* close when the batch is done */
+    struct made made[MADE_MAX];
+    uint32_t made_number, made_turn; /* the last ones */
+    int made_left;                   /* which it should have dropped, and did not */
+    int64_t since_ms;                /* start of the present state */
+    bool stale;                      /* close when the batch is done */
     bool late;           /* nobody waits for its batch any more; the server is told to end it */
     bool not_replicated; /* the standby does not have the batch's commit */
     uint64_t attempt;    /* which connecting this is: a lookup may outlast it */
@@ -105,6 +130,33 @@ extern struct db_state db;
 /* ---- query.c ---- */
 
 extern struct setting cfg_db_connections, cfg_db_prepare;
+
+/* Before a statement is queued: there is time, and somebody who waits. */
+NODISCARD enum err db_may_begin(struct task *task, bool until_gone);
+/* Wait to be woken; false: the time is over or, with `until_gone`, who asked has left. */
+NODISCARD bool db_wait(struct task *task, bool until_gone);
+/* The failure after that. */
+enum err db_gave_up(struct task *task, bool until_gone);
+
+/* ---- script.c ---- */
+
+/* One op for each step, queued. */
+NODISCARD enum err db_script_queue(struct task *task, const struct db_script *script,
+                                   struct op *ret[]);
+/* They are done: each one's result goes to its place, and the ops are freed. */
+NODISCARD enum err db_script_end(struct task *task, struct op *const ops[], size_t count,
+                                 struct db_result *results[]);
+
+/* ---- made.c ---- */
+
+/* The place of `op`, made at run time, among those that `c` keeps prepared.  When another one has
+ * to go for it: the op that drops that one, to be sent before. */
+struct op *db_made_place(struct conn *c, struct op *op);
+/* It was not prepared after all. */
+void db_made_forget(struct conn *c, const struct op *op);
+/* `op` failed, or was not run.  If it should have dropped one: too many of those, and the
+ * connection is not used again. */
+void db_made_not_dropped(struct conn *c, const struct op *op);
 
 /* ---- pool.c ---- */
 
@@ -166,7 +218,7 @@ void db_conn_lost(struct conn *c);
 void db_describe(struct op *op, const PGresult *r);
 /* The task's failure is that of `op`, whose error is returned. */
 enum err db_tell(struct task *task, const struct op *op);
-/* … and what the server said, when it said something; `r` lives as long as the task's arena.  Apart,
+/* … and what the server said, when it said something; `r` lives as long as the task's arena. Apart,
  * because the arena may overflow: ops are freed before. */
 void db_tell_statement(struct task *task, const PGresult *r, int step);
 

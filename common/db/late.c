@@ -116,7 +116,7 @@ db_give_up(struct op *op)
 
     struct batch *b = &place.conn->batch; /* the op is freed with it */
     for (int i = 0; i < b->count; i++) {
-        if (b->ops[i]->co != NULL && b->ops[i]->stmt->kind == DB_READ)
+        if (b->ops[i]->co != NULL && db_is_read(b->ops[i]))
             send_read_again(b, i);
         waited_for = waited_for || b->ops[i]->co != NULL;
     }

@@ -118,8 +118,11 @@ group_size(void)
 {
     int size = 0;
 
+    if (db.writes.first->steps > 0)
+        return db.writes.first->steps;
     for (const struct op *op = db.writes.first; op != NULL && size < GROUP_MAX; op = op->next) {
-        if (op->stmt->kind != DB_GROUPED || op->stmt != db.writes.first->stmt || op->alone)
+        if (op->stmt->kind != DB_GROUPED || op->stmt != db.writes.first->stmt || op->alone ||
+            op->steps > 0)
             break;
         size++;
     }

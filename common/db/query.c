@@ -50,6 +50,37 @@ struct setting *const db_settings[] = {&cfg_database_url, &cfg_db_connections, &
                                        &cfg_db_idle_s, NULL};
 
 enum err
+db_may_begin(struct task *task, bool until_gone)
+{
+    if (until_gone && task->gone)
+        return db_gave_up(task, true);
+    if (clock_ms() >= task->deadline_ms)
+        return fail_detail(&task->fail, ERR_TIMEOUT, "no time left for a statement");
+    if (!db.started)
+        db_start();
+    return ERR_OK;
+}
+
+bool
+db_wait(struct task *task, bool until_gone)
+{
+    if (!until_gone)
+        return co_wait_until(task->deadline_ms);
+    task->until_gone = co_self();
+    const bool woken = !task->gone && co_wait_until(task->deadline_ms);
+    task->until_gone = NULL;
+    return woken && !task->gone;
+}
+
+enum err
+db_gave_up(struct task *task, bool until_gone)
+{
+    if (until_gone && task->gone)
+        return fail_detail(&task->fail, ERR_HUP, "who asked has left");
+    return fail_detail(&task->fail, ERR_TIMEOUT, "no answer from the database in time");
+}
+
+enum err
 db_query(struct task *task, struct db_stmt *stmt, const char *const *params, size_t param_count,
          struct db_result **ret)
 {
@@ -57,10 +88,8 @@ db_query(struct task *task, struct db_stmt *stmt, const char *const *params, siz
     struct db_result *result;
 
     MUST(param_count <= DB_PARAMS_MAX && co_self() != NULL);
-    if (clock_ms() >= task->deadline_ms)
-        return fail_detail(&task->fail, ERR_TIMEOUT, "no time left for a statement");
-    if (!db.started)
-        db_start();
+    MUST(!stmt->until_gone || stmt->kind == DB_READ);
+    TRY(db_may_begin(task, stmt->until_gone));
     if (stmt->prepared_id == 0)
         db_register(stmt);
     result = db_result_new(task->arena);
@@ -75,9 +104,9 @@ db_query(struct task *task, struct db_stmt *stmt, const char *const *params, siz
     db_queue_push(db_queue_of(op), op);
     loop_at_end_of_turn(&db.flush);
 
-    if (!co_wait_until(task->deadline_ms)) {
+    if (!db_wait(task, stmt->until_gone)) {
         db_give_up(op);
-        return fail_detail(&task->fail, ERR_TIMEOUT, "no answer from the database in time");
+        return db_gave_up(task, stmt->until_gone);
     }
 
     KILL_POINT("sql", stmt->sql, "answered");

@@ -46,7 +46,7 @@ db_queue_remove(struct queue *q, const struct op *op)
 struct queue *
 db_queue_of(const struct op *op)
 {
-    return op->stmt->kind == DB_READ ? &db.reads : &db.writes;
+    return db_is_read(op) ? &db.reads : &db.writes;
 }
 
 /* ---- the end of an op ---- */

@@ -155,10 +155,39 @@ check_db_ask(const char *sql)
     return line;
 }
 
-/* main of such a test: makes the database `utf8`, runs `sql` in it, runs the tests, drops all. */
+/* How many statements of ours the server runs that are like this. */
+static inline const char *
+check_db_running(const char *like)
+{
+    char sql[256];
+
+    (void)snprintf(
+        sql, sizeof sql,
+        "select count(*) from pg_stat_activity where state = 'active' and "
+        "application_name like 'unit_%%' and datname = 'ffx_unit_%d_utf8' and query like "
+        "'%s' and query not like 'select count%%'",
+        (int)own_pid, like);
+    return check_db_ask(sql);
+}
+
+/* Run the loop until so many of them run. */
+static inline void
+check_db_until(const char *like, const char *count)
+{
+    const int64_t began_ms = clock_ms();
+
+    while (strcmp(check_db_running(like), count) != 0) {
+        if (clock_ms() - began_ms > 2000)
+            fail_msg("%s run like %s, not %s", check_db_running(like), like, count);
+        run_for(5);
+    }
+}
+
+/* main of such a test: makes the database `utf8`, runs these two commands, runs the tests, drops
+ * its databases. */
 static inline int
-check_db_main(const char *name, const struct CMUnitTest *tests, size_t count, const char *more,
-              const char *sql)
+check_db_main_with(const char *name, const struct CMUnitTest *tests, size_t count, const char *more,
+                   const char *sql, int (*set_up)(void **state), int (*tear_down)(void **state))
 {
     server = getenv("PGHOST");
     own_pid = getpid();
@@ -169,11 +198,19 @@ check_db_main(const char *name, const struct CMUnitTest *tests, size_t count, co
         check_db_load("utf8");
     }
     loop_init();
-    const int failed = _cmocka_run_group_tests(name, tests, count, NULL, NULL);
+    const int failed = _cmocka_run_group_tests(name, tests, count, set_up, tear_down);
     if (server != NULL)
-        check_db_shell("for n in $(psql -XqAtd template1 -c \"select datname from pg_database where "
-                       "datname like '${d}_%'\"); do dropdb -f $n; done");
+        check_db_shell(
+            "for n in $(psql -XqAtd template1 -c \"select datname from pg_database where "
+            "datname like '${d}_%'\"); do dropdb -f $n; done");
     return failed;
+}
+
+static inline int
+check_db_main(const char *name, const struct CMUnitTest *tests, size_t count, const char *more,
+              const char *sql)
+{
+    return check_db_main_with(name, tests, count, more, sql, NULL, NULL);
 }
 
 #endif
