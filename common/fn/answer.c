@@ -78,8 +78,10 @@ fn_compose(struct fn_req *req, const struct fn_res *res)
     buf_add_text(&out, http_reason(res->status));
     buf_add_text(&out, "\r\nContent-Type: ");
     buf_add_text(&out, res->content_type);
-    buf_add_text(&out, "\r\nContent-Length: ");
-    buf_add_i64(&out, (int64_t)res->body.len);
+    if (!res->streamed) {
+        buf_add_text(&out, "\r\nContent-Length: ");
+        buf_add_i64(&out, (int64_t)res->body.len);
+    }
     buf_add_text(&out, "\r\nX-Request-Id: ");
     buf_add_text(&out, req->task->id);
     buf_add_text(&out, "\r\n" FN_EVERY_ANSWER);

@@ -203,6 +203,10 @@ answer(struct task *task, void *serving)
         e = admit(req, s->too_large);
         if (e == ERR_OK)
             e = req->spec->handle(req, res);
+        if (res->streamed && fn_stream_end(req, res, &e, &s->block)) {
+            record(req, res->status, e, res->sent_bytes);
+            return ERR_OK;
+        }
         if (e == ERR_OK && (res->status == 0 || res->body.overflow))
             e = fail_detail(&task->fail, ERR_INTERNAL, "handler wrote no answer, or too much");
         if (e != ERR_OK)

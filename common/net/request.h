@@ -13,6 +13,8 @@ struct header {
     struct str value;
 };
 
+struct net_peer;
+
 struct net_request {
     struct str method;
     struct str path; /* behind the route: "" or "/live" */
@@ -22,6 +24,7 @@ struct net_request {
     struct str body; /* complete, NUL-terminated behind its end */
     const struct header *headers;
     size_t header_count;
+    struct net_peer *peer; /* who asked: the server's */
 };
 
 #endif
