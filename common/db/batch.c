@@ -10,6 +10,7 @@
 #include "base/killpoint.h"
 #include "base/metric.h"
 #include "db/array.h"
+#include "loop/wait.h"
 
 /* A prepared statement that the server does not have any more, or that returns other columns now.
  * Of the many things that are not supported (0A000) that is the one this function tells. */
@@ -120,6 +121,16 @@ lock_op(const struct op *first, size_t count)
     return &lock->op;
 }
 
+/* What comes next is the answer of one whose rows are taken one by one. */
+static void
+begin_answer(struct conn *c)
+{
+    const struct batch *b = &c->batch;
+
+    if (b->at < b->count && b->at_query && b->ops[b->at]->by_rows)
+        (void)PQsetSingleRowMode(c->pg); /* fails where the answer is an error */
+}
+
 void
 db_send_batch(struct conn *c, struct queue *q, int most)
 {
@@ -152,6 +163,7 @@ db_send_batch(struct conn *c, struct queue *q, int most)
         metric_add(METRIC_DB_QUERIES, 1);
     }
     b->at_query = b->count > 0 && !b->prepare[0];
+    begin_answer(c);
     ok = ok && PQpipelineSync(c->pg) == 1;
     const int left = ok ? PQflush(c->pg) : -1;
     if (left == 0)
@@ -307,23 +319,26 @@ take_result(struct conn *c, PGresult *r)
 
 /* NULL from PQgetResult: the answers to one message are complete. */
 static void
-next_step(struct batch *b)
+next_step(struct conn *c)
 {
+    struct batch *b = &c->batch;
+
     if (b->at >= b->count)
         return;
     if (!b->at_query) {
         b->at_query = true;
-        return;
+    } else {
+        b->at++;
+        b->at_query = b->at < b->count && !b->prepare[b->at];
     }
-    b->at++;
-    b->at_query = b->at < b->count && !b->prepare[b->at];
+    begin_answer(c);
 }
 
 void
 db_conn_lost(struct conn *c)
 {
     db_conn_close(c, db_note_error("connection lost", c->pg));
-    if (db.reads.count + db.writes.count > 0)
+    if (db.reads.count + db.writes.count + db.slow.count > 0)
         loop_at_end_of_turn(&db.flush);
 }
 
@@ -349,13 +364,44 @@ batch_committed(struct conn *c)
     db_leave_host(c);
 }
 
-void
-db_receive(struct conn *c)
+/* The sync has been answered: the batch is done. */
+static void
+batch_done(struct conn *c)
 {
-    if (PQconsumeInput(c->pg) != 1) {
-        db_conn_lost(c);
-        return;
+    loop_timer_clear(&c->timer);
+    if (is_group(&c->batch) && any_failed(&c->batch))
+        undo_group(&c->batch);
+    if (is_script(&c->batch) && any_failed(&c->batch))
+        undo_script(&c->batch);
+    batch_committed(c);
+    loop_watch(&c->watch, EPOLLIN); /* a stream may have stopped it */
+    c->slow = false;
+    db_set_state(c, CONN_IDLE);
+    db_batch_end(c, NULL);
+    if (c->stale)
+        db_conn_close(c, "stale plan, or host");
+    loop_at_end_of_turn(&db.flush);
+}
+
+/* The next row of a stream: no more is read until it asks.  False: it has left. */
+static bool
+hand_over(struct conn *c, PGresult *r)
+{
+    struct op *op = c->batch.ops[c->batch.at];
+
+    if (op->co == NULL) {
+        PQclear(r);
+        return false;
     }
+    op->result = r;
+    loop_watch(&c->watch, 0);
+    co_wake(op->co);
+    return true;
+}
+
+void
+db_take(struct conn *c)
+{
     while (c->state == CONN_BUSY && PQisBusy(c->pg) == 0) {
         PGresult *r = PQgetResult(c->pg);
 
@@ -364,26 +410,25 @@ db_receive(struct conn *c)
             db_conn_lost(c);
             return;
         }
-
         if (r == NULL) {
-            next_step(&c->batch);
-            continue;
-        }
-        if (PQresultStatus(r) == PGRES_PIPELINE_SYNC) {
+            next_step(c);
+        } else if (PQresultStatus(r) == PGRES_PIPELINE_SYNC) {
             PQclear(r);
-            loop_timer_clear(&c->timer);
-            if (is_group(&c->batch) && any_failed(&c->batch))
-                undo_group(&c->batch);
-            if (is_script(&c->batch) && any_failed(&c->batch))
-                undo_script(&c->batch);
-            batch_committed(c);
-            db_set_state(c, CONN_IDLE);
-            db_batch_end(c, NULL);
-            if (c->stale)
-                db_conn_close(c, "stale plan, or host");
-            loop_at_end_of_turn(&db.flush);
+            batch_done(c);
+        } else if (PQresultStatus(r) == PGRES_SINGLE_TUPLE) {
+            if (hand_over(c, r))
+                return;
         } else {
             take_result(c, r);
         }
     }
+}
+
+void
+db_receive(struct conn *c)
+{
+    if (PQconsumeInput(c->pg) != 1)
+        db_conn_lost(c);
+    else
+        db_take(c);
 }

@@ -67,6 +67,7 @@ db_conn_close(struct conn *c, const char *why)
     c->made_left = 0;
     c->stale = false;
     c->late = false;
+    c->slow = false;
     c->not_replicated = false;
     db_set_state(c, CONN_CLOSED);
     db_batch_end(c, why);
@@ -114,8 +115,7 @@ back_off(struct conn *c, const char *why)
     db.no_connect_before_ms =
         clock_ms() + db.backoff_ms / 2 + (int64_t)(jitter % (uint32_t)db.backoff_ms);
     if (!db_any_conn(0)) {
-        db_fail_queue(&db.reads, db.last_error);
-        db_fail_queue(&db.writes, db.last_error);
+        db_fail_all(db.last_error);
     } else {
         loop_at_end_of_turn(&db.flush); /* what waited for this one takes another */
     }

@@ -19,7 +19,7 @@ struct db_failure {
     const char *hint;
     const char *schema, *table, *column, *constraint; /* of what it is about */
     int position; /* in the statement, in characters from 1; 0: not known */
-    int step;     /* of a script, from 0 */
+    int step;     /* of a script, from 0; a stream has one of its own before the last */
 };
 
 #endif

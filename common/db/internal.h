@@ -3,6 +3,7 @@
  *
  *   query.c  what callers see: a statement in, its answer out
  *   script.c several statements as one
+ *   stream.c a script's rows one by one
  *   made.c   statements made at run time, which a connection keeps prepared
  *   pool.c   which work goes to which connection
  *   queue.c  statements that wait, and their end
@@ -54,6 +55,9 @@ struct op {
     bool prepare;    /* made at run time, and prepared with this batch … */
     uint32_t number; /* … or before, by this name; 0: it is not */
     int steps;       /* of its script, from this one to the last; 0: it is no script's */
+    bool slow;       /* one of those that may not take all connections */
+    bool by_rows;    /* its rows are taken one by one; `result` is the next */
+    bool done;
 };
 
 /* A read that shares its connection with others, and may be sent again. */
@@ -99,6 +103,7 @@ struct conn {
     int made_left;                   /* which it should have dropped, and did not */
     int64_t since_ms;                /* start of the present state */
     bool stale;                      /* close when the batch is done */
+    bool slow;           /* its batch is one of those that may not take all connections */
     bool late;           /* nobody waits for its batch any more; the server is told to end it */
     bool not_replicated; /* the standby does not have the batch's commit */
     uint64_t attempt;    /* which connecting this is: a lookup may outlast it */
@@ -116,7 +121,8 @@ struct db_state {
     struct db_addresses found; /* by the last lookup that found any */
     int64_t idle_ms;
     struct conn conns[CONNECTIONS_MAX];
-    struct queue reads, writes;
+    int slow_max; /* connections for what is slow */
+    struct queue reads, writes, slow;
     struct loop_hook flush;
     struct loop_timer tidy;
     int statement_count;
@@ -141,7 +147,7 @@ enum err db_gave_up(struct task *task, bool until_gone);
 /* ---- script.c ---- */
 
 /* One op for each step, queued. */
-NODISCARD enum err db_script_queue(struct task *task, const struct db_script *script,
+NODISCARD enum err db_script_queue(struct task *task, const struct db_script *script, bool by_rows,
                                    struct op *ret[]);
 /* They are done: each one's result goes to its place, and the ops are freed. */
 NODISCARD enum err db_script_end(struct task *task, struct op *const ops[], size_t count,
@@ -172,7 +178,8 @@ struct queue *db_queue_of(const struct op *op);
 /* Its caller goes on; without a caller it is freed. */
 void db_op_done(struct op *op);
 void db_op_fail(struct op *op, enum err e, const char *why);
-void db_fail_queue(struct queue *q, const char *why);
+/* … of all that wait. */
+void db_fail_all(const char *why);
 
 /* ---- conn.c ---- */
 
@@ -198,6 +205,8 @@ void db_leave_host(const struct conn *c);
 
 /* The caller of `op` has gone. */
 void db_give_up(struct op *op);
+/* The connection whose batch has `op`; NULL: none has. */
+struct conn *db_conn_of(const struct op *op);
 /* The server did not end a late batch. */
 void db_late_timer(struct conn *c);
 
@@ -208,8 +217,10 @@ void db_register(struct db_stmt *stmt);
 void db_send_batch(struct conn *c, struct queue *q, int most);
 /* All of it is with the server, which runs it whatever becomes of us. */
 void db_batch_sent(const struct batch *b);
-/* Read what has come. */
+/* Read what has come … */
 void db_receive(struct conn *c);
+/* … and take what has been read: all of it, or up to the next row of a stream. */
+void db_take(struct conn *c);
 void db_conn_lost(struct conn *c);
 
 /* ---- failure.c ---- */

@@ -31,6 +31,12 @@ find(const struct op *op)
     return (struct batch_place){0};
 }
 
+struct conn *
+db_conn_of(const struct op *op)
+{
+    return find(op).conn;
+}
+
 /* ---- cancelling ---- */
 
 /* In a thread of the pool: libpq makes a connection for it, and waits in place. */

@@ -49,7 +49,7 @@ fill(struct op *op, const struct db_step *step)
 }
 
 enum err
-db_script_queue(struct task *task, const struct db_script *script, struct op *ret[])
+db_script_queue(struct task *task, const struct db_script *script, bool by_rows, struct op *ret[])
 {
     const int count = (int)script->count;
 
@@ -65,7 +65,9 @@ db_script_queue(struct task *task, const struct db_script *script, struct op *re
         }
         fill(ret[i], &script->steps[i]);
         ret[i]->steps = count - i;
+        ret[i]->slow = by_rows;
     }
+    ret[count - 1]->by_rows = by_rows;
     for (int i = 0; i < count; i++) {
         KILL_POINT("sql", ret[i]->stmt->sql, "before");
         db_queue_push(db_queue_of(ret[i]), ret[i]);
@@ -110,7 +112,7 @@ db_script(struct task *task, const struct db_script *script, struct db_result *r
 
     for (size_t i = 0; i < script->count; i++)
         ret[i] = db_result_new(task->arena);
-    TRY(db_script_queue(task, script, ops));
+    TRY(db_script_queue(task, script, false, ops));
     if (!db_wait(task, script->until_gone))
         return leave(task, script, ops);
     TRY(db_script_end(task, ops, script->count, ret));
