@@ -310,7 +310,7 @@ take_result(struct conn *c, PGresult *r)
         op->aborted = true;
     }
     if (op->sql != NULL && (op->failed || op->aborted))
-        db_made_not_dropped(c, op);
+        db_own_failed(c, op);
     if (!b->at_query && status != PGRES_COMMAND_OK)
         forget_prepared(c, op);
     if (op->result != r)
@@ -380,6 +380,8 @@ batch_done(struct conn *c)
     db_batch_end(c, NULL);
     if (c->stale)
         db_conn_close(c, "stale plan, or host");
+    else if (c->told != NULL)
+        c->told(c);
     loop_at_end_of_turn(&db.flush);
 }
 
@@ -431,4 +433,6 @@ db_receive(struct conn *c)
         db_conn_lost(c);
     else
         db_take(c);
+    if (c->told != NULL)
+        db_notified(c);
 }

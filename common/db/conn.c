@@ -71,6 +71,8 @@ db_conn_close(struct conn *c, const char *why)
     c->not_replicated = false;
     db_set_state(c, CONN_CLOSED);
     db_batch_end(c, why);
+    if (c->told != NULL)
+        c->told(c);
 }
 
 size_t
@@ -206,6 +208,8 @@ connected(struct conn *c)
     if (db.tidy.slot == 0)
         loop_timer_set(&db.tidy, clock_ms() + TIDY_EVERY_MS);
     loop_at_end_of_turn(&db.flush);
+    if (c->told != NULL)
+        c->told(c);
 }
 
 void

@@ -8,6 +8,7 @@
  *   pool.c   which work goes to which connection
  *   queue.c  statements that wait, and their end
  *   conn.c   connections: made, watched over, closed
+ *   listen.c a connection that hears of what others NOTIFY
  *   late.c   statements whose callers gave up
  *   hosts.c  the hosts of the connection string, looked up and in which order
  *   batch.c  a batch on a connection: sent, and its answers
@@ -106,8 +107,9 @@ struct conn {
     bool slow;           /* its batch is one of those that may not take all connections */
     bool late;           /* nobody waits for its batch any more; the server is told to end it */
     bool not_replicated; /* the standby does not have the batch's commit */
-    uint64_t attempt;    /* which connecting this is: a lookup may outlast it */
-    unsigned host;       /* which of several it has got to */
+    void (*told)(struct conn *c); /* that it is made or closed, or has done a batch; or NULL */
+    uint64_t attempt;             /* which connecting this is: a lookup may outlast it */
+    unsigned host;                /* which of several it has got to */
     struct db_addresses addresses;
 };
 
@@ -160,14 +162,22 @@ NODISCARD enum err db_script_end(struct task *task, struct op *const ops[], size
 struct op *db_made_place(struct conn *c, struct op *op);
 /* It was not prepared after all. */
 void db_made_forget(struct conn *c, const struct op *op);
-/* `op` failed, or was not run.  If it should have dropped one: too many of those, and the
- * connection is not used again. */
-void db_made_not_dropped(struct conn *c, const struct op *op);
+/* A short statement of db's own, for which nobody waits: it is freed with its batch. */
+struct op *db_own_op(const char *fmt, ...) PRINTF(1, 2);
+/* `op` failed, or was not run.  If it is db's own: what should have been dropped was not, and with
+ * too many of those, or when it should listen, the connection is not used again. */
+void db_own_failed(struct conn *c, const struct op *op);
+
+/* ---- listen.c ---- */
+
+/* Notifications may have come. */
+void db_notified(struct conn *c);
 
 /* ---- pool.c ---- */
 
 /* Take the settings, before the first statement. */
 void db_start(void);
+void db_conn_init(struct conn *c);
 
 /* ---- queue.c ---- */
 

@@ -5,27 +5,30 @@
  */
 #include "db/internal.h"
 
+#include <stdarg.h>
 #include <stdlib.h>
 
-static struct db_stmt deallocate = {.sql = "DEALLOCATE", .kind = DB_WRITE};
+static struct db_stmt own = {.sql = "statement of db's own", .kind = DB_WRITE};
 
-struct drop {
+struct own_op {
     struct op op;
-    char sql[32];
+    char sql[96];
 };
 
-/* Nobody waits for it: it is freed with its batch.  NULL: no memory. */
-static struct op *
-drop_op(uint32_t number)
+struct op *
+db_own_op(const char *fmt, ...)
 {
-    struct drop *d = calloc(1, sizeof *d);
+    struct own_op *o = calloc(1, sizeof *o);
+    va_list va;
 
-    if (d == NULL)
-        return NULL;
-    (void)snprintf(d->sql, sizeof d->sql, "DEALLOCATE d%u", number);
-    d->op.stmt = &deallocate;
-    d->op.sql = d->sql;
-    return &d->op;
+    if (o == NULL)
+        die("no memory for a statement");
+    va_start(va, fmt);
+    MUST(vsnprintf(o->sql, sizeof o->sql, fmt, va) < (int)sizeof o->sql);
+    va_end(va);
+    o->op.stmt = &own;
+    o->op.sql = o->sql;
+    return &o->op;
 }
 
 struct op *
@@ -36,7 +39,7 @@ db_made_place(struct conn *c, struct op *op)
 
     op->number = 0;
     op->prepare = false;
-    if (!db.prepare)
+    if (!db.prepare || op->stmt == &own)
         return NULL;
     c->made_turn++;
     for (struct made *m = c->made; m < c->made + MADE_MAX; m++) {
@@ -48,8 +51,8 @@ db_made_place(struct conn *c, struct op *op)
         if (m->turn < oldest->turn)
             oldest = m;
     }
-    if (oldest->number != 0 && (drop = drop_op(oldest->number)) == NULL)
-        return NULL;
+    if (oldest->number != 0)
+        drop = db_own_op("DEALLOCATE d%u", oldest->number);
     *oldest = (struct made){.number = ++c->made_number, .turn = c->made_turn};
     memcpy(oldest->key, op->key, sizeof oldest->key);
     op->number = oldest->number;
@@ -66,8 +69,8 @@ db_made_forget(struct conn *c, const struct op *op)
 }
 
 void
-db_made_not_dropped(struct conn *c, const struct op *op)
+db_own_failed(struct conn *c, const struct op *op)
 {
-    if (op->stmt == &deallocate && ++c->made_left == MADE_MAX)
+    if (op->stmt == &own && (c->told != NULL || ++c->made_left == MADE_MAX))
         c->stale = true;
 }

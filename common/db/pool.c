@@ -34,10 +34,15 @@ db_start(void)
     db.slow_max = MAX(db.connection_max - 2, 1);
     db.flush.fn = flush;
     db.tidy.fire = tidy;
-    for (int i = 0; i < db.connection_max; i++) {
-        db.conns[i].watch.ready = conn_ready;
-        db.conns[i].timer.fire = conn_timer;
-    }
+    for (int i = 0; i < db.connection_max; i++)
+        db_conn_init(&db.conns[i]);
+}
+
+void
+db_conn_init(struct conn *c)
+{
+    c->watch.ready = conn_ready;
+    c->timer.fire = conn_timer;
 }
 
 /* ---- which work goes where ---- */
