@@ -168,10 +168,13 @@ db_send_batch(struct conn *c, struct queue *q, int most)
     const int left = ok ? PQflush(c->pg) : -1;
     if (left == 0)
         db_batch_sent(b);
-    if (left < 0)
+    if (left < 0) {
         db_conn_close(c, db_note_error("cannot send", c->pg));
-    else
-        loop_watch(&c->watch, left == 0 ? EPOLLIN : EPOLLIN | EPOLLOUT);
+        return;
+    }
+    if (db_may_break_up(b))
+        loop_timer_set(&c->timer, c->since_ms + BREAK_UP_MS);
+    loop_watch(&c->watch, left == 0 ? EPOLLIN : EPOLLIN | EPOLLOUT);
 }
 
 /* ---- receiving ---- */
@@ -375,8 +378,10 @@ batch_done(struct conn *c)
         undo_script(&c->batch);
     batch_committed(c);
     loop_watch(&c->watch, EPOLLIN); /* a stream may have stopped it */
-    c->slow = false;
+    const int64_t began_ms = c->since_ms;
     db_set_state(c, CONN_IDLE);
+    db_learn(c, c->since_ms - began_ms);
+    c->slow = false;
     db_batch_end(c, NULL);
     if (c->stale)
         db_conn_close(c, "stale plan, or host");

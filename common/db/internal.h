@@ -8,6 +8,7 @@
  *   pool.c   which work goes to which connection
  *   queue.c  statements that wait, and their end
  *   conn.c   connections: made, watched over, closed
+ *   slow.c   what runs apart because it takes long
  *   listen.c a connection that hears of what others NOTIFY
  *   late.c   statements whose callers gave up
  *   hosts.c  the hosts of the connection string, looked up and in which order
@@ -34,6 +35,7 @@
 #define BATCH_MAX       64
 #define GROUP_MAX       16 /* grouped writes of one commit */
 #define TIDY_EVERY_MS   5000
+#define BREAK_UP_MS     200 /* for several reads together */
 
 /* ---- one statement on its way ---- */
 
@@ -56,7 +58,8 @@ struct op {
     bool prepare;    /* made at run time, and prepared with this batch … */
     uint32_t number; /* … or before, by this name; 0: it is not */
     int steps;       /* of its script, from this one to the last; 0: it is no script's */
-    bool slow;       /* one of those that may not take all connections */
+    bool apart;      /* a read that has a connection for itself, as writes do */
+    bool slow;       /* … or one of those, scripts too, that may not take all connections */
     bool by_rows;    /* its rows are taken one by one; `result` is the next */
     bool done;
 };
@@ -211,7 +214,23 @@ void db_note_host(struct conn *c);
 /* This host hangs, or cannot do its work: go to the next one. */
 void db_leave_host(const struct conn *c);
 
+/* ---- slow.c ---- */
+
+/* Whether `op`, a read or the last step of a script, took long lately: it is `slow`, or `apart`. */
+void db_recall(struct op *op);
+/* Its batch is done. */
+void db_learn(const struct conn *c, int64_t took_ms);
+
 /* ---- late.c ---- */
+
+/* Several reads together. */
+static inline bool
+db_may_break_up(const struct batch *b)
+{
+    return b->count > 1 && db_is_read(b->ops[0]);
+}
+/* They take long: each is sent again on its own. */
+void db_break_up(struct conn *c);
 
 /* The caller of `op` has gone. */
 void db_give_up(struct op *op);

@@ -234,7 +234,11 @@ conn_timer(struct loop_timer *t)
         db_connect_failed(c);
     } else if (c->late) {
         db_late_timer(c);
+    } else if (db_may_break_up(&c->batch) && clock_ms() >= c->since_ms + BREAK_UP_MS) {
+        db_break_up(c);
     } else {
+        if (db_may_break_up(&c->batch))
+            loop_timer_set(t, c->since_ms + BREAK_UP_MS);
         send_reads(); /* the shared connection has been busy for too long */
     }
 }

@@ -100,6 +100,8 @@ db_query(struct task *task, struct db_stmt *stmt, const char *const *params, siz
     op->stmt = stmt;
     op->params = params;
     op->param_count = (int)param_count;
+    if (stmt->kind == DB_READ)
+        db_recall(op);
     KILL_POINT("sql", stmt->sql, "before");
     db_queue_push(db_queue_of(op), op);
     loop_at_end_of_turn(&db.flush);

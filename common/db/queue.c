@@ -48,7 +48,7 @@ db_queue_of(const struct op *op)
 {
     if (op->slow)
         return &db.slow;
-    return db_is_read(op) ? &db.reads : &db.writes;
+    return db_is_read(op) && !op->apart ? &db.reads : &db.writes;
 }
 
 /* ---- the end of an op ---- */

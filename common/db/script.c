@@ -65,11 +65,13 @@ db_script_queue(struct task *task, const struct db_script *script, bool by_rows,
         }
         fill(ret[i], &script->steps[i]);
         ret[i]->steps = count - i;
-        ret[i]->slow = by_rows;
     }
     ret[count - 1]->by_rows = by_rows;
+    db_recall(ret[count - 1]);
+    const bool slow = by_rows || ret[count - 1]->slow;
     for (int i = 0; i < count; i++) {
         KILL_POINT("sql", ret[i]->stmt->sql, "before");
+        ret[i]->slow = slow;
         db_queue_push(db_queue_of(ret[i]), ret[i]);
     }
     loop_at_end_of_turn(&db.flush);

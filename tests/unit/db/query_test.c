@@ -210,7 +210,8 @@ a_failure_has_what_the_server_said(void **state UNUSED)
         .kind = DB_WRITE};
     static struct db_stmt unknown = {.sql = "SELECT é.nothing FROM things é", .kind = DB_READ};
     static const char *const said[] = {
-        "23505 duplicate key value violates unique constraint \"things_key\" | Key (id)=(1) already "
+        "23505 duplicate key value violates unique constraint \"things_key\" | Key (id)=(1) "
+        "already "
         "exists. | - | public things - things_key | 0 of 0",
         "23502 null value in column \"name\" of relation \"things\" violates not-null constraint | "
         "Failing row contains (1, null). | - | public things name - | 0 of 0",
@@ -257,6 +258,89 @@ a_database_in_another_encoding_is_refused(void **state UNUSED)
     assert_non_null(strstr(text, "the database, or this connection to it, is not in UTF8"));
 }
 
+/* ---- who is slow holds nobody up ---- */
+
+#define CALLERS   64
+#define SAMPLES   20000
+#define FAIR_MS   1500
+#define SPREAD_MS 20 /* what a machine with others on it may add */
+
+static int64_t samples_us[SAMPLES];
+static size_t sample_count;
+static int64_t fair_until_ms;
+
+static enum err
+read_often(struct task *task, void *stmt)
+{
+    struct db_result *result;
+
+    while (clock_ms() < fair_until_ms) {
+        const int64_t began_us = clock_us();
+
+        TRY(db_query(task, stmt, DB_PARAMS("7"), &result));
+        if (sample_count < SAMPLES)
+            samples_us[sample_count++] = clock_us() - began_us;
+        co_sleep_ms(2);
+    }
+    return ERR_OK;
+}
+
+static enum err
+sleep_often(struct task *task, void *sleep)
+{
+    struct db_result *result;
+
+    while (clock_ms() < fair_until_ms)
+        TRY(db_query(task, sleep, DB_PARAMS("0.3"), &result));
+    return ERR_OK;
+}
+
+static int
+by_size(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+/* The 99th of a hundred keyed reads, in us, beside so many sleepers. */
+static int64_t
+keyed_p99(struct db_stmt *keyed, size_t sleepers_count)
+{
+    struct check_work works[CALLERS + 4];
+
+    sample_count = 0;
+    fair_until_ms = clock_ms() + FAIR_MS;
+    for (size_t i = 0; i < CALLERS + sleepers_count; i++) {
+        works[i] = (struct check_work){.work = i < CALLERS ? read_often : sleep_often,
+                                       .arg = i < CALLERS ? keyed : &sleep_s,
+                                       .limit_ms = 10000,
+                                       .memory = (size_t)4 * 1024 * 1024};
+        check_start(&works[i]);
+    }
+    check_finish();
+    for (size_t i = 0; i < CALLERS + sleepers_count; i++)
+        assert_int_equal(works[i].err, ERR_OK);
+    qsort(samples_us, sample_count, sizeof samples_us[0], by_size);
+    return samples_us[sample_count * 99 / 100];
+}
+
+static void
+who_is_slow_holds_nobody_up(void **state UNUSED)
+{
+    static struct db_stmt keyed = {.sql = "SELECT name FROM things WHERE id = $1::int",
+                                   .kind = DB_READ};
+
+    const int64_t alone_us = keyed_p99(&keyed, 0);
+    for (size_t sleepers_count = 1; sleepers_count <= 4; sleepers_count += 3) {
+        const int64_t beside_us = keyed_p99(&keyed, sleepers_count);
+
+        print_message("p99 %d us alone, %d us beside %zu sleepers\n", (int)alone_us, (int)beside_us,
+                      sleepers_count);
+        assert_in_range(beside_us, 0, 2 * alone_us + SPREAD_MS * 1000);
+    }
+}
+
 static const struct CMUnitTest tests[] = {
     DB_TEST(a_database_in_another_encoding_is_refused),
     DB_TEST(words_arrive_as_they_are_whatever_the_database_is_set_to),
@@ -267,6 +351,7 @@ static const struct CMUnitTest tests[] = {
     DB_TEST(a_statement_without_rows_is_done),
     DB_TEST(there_is_no_last_statement),
     DB_TEST(a_failure_has_its_sqlstate),
+    DB_TEST(who_is_slow_holds_nobody_up),
     DB_TEST(a_failure_has_what_the_server_said),
 };
 
