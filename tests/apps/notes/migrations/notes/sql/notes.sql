@@ -1,7 +1,7 @@
--- Writing and reading notes, with the roles of the two programs that do.
+-- Writing and reading notes, with the roles of the three programs that do.
 
-select platform.make_program_role(r) from unnest(array['fn_add_note', 'fn_list_notes']) as r;
-grant usage on schema notes to fn_add_note, fn_list_notes;
+select platform.make_program_role(r) from unnest(array['fn_add_note', 'fn_list_notes', 'fn_export_notes']) as r;
+grant usage on schema notes to fn_add_note, fn_list_notes, fn_export_notes;
 
 create or replace function notes.add_note(p_user_id uuid, p_words text)
 returns table (id bigint, created_at text)
@@ -26,3 +26,15 @@ as $$
 $$;
 comment on function notes.list_notes(uuid) is 'The newest hundred notes of a user, as JSON.';
 grant execute on function notes.list_notes(uuid) to fn_list_notes;
+
+create or replace function notes.export_notes(p_user_id uuid)
+returns setof json
+language sql stable security definer
+set search_path = pg_catalog, notes, pg_temp
+as $$
+    select json_build_object('id', n.id, 'words', n.words, 'created_at', platform.iso_utc(n.created_at))
+    from notes.notes as n where n.user_id = p_user_id order by n.id
+$$;
+comment on function notes.export_notes(uuid) is
+    'All notes of a user, one by one when called in the select list.';
+grant execute on function notes.export_notes(uuid) to fn_export_notes;
