@@ -52,6 +52,7 @@ become(struct fail *f, enum err e)
         f->retry_after_s = 0;
         f->sqlstate[0] = '\0';
         f->code = NULL;
+        f->statement = NULL;
     }
     f->err = e;
 }

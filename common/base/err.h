@@ -62,6 +62,8 @@ const struct err_info *err_info(enum err e);
 
 #define SQLSTATE_SIZE 6
 
+struct db_failure;
+
 /* What went wrong; part of struct task. */
 struct fail {
     enum err err;
@@ -70,6 +72,7 @@ struct fail {
     int retry_after_s;            /* 0: the table decides */
     char sqlstate[SQLSTATE_SIZE]; /* of a statement that failed; "": none did, or it had none */
     const char *code;             /* a word for programs, where the answer has one; NULL: usual */
+    const struct db_failure *statement; /* all the server said of it (db/failure.h), or NULL */
 };
 
 /* Describe the failure for the client and return `e`, so that `return fail_set(…)` reads well.

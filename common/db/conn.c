@@ -63,11 +63,16 @@ db_conn_close(struct conn *c, const char *why)
     }
     db_hosts_release(&c->addresses);
     c->prepared = 0;
+    memset(c->made, 0, sizeof c->made);
+    c->made_left = 0;
     c->stale = false;
     c->late = false;
+    c->slow = false;
     c->not_replicated = false;
     db_set_state(c, CONN_CLOSED);
     db_batch_end(c, why);
+    if (c->told != NULL)
+        c->told(c);
 }
 
 size_t
@@ -112,8 +117,7 @@ back_off(struct conn *c, const char *why)
     db.no_connect_before_ms =
         clock_ms() + db.backoff_ms / 2 + (int64_t)(jitter % (uint32_t)db.backoff_ms);
     if (!db_any_conn(0)) {
-        db_fail_queue(&db.reads, db.last_error);
-        db_fail_queue(&db.writes, db.last_error);
+        db_fail_all(db.last_error);
     } else {
         loop_at_end_of_turn(&db.flush); /* what waited for this one takes another */
     }
@@ -204,6 +208,8 @@ connected(struct conn *c)
     if (db.tidy.slot == 0)
         loop_timer_set(&db.tidy, clock_ms() + TIDY_EVERY_MS);
     loop_at_end_of_turn(&db.flush);
+    if (c->told != NULL)
+        c->told(c);
 }
 
 void

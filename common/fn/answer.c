@@ -110,6 +110,8 @@ fn_compose(struct fn_req *req, const struct fn_res *res)
     if (has_length(res->status)) {
         buf_add_text(&out, "\r\nContent-Type: ");
         buf_add_text(&out, res->content_type);
+    }
+    if (has_length(res->status) && !res->streamed) {
         buf_add_text(&out, "\r\nContent-Length: ");
         buf_add_i64(&out, (int64_t)res->body.len);
     }

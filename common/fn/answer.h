@@ -22,6 +22,9 @@ struct fn_res {
     struct buf body;
     struct json_writer json;
     struct fn_header *headers, **headers_tail; /* in the order in which they were set */
+    /* fn/stream.h: body is the chunk that is filled, and begins with `head_bytes` of headers. */
+    bool streamed, sent;
+    size_t head_bytes, sent_bytes;
 };
 
 /* Start a JSON answer; write with the jw_ calls, the runtime closes nothing for you. */

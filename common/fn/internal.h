@@ -12,6 +12,7 @@
  *   limit.c     how often one may
  *   cors.c      calls from other origins
  *   answer.c    what handlers answer with
+ *   stream.c    answers that are sent while they are made
  *   failure.c   what a failure looks like
  *   sqlroute.c  routes that are one SQL call
  *   schedule.c  work by the clock
@@ -110,7 +111,7 @@ NODISCARD enum err fn_authenticate(struct fn_req *req);
 /* Check the inputs, call, answer with the JSON that comes. */
 NODISCARD enum err fn_serve_sql(struct fn_req *req, struct fn_res *res);
 
-/* ---- cors.c, answer.c, failure.c ---- */
+/* ---- cors.c, answer.c, stream.c, failure.c ---- */
 
 extern const char fn_cors_headers[];
 void fn_write_preflight(struct fn_req *req, struct fn_res *res);
@@ -124,6 +125,9 @@ struct str fn_compose(struct fn_req *req, const struct fn_res *res);
     "X-Content-Type-Options: nosniff\r\n"
 /* What is allowed at this address (RFC 9110, 10.2.1). */
 void fn_allow(struct fn_req *req, struct fn_res *res);
+/* The handler of a streamed answer has returned: its last block.  False: nothing of it was sent, and
+ * the failure is answered like any other. */
+bool fn_stream_end(struct fn_req *req, struct fn_res *res, enum err *e, struct str *ret_block);
 /* Of a request that needed more memory than its cap: made in what was put aside for it before. */
 #define FN_SPARE_BYTES 512
 struct str fn_out_of_memory_answer(const struct task *task, char spare[FN_SPARE_BYTES]);

@@ -210,6 +210,10 @@ answer(struct task *task, void *serving)
         if (e == ERR_OK)
             e = req->match->route->sql != NULL ? fn_serve_sql(req, res)
                                                : req->match->route->handle(req, res);
+        if (res->streamed && fn_stream_end(req, res, &e, &s->block)) {
+            record(req, res->status, e, res->sent_bytes);
+            return ERR_OK;
+        }
         if (e == ERR_OK && (res->status == 0 || res->body.overflow))
             e = fail_detail(&task->fail, ERR_INTERNAL, "handler wrote no answer, or too much");
         if (e != ERR_OK)

@@ -13,6 +13,8 @@ struct header {
     struct str value;
 };
 
+struct net_peer;
+
 struct net_request {
     struct str method;
     struct str path;  /* behind the route, decoded: "" or "/live" */
@@ -24,6 +26,7 @@ struct net_request {
     const struct header *headers;
     size_t header_count;
     const void *served_as; /* what body_limit found out, for serve (server.h) */
+    struct net_peer *peer; /* who asked: the server's */
 };
 
 #endif

@@ -1,7 +1,7 @@
--- Writing and reading notes, with the roles of the two programs that do.
+-- Writing and reading notes, with the roles of the three programs that do.
 
-select platform.make_program_role(r) from unnest(array['fn_add_note', 'fn_list_notes']) as r;
-grant usage on schema notes to fn_add_note, fn_list_notes;
+select platform.make_program_role(r) from unnest(array['fn_add_note', 'fn_list_notes', 'fn_notebook']) as r;
+grant usage on schema notes to fn_add_note, fn_list_notes, fn_notebook;
 
 create or replace function notes.as_json(p_note notes.notes)
 returns json
@@ -44,4 +44,24 @@ as $$
     select (select notes.as_json(n) from notes.notes as n where n.id = p_id and n.user_id = p_user_id)
 $$;
 comment on function notes.one_note(uuid, bigint) is 'A note of a user, as JSON; NULL when it is none.';
-grant execute on function notes.one_note(uuid, bigint) to fn_list_notes;
+grant execute on function notes.one_note(uuid, bigint) to fn_list_notes, fn_notebook;
+
+create or replace function notes.count_notes()
+returns json
+language sql stable security definer
+set search_path = pg_catalog, notes, pg_temp
+as $$
+    select json_build_object('notes', count(*)) from notes.notes
+$$;
+comment on function notes.count_notes() is 'How many notes everybody has together.';
+grant execute on function notes.count_notes() to fn_notebook;
+create or replace function notes.export_notes(p_user_id uuid)
+returns setof json
+language sql stable security definer
+set search_path = pg_catalog, notes, pg_temp
+as $$
+    select notes.as_json(n) from notes.notes as n where n.user_id = p_user_id order by n.id
+$$;
+comment on function notes.export_notes(uuid) is
+    'All notes of a user, one by one when called in the select list.';
+grant execute on function notes.export_notes(uuid) to fn_notebook;
