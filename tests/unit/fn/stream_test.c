@@ -58,12 +58,18 @@ stream(struct fn_req *req, struct fn_res *res)
     }
 }
 
-static const struct fn_spec spec = {.app = "test",
-                                    .name = "stream",
-                                    .route = "/stream",
-                                    .methods = FN_GET,
-                                    .timeout_ms = 6000,
-                                    .handle = stream};
+static const struct fn_route routes[] = {
+    {.methods = FN_GET, .path = "", .who = FN_NOBODY, .handle = stream},
+    {0},
+};
+static const struct fn_spec spec = {
+    .app = "test", .name = "stream", .route = "/stream", .routes = routes, .timeout_ms = 6000};
+
+static size_t
+body_limit(struct task *task, struct net_request *http)
+{
+    return fn_body_limit(&spec, task, http);
+}
 
 static struct str
 serve(struct task *task, const struct net_request *http, bool too_large)
@@ -103,6 +109,7 @@ start_worker(void **state UNUSED)
         server_start(&(struct server){.listen_fd = listener,
                                       .memory_max = FN_MEMORY_DEFAULT,
                                       .read_timeout_ms = 5000,
+                                      .body_limit = body_limit,
                                       .serve = serve});
         loop_run();
         _exit(0);
