@@ -329,8 +329,8 @@ an_arena_that_overflows_cuts_it_too(void **state UNUSED)
 
 /* Statements of this program's that are under way: others run at the same time. */
 #define RUNNING                                                                                    \
-    "select count(*) from pg_stat_activity where state = 'active' and datname = current_database() " \
-    "and query like 'SELECT repeat(%'"
+    "select count(*) from pg_stat_activity where datname = current_database() "                    \
+    "and state = 'active' and query like 'SELECT repeat(%'"
 
 static void
 a_client_that_leaves_ends_the_statement(void **state UNUSED)
