@@ -6,9 +6,9 @@ def type_schema:
     elif contains("|") then {type: "string", enum: split("|")}
     else {type: "string"} end;
 
-def security:
-    {user: [{userToken: []}], service: [{serviceKey: []}], signature: [{(.signature // ""): []}],
-     any_token: [{userToken: []}, {serviceKey: []}]}[.auth] // [];
+def security($spec): .who | map({nobody: {}, anon: {anonKey: []}, user: {userToken: []},
+    staff: {userToken: []}, service: {serviceKey: []}, signature: {($spec.signature // ""): []}}[.])
+    | if . == [{}] then [] else . end;
 
 def input_in($where): {name, in: $where, required, description: .text, schema: (.type | type_schema)};
 
@@ -24,29 +24,42 @@ def answers:
           else {content: {"application/json": {schema: {type: "object"}}}} end)}) | add // {})
     | if . == {} then {"200": {description: "answered"}} else . end;
 
-# A method on a path; webhook-debug takes every method, OpenAPI names those it knows.
-def operation($method): {
-        operationId: (if (.methods | length) > 1 then .name + "-" + ($method | ascii_downcase) else .name end),
+# "/orders/:id" as OpenAPI writes it, and the names in it; a star is a parameter "path".
+def template: gsub(":(?<n>[A-Za-z0-9_]+)"; "{\(.n)}") | sub("/\\*$"; "/{path}");
+def names: [scan("\\{([A-Za-z0-9_]+)\\}")[0]];
+
+# A method of a route; webhook-debug takes every method, OpenAPI names those it knows.
+def operation($spec; $method): (.path | template | names) as $in_path | {
+        operationId: ([$spec.name, (.path | template | gsub("[^A-Za-z0-9]+"; "-") | sub("^-"; "") | sub("-$"; "")),
+                (if (.methods | length) > 1 then ($method | ascii_downcase) else "" end)]
+            | map(select(. != "")) | join("-")),
         summary: .summary,
-        tags: [if .dev_only then "development" else "functions" end],
-        security: security,
+        tags: [if $spec.dev_only then "development" else "functions" end],
+        security: security($spec),
         responses: answers
     }
     + (if .rate then {"x-rate-limit": .rate} else {} end)
-    + (if (.inputs | length) == 0 then {}
-       elif $method == "GET" or $method == "DELETE" then {parameters: (.inputs | map(input_in("query")))}
-       else {requestBody: (.inputs | body_schema)} end);
+    + (.inputs as $inputs
+       | ($inputs | map(select(.name | IN($in_path[]) | not))) as $others
+       | ($in_path | map(. as $n | ($inputs | map(select(.name == $n))[0] // {name: $n, type: "string", text: "part of the path"})
+            | input_in("path") + {required: true}))
+         + (if $method == "GET" or $method == "DELETE" then $others | map(input_in("query")) else [] end)
+       | if . == [] then {} else {parameters: .} end)
+    + (if $method == "GET" or $method == "DELETE" or .body == "none" or (.inputs | length) == 0 then {}
+       else {requestBody: (.inputs | map(select(.name | IN($in_path[]) | not)) | body_schema)} end);
 
 {
     openapi: "3.0.3",
     info: {title: $app, version: $version,
         description: "Errors are {\"success\": false, \"error\": \"text\"}. Every answer allows any origin; OPTIONS answers 200 with the body ok."},
     servers: [{url: $base_url}],
-    paths: (map(select(.route) | . as $spec
-        | {(.route): (.methods | map(. as $m | {($m | ascii_downcase): ($spec | operation($m))}) | add)}) | add // {}),
+    paths: ([.[] | select(.route) | . as $spec | .routes[] | . as $route
+        | {path: ($spec.route + (.path | template)), methods: (.methods | map(. as $m | {($m | ascii_downcase): ($route | operation($spec; $m))}) | add)}]
+        | group_by(.path) | map({(.[0].path): (map(.methods) | add)}) | add // {}),
     components: {
         securitySchemes: ({
             userToken: {type: "http", scheme: "bearer", bearerFormat: "JWT", description: "A signed-in user's access token"},
+            anonKey: {type: "apiKey", in: "header", name: "apikey", description: "The anonymous (publishable) key"},
             serviceKey: {type: "http", scheme: "bearer", bearerFormat: "JWT", description: "The service-role key"}
         } + (map(select(.signature) | {(.signature): {type: "apiKey", in: "header", name: .signature,
                 description: "A signature over the body"}}) | add // {})),

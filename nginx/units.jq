@@ -78,7 +78,7 @@ MemoryDenyWriteExecute=yes
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallErrorNumber=EPERM
-MemoryMax=256M
+MemoryMax=\(.memory_mb_max)M
 TasksMax=\(.tasks_max)
 
 [Install]

@@ -22,7 +22,7 @@ main() {
     step build "preset $preset: ${functions[*]}"
     build "${functions[@]}"
     done_step
-    functions_keep "${functions[@]}"
+    system_keep
     specs_read "${functions[@]}"
     for name in "${functions[@]}"; do function_stage "$name"; done
     for name in "${functions[@]}"; do
@@ -30,8 +30,8 @@ main() {
         function_update "$name"
         done_step "new workers answer"
     done
-    functions_done
     # A function that is in the tree but was never brought up has no place in nginx yet.
     nginx_make "$FFX_HOME/bin"
     nginx_start
+    system_kept
 }

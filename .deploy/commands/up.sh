@@ -5,8 +5,8 @@
 # Brings the whole system up on 127.0.0.1 and waits until it is healthy: packages, build, settings,
 # database, migrations, what the application begins with (first time only), nginx and all functions.
 # Calling it again completes what is missing, replaces functions whose binary changed and restarts
-# those whose settings in $FFX_HOME/env changed.  As an ordinary user it names missing packages
-# instead of installing them.
+# those whose settings in $FFX_HOME/env changed.  When that fails, what ran before runs again as it was.
+# As an ordinary user it names missing packages instead of installing them.
 
 main() {
     no_arguments "$@"
@@ -19,6 +19,7 @@ main() {
     done_step "$( ((packages_installed)) && echo "$packages_installed installed" || echo "all there")"
     mapfile -t functions < <(function_names)
 
+    system_keep
     step settings "$(settings_file)"
     settings_make
     if ! supervisor_pid >/dev/null && ! no_process_left; then system_stop; fi # left by a crash
@@ -29,7 +30,6 @@ main() {
     build "${functions[@]}"
     done_step
 
-    functions_keep "${functions[@]}"
     step generate "nginx, services, settings of each function"
     specs_read "${functions[@]}"
     nginx_make "$build_dir/bin" "${functions[@]}"
@@ -48,13 +48,13 @@ main() {
 
     step services "nginx and ${#functions[@]} functions"
     functions_start "${functions[@]}"
-    functions_done
-    services_prune "${functions[@]}" # only now: an up that fails leaves what served
     nginx_start
     done_step
 
     step health "$base_url/functions/v1/health"
     wait_until 30 healthy || { step_failed && say_what_is_wrong; }
+    system_kept
+    services_prune "${functions[@]}" # only now: an up that fails leaves what served
     done_step healthy
     greet "$began"
 }

@@ -72,54 +72,6 @@ function_update() { # NAME
     die "the new workers of $1 did not become ready" "The last lines of $(service_log "$1") are above."
 }
 
-# ---- all or nothing ----
-
-declare -gA updated=() # NAME → how it was brought to its new state
-
-kept_folder() { printf '%s' "$FFX_HOME/functions/.kept"; }
-
-# From here to functions_done, whatever ends this script puts back what ran before: program, settings
-# and spec of every function that runs now.
-functions_keep() { # FUNCTION…
-    local name
-    rm -rf "$(kept_folder)"
-    mkdir -m 700 "$(kept_folder)"
-    for name in "$@"; do
-        [[ $(service_pid "$name") ]] || continue
-        ln "$FFX_HOME/bin/$name" "$(kept_folder)/$name"
-        cp -p "$FFX_HOME/functions/$name".{env,json} "$(kept_folder)/"
-    done
-    updated=()
-    trap functions_put_back EXIT
-}
-
-functions_done() {
-    trap - EXIT
-    rm -rf "$(kept_folder)"
-}
-
-functions_put_back() {
-    local status=$? file name
-    trap - EXIT
-    step_failed
-    for file in "$(kept_folder)"/*; do
-        name=$(basename "$file")
-        case $name in
-        *.env | *.json) mv -f "$file" "$FFX_HOME/functions/$name" ;;
-        *) [[ ! -f $file || $file -ef $FFX_HOME/bin/$name ]] || mv -f "$file" "$FFX_HOME/bin/$name" ;;
-        esac
-    done
-    rm -rf "$(kept_folder)" "$FFX_HOME"/bin/.*.new
-    for name in "${!updated[@]}"; do
-        if "${updated[$name]}" "$name"; then
-            printf '%s serves again as before\n' "$name" >&2
-        else
-            printf '%s does NOT serve with what it had before: ./deploy.sh logs %s\n' "$name" "$name" >&2
-        fi
-    done
-    exit "$status"
-}
-
 # Start what does not run, bring to the present state what runs; first each says whether it would start.
 functions_start() { # FUNCTION…
     local name update=()
@@ -127,6 +79,7 @@ functions_start() { # FUNCTION…
         if [[ ! $(service_pid "$name") ]]; then
             function_stage "$name"
             function_install "$name"
+            started+=("$name")
         elif service_outdated "$name" "$(function_env "$name")" ||
             ! cmp -s "$(function_built "$name")" "$FFX_HOME/bin/$name"; then
             function_stage "$name"

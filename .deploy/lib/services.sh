@@ -74,10 +74,14 @@ services_prune() { # FUNCTION…
     for dir in "$FFX_HOME"/services/*/; do
         name=$(basename "$dir")
         case " postgres nginx $* " in *" $name "*) continue ;; esac
-        sv -w 20 force-shutdown "$dir" >/dev/null 2>&1 || true
-        rm -rf "$dir" "$FFX_HOME/bin/${name:?}" "$FFX_HOME/functions/$name".{env,json} \
-            "$FFX_HOME/run/$name".{sock,pid,generation,refused} # health would miss it
+        service_remove "$name"
     done
+}
+
+service_remove() { # NAME, of a function
+    sv -w 20 force-shutdown "$(service_dir "$1")" >/dev/null 2>&1 || true
+    rm -rf "$(service_dir "$1")" "$FFX_HOME/bin/${1:?}" "$FFX_HOME/functions/$1".{env,json} \
+        "$FFX_HOME/run/$1".{sock,pid,generation,refused} # health would miss it
 }
 
 # ---- starting and asking ----

@@ -51,6 +51,8 @@ become(struct fail *f, enum err e)
         f->text[0] = '\0';
         f->retry_after_s = 0;
         f->sqlstate[0] = '\0';
+        f->code = NULL;
+        f->statement = NULL;
     }
     f->err = e;
 }
@@ -66,6 +68,15 @@ fail_set(struct fail *f, enum err e, const char *fmt, ...)
     va_start(va, fmt);
     put(f->text, sizeof(f->text), 0, fmt, va);
     va_end(va);
+    return e;
+}
+
+enum err
+fail_code(struct fail *f, enum err e, const char *code, const char *text)
+{
+    (void)fail_set(f, e, "%s", text);
+    if (f != NULL)
+        f->code = code;
     return e;
 }
 

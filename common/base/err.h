@@ -62,6 +62,8 @@ const struct err_info *err_info(enum err e);
 
 #define SQLSTATE_SIZE 6
 
+struct db_failure;
+
 /* What went wrong; part of struct task. */
 struct fail {
     enum err err;
@@ -69,12 +71,17 @@ struct fail {
     char detail[512];             /* for the log */
     int retry_after_s;            /* 0: the table decides */
     char sqlstate[SQLSTATE_SIZE]; /* of a statement that failed; "": none did, or it had none */
+    const char *code;             /* a word for programs, where the answer has one; NULL: usual */
+    const struct db_failure *statement; /* all the server said of it (db/failure.h), or NULL */
 };
 
 /* Describe the failure for the client and return `e`, so that `return fail_set(…)` reads well.
  * Texts longer than the buffers are cut.  `f` is NULL when nobody wants to know why: a kilobyte
  * on the stack of everybody who waits would be more than half a page. */
 enum err fail_set(struct fail *f, enum err e, const char *fmt, ...) PRINTF(3, 4);
+
+/* fail_set with a word for programs ("weak_password"); `code` is a literal. */
+enum err fail_code(struct fail *f, enum err e, const char *code, const char *text);
 
 /* Add what only the log may see (SQLSTATE, provider body, field path) and return `e`. */
 enum err fail_detail(struct fail *f, enum err e, const char *fmt, ...) PRINTF(3, 4);

@@ -43,10 +43,16 @@ log_init(const char *service, enum log_level min_level)
     config.min_level = min_level;
 }
 
+void
+log_set_level(enum log_level min_level)
+{
+    __atomic_store_n(&config.min_level, min_level, __ATOMIC_RELAXED);
+}
+
 bool
 log_enabled(enum log_level level)
 {
-    return level >= config.min_level;
+    return level >= __atomic_load_n(&config.min_level, __ATOMIC_RELAXED);
 }
 
 bool

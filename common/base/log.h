@@ -20,6 +20,8 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
 /* Name of the service in every line, and the lowest level that is written. */
 void log_init(const char *service, enum log_level min_level);
+/* Another lowest level from now on. */
+void log_set_level(enum log_level min_level);
 bool log_enabled(enum log_level level);
 /* "debug", "info", "warn", "error" */
 NODISCARD bool log_level_read(const char *text, enum log_level *ret);

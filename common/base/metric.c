@@ -34,13 +34,28 @@ static const struct {
 #undef X
 };
 
-#define VERSION 4
+struct histogram {
+    int64_t bucket[ARRAY_LEN(buckets)]; /* not cumulative */
+    int64_t duration_us;
+};
+
+enum { CLASS_2XX, CLASS_4XX, CLASS_5XX, CLASSES };
+
+static const char *const class_names[CLASSES] = {"2xx", "4xx", "5xx"};
+
+struct route {
+    char label[METRIC_LABEL_SIZE]; /* "": no such route */
+    int64_t answers[CLASSES];
+    struct histogram durations;
+};
+
+#define VERSION 5
 
 struct file {
     struct shared_head head;
     int64_t values[METRIC_MAX];
-    int64_t bucket[ARRAY_LEN(buckets)]; /* not cumulative */
-    int64_t duration_us;
+    struct histogram durations;
+    struct route routes[METRIC_ROUTES_MAX];
 };
 
 /* Until a file is mapped, and when none can be, the process counts for itself. */
@@ -96,16 +111,49 @@ metric_set(enum metric id, int64_t n)
     __atomic_store_n(&file->values[id], n, __ATOMIC_RELAXED);
 }
 
-void
-metric_observe_us(int64_t duration_us)
+static void
+observe(struct histogram *h, int64_t duration_us)
 {
     const int64_t us = MAX(duration_us, 0);
     size_t i = 0;
 
     while (us > buckets[i].us)
         i++;
-    __atomic_fetch_add(&file->bucket[i], 1, __ATOMIC_RELAXED);
-    __atomic_fetch_add(&file->duration_us, us, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&h->bucket[i], 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&h->duration_us, us, __ATOMIC_RELAXED);
+}
+
+void
+metric_observe_us(int64_t duration_us)
+{
+    observe(&file->durations, duration_us);
+}
+
+void
+metric_routes(const char *const *labels, size_t count)
+{
+    MUST(count <= METRIC_ROUTES_MAX);
+    for (size_t i = 0; i < METRIC_ROUTES_MAX; i++) {
+        struct route fresh = {0};
+        struct route *r = &file->routes[i];
+
+        if (i < count)
+            (void)snprintf(fresh.label, sizeof(fresh.label), "%s", labels[i]);
+        if (strncmp(r->label, fresh.label, sizeof(fresh.label)) != 0)
+            *r = fresh;
+    }
+}
+
+void
+metric_route(size_t route, int status, int64_t duration_us)
+{
+    MUST(route < METRIC_ROUTES_MAX);
+    struct route *r = &file->routes[route];
+
+    __atomic_fetch_add(
+        &r->answers[status < 400 ? CLASS_2XX : status < 500 ? CLASS_4XX : CLASS_5XX], 1,
+        __ATOMIC_RELAXED);
+    observe(&r->durations, duration_us);
 }
 
 /* ---- reading ---- */
@@ -223,27 +271,79 @@ render_table(const struct service *services, size_t count, struct buf *out)
     }
 }
 
+/* One histogram of these labels (`function="x"`). */
+static void
+render_durations(const char *name, const char *labels, const struct histogram *h, struct buf *out)
+{
+    int64_t below = 0;
+
+    for (size_t k = 0; k < ARRAY_LEN(buckets); k++) {
+        below += h->bucket[k];
+        buf_printf(out, "%s_bucket{%s,le=\"%s\"} %lld\n", name, labels, buckets[k].le,
+                   (long long)below);
+    }
+    buf_printf(out, "%s_sum{%s} %lld.%06lld\n", name, labels, (long long)(h->duration_us / 1000000),
+               (long long)(h->duration_us % 1000000));
+    buf_printf(out, "%s_count{%s} %lld\n", name, labels, (long long)below);
+}
+
 static void
 render_histogram(const struct service *services, size_t count, struct buf *out)
 {
 #define HISTOGRAM "ffx_request_duration_seconds"
+    char labels[128];
+
     buf_add_text(out, "# HELP " HISTOGRAM " Time to serve a request\n"
                       "# TYPE " HISTOGRAM " histogram\n");
     for (size_t i = 0; i < count; i++) {
-        const struct service *s = &services[i];
-        int64_t below = 0;
-
-        for (size_t k = 0; k < ARRAY_LEN(buckets); k++) {
-            below += s->file.bucket[k];
-            buf_printf(out, HISTOGRAM "_bucket{function=\"%s\",le=\"%s\"} %lld\n", s->name,
-                       buckets[k].le, (long long)below);
-        }
-        buf_printf(out, HISTOGRAM "_sum{function=\"%s\"} %lld.%06lld\n", s->name,
-                   (long long)(s->file.duration_us / 1000000),
-                   (long long)(s->file.duration_us % 1000000));
-        buf_printf(out, HISTOGRAM "_count{function=\"%s\"} %lld\n", s->name, (long long)below);
+        (void)snprintf(labels, sizeof(labels), "function=\"%s\"", services[i].name);
+        render_durations(HISTOGRAM, labels, &services[i].file.durations, out);
     }
 #undef HISTOGRAM
+}
+
+/* render(labels, route, out) for every route of every function; labels: `function="x",route="y"`. */
+static void
+each_route(const struct service *services, size_t count, struct buf *out,
+           void (*render)(const char *labels, const struct route *r, struct buf *out))
+{
+    char labels[128 + METRIC_LABEL_SIZE];
+
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < METRIC_ROUTES_MAX; k++) {
+            const struct route *r = &services[i].file.routes[k];
+
+            if (r->label[0] == '\0')
+                continue;
+            (void)snprintf(labels, sizeof(labels), "function=\"%s\",route=\"%.*s\"",
+                           services[i].name, METRIC_LABEL_SIZE - 1, r->label);
+            render(labels, r, out);
+        }
+}
+
+static void
+render_answers(const char *labels, const struct route *r, struct buf *out)
+{
+    for (size_t c = 0; c < CLASSES; c++)
+        buf_printf(out, "ffx_route_requests_total{%s,class=\"%s\"} %lld\n", labels,
+                   class_names[c], (long long)r->answers[c]);
+}
+
+static void
+render_route_durations(const char *labels, const struct route *r, struct buf *out)
+{
+    render_durations("ffx_route_duration_seconds", labels, &r->durations, out);
+}
+
+static void
+render_routes(const struct service *services, size_t count, struct buf *out)
+{
+    buf_add_text(out, "# HELP ffx_route_requests_total Requests answered, by route\n"
+                      "# TYPE ffx_route_requests_total counter\n");
+    each_route(services, count, out, render_answers);
+    buf_add_text(out, "# HELP ffx_route_duration_seconds Time to serve a request, by route\n"
+                      "# TYPE ffx_route_duration_seconds histogram\n");
+    each_route(services, count, out, render_route_durations);
 }
 
 void
@@ -262,6 +362,7 @@ metric_render(const char *run_dir, struct buf *out)
     if (count > 0) {
         render_table(services, count, out);
         render_histogram(services, count, out);
+        render_routes(services, count, out);
     }
     if (out->arena == NULL)
         free(services);

@@ -18,6 +18,7 @@
     X(METRIC_REQUESTS_4XX,  "ffx_requests_total{class=\"4xx\"",  "counter", "Requests answered")    \
     X(METRIC_REQUESTS_5XX,  "ffx_requests_total{class=\"5xx\"",  "counter", "Requests answered")    \
     X(METRIC_RATE_LIMITED,  "ffx_rate_limited_total{",           "counter", "Requests refused with 429") \
+    X(METRIC_SHED,          "ffx_shed_total{",                   "counter", "Requests refused with 503 because too many were waiting") \
     X(METRIC_ANSWERS_CUT,   "ffx_answers_cut_total{",            "counter", "Answers that were not taken to their end") \
     X(METRIC_DB_QUERIES,    "ffx_db_queries_total{",             "counter", "SQL statements sent") \
     X(METRIC_DB_ERRORS,     "ffx_db_errors_total{",              "counter", "SQL statements that failed") \
@@ -29,6 +30,8 @@
     X(METRIC_WORKER_STARTS, "ffx_worker_starts_total{",          "counter", "Worker processes started") \
     X(METRIC_ARENA_OVERFLOWS, "ffx_arena_overflows_total{",      "counter", "Requests over their memory cap") \
     X(METRIC_STACK_HIGH_WATER, "ffx_coroutine_stack_high_water_bytes{", "gauge", "Deepest stack use of a coroutine") \
+    X(METRIC_TURN_MAX,      "ffx_loop_turn_max_milliseconds{",   "gauge", "Longest turn of an event loop: what came meanwhile had to wait") \
+    X(METRIC_LONG_TURNS,    "ffx_loop_long_turns_total{",        "counter", "Turns of an event loop that took more than 100 ms") \
     X(METRIC_SPOOLED,       "ffx_spooled{",                      "gauge", "Requests kept on disk until the database has them") \
     X(METRIC_ALIVE,         "ffx_alive_seconds{",                "gauge", "When a worker last said that its loop turns, since 1970")
 /* clang-format on */
@@ -49,6 +52,14 @@ void metric_set_max(enum metric id, int64_t n);
 void metric_set(enum metric id, int64_t n);
 /* One request's duration, for the histogram. */
 void metric_observe_us(int64_t duration_us);
+
+/* What a function answers under which address is counted apart: "GET /orders/:id".  Numbers of a
+ * place whose label changed begin anew. */
+#define METRIC_ROUTES_MAX  64
+#define METRIC_LABEL_SIZE  80 /* longer ones are cut */
+void metric_routes(const char *const *labels, size_t count);
+/* A request to route `route` was answered with this status after duration_us. */
+void metric_route(size_t route, int status, int64_t duration_us);
 
 /* One number of a function that has a file in run_dir; 0 when it has none. */
 int64_t metric_of(const char *run_dir, const char *service, enum metric id);

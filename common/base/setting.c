@@ -14,6 +14,7 @@
 #define FILE_MAX     ((size_t)64 * 1024) /* longest credential file */
 #define SHOWN_MAX    80                  /* of a wrong value, in a problem's text */
 #define SETTINGS_MAX ((size_t)64)        /* of one function */
+#define FOLDER_MAX   ((size_t)400)       /* names are added to it */
 
 /* ---- reading ---- */
 
@@ -133,12 +134,11 @@ static const char *
 check_link(const char *text)
 {
     static const char wrong[] = "must be an http:// or https:// URL without blanks";
-    const struct str url = str_of(text), host = url_host(url);
-    const bool six = host.len > 2 && host.ptr[0] == '[';
+    const struct str url = str_of(text);
     const int port = url_port(url);
 
     if ((strncmp(text, "https://", 8) != 0 && strncmp(text, "http://", 7) != 0) ||
-        check_word(text) != NULL || (!six && !host_name_ok(host)) || port < 1 || port > UINT16_MAX)
+        check_word(text) != NULL || !host_ok(url_host(url)) || port < 1 || port > UINT16_MAX)
         return wrong;
     return NULL;
 }
@@ -153,6 +153,25 @@ check_url(const char *text)
     if (strpbrk(text, "?#") != NULL)
         return "must not have a query or a fragment";
     return text[strlen(text) - 1] == '/' ? "must not end with a slash" : NULL;
+}
+
+static const char *
+check_service(const char *text)
+{
+    const char *wrong = check_url(text);
+
+    if (wrong == NULL && strncmp(text, "http://", 7) == 0 &&
+        !host_is_loopback(url_host(str_of(text))))
+        return "must be an https:// URL; http:// only to this machine";
+    return wrong;
+}
+
+static const char *
+check_folder(const char *text)
+{
+    if (text[0] != '/' || strlen(text) > FOLDER_MAX)
+        return "must be an absolute path of at most 400 bytes";
+    return check_bare_text(text);
 }
 
 static const char *
@@ -210,6 +229,12 @@ check(const struct setting *s, const char *text, int64_t *ret_number, struct buf
     case SETTING_URL:
         wrong = check_url(text);
         break;
+    case SETTING_SERVICE:
+        wrong = check_service(text);
+        break;
+    case SETTING_FOLDER:
+        wrong = check_folder(text);
+        break;
     case SETTING_INT:
         wrong = check_int(s, text, why, sizeof(why), ret_number);
         break;
@@ -241,6 +266,26 @@ stands_before(struct setting *const *settings, size_t at)
     return false;
 }
 
+/* Half of a pair says nothing: a login without its password, say. */
+static bool
+has_its_other(struct setting *const *settings, char *const *texts, const int64_t *numbers,
+              size_t count, size_t at, struct buf *problems)
+{
+    const struct setting *s = settings[at];
+
+    if (s->with == NULL || texts[at] == NULL || texts[at][0] == '\0' ||
+        (s->kind == SETTING_BOOL && numbers[at] == 0))
+        return true;
+    for (size_t i = 0; i < count; i++) {
+        if (settings[i] != s->with || stands_before(settings, i) ||
+            (texts[i] != NULL && texts[i][0] != '\0'))
+            continue;
+        buf_printf(problems, "%s: must have %s beside it\n", s->env, s->with->env);
+        return false;
+    }
+    return true;
+}
+
 bool
 settings_load(struct setting *const *settings, size_t count, struct buf *problems)
 {
@@ -256,6 +301,8 @@ settings_load(struct setting *const *settings, size_t count, struct buf *problem
         if (texts[i] == NULL || !check(settings[i], texts[i], &numbers[i], problems))
             good = false;
     }
+    for (size_t i = 0; good && i < count; i++)
+        good = has_its_other(settings, texts, numbers, count, i, problems);
     for (size_t i = 0; i < count; i++) {
         if (!good || texts[i] == NULL) {
             free(texts[i]);

@@ -15,7 +15,9 @@
 enum setting_kind {
     SETTING_TEXT,     /* one line; without blanks around it, unless it is secret */
     SETTING_URL,      /* http:// or https://, no slash at its end, no query: paths are added */
+    SETTING_SERVICE,  /* as SETTING_URL; http:// only to this machine, for a key is sent there */
     SETTING_LINK,     /* http:// or https://, whatever follows */
+    SETTING_FOLDER,   /* an absolute path */
     SETTING_WORD,     /* visible ASCII without blanks: a key as it stands in a header */
     SETTING_INT,      /* a whole number, 0 to 2147483647 or min to max */
     SETTING_BOOL,     /* true or false, 1 or 0 */
@@ -31,6 +33,8 @@ struct setting {
     int64_t min, max;     /* SETTING_INT; both 0: 0 to 2147483647 */
     /* A further rule: NULL, or what the value must be ("must be …"). */
     const char *(*check)(const char *text);
+    /* Another one without which this one says nothing, where a function has both; NULL: none. */
+    const struct setting *with;
 
     /* setting.c's own; leave them out of initialisers. */
     char *text; /* NULL: not loaded */

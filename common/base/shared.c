@@ -6,18 +6,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char *
-check_folder(const char *text)
-{
-    return text[0] == '/' ? NULL : "must be an absolute path";
-}
-
 struct setting cfg_run_dir = {
     .env = "RUN_DIR",
-    .kind = SETTING_TEXT,
+    .kind = SETTING_FOLDER,
     .fallback = "/run/ffx",
     .meaning = "folder of sockets, metrics and rate-limit tables",
-    .check = check_folder,
 };
 
 #define PATH_SIZE 512

@@ -13,11 +13,15 @@
 
 #define TASK_ID_SIZE 33
 
+struct co;
+
 struct task {
     struct arena *arena;
     struct fail fail;
     int64_t deadline_ms;   /* monotonic; every wait ends here at the latest */
     char id[TASK_ID_SIZE]; /* in every log line: nginx's $request_id, or made here */
+    bool gone;             /* who asked has left: nobody will read the answer */
+    struct co *until_gone; /* the coroutine to wake then, while it waits for what can be left */
 };
 
 /* work(t, arg), inside the scope in which the arena may overflow: ERR_MEMORY when it did, and the

@@ -1,5 +1,7 @@
 #include "base/url.h"
 
+#include <arpa/inet.h>
+
 #include "base/text.h"
 
 /* Nothing, or a colon and digits. */
@@ -64,6 +66,7 @@ bool
 host_name_ok(struct str name)
 {
     size_t label = 0; /* its length so far */
+    bool number = false;
 
     if (name.len == 0 || name.len > 253)
         return false;
@@ -74,11 +77,33 @@ host_name_ok(struct str name)
         if (c == '.' ? label == 0 || i + 1 == name.len
                      : !ascii_is_alnum(c) && (c != '-' || label == 0 || last))
             return false;
+        number = (number || label == 0) && c >= '0' && c <= '9';
         label = c == '.' ? 0 : label + 1;
         if (label > 63)
             return false;
     }
-    return true;
+    return !number;
+}
+
+static bool
+is_address(int family, struct str text)
+{
+    char copy[INET6_ADDRSTRLEN];
+    uint8_t address[16];
+
+    if (text.len == 0 || text.len >= sizeof copy)
+        return false;
+    memcpy(copy, text.ptr, text.len);
+    copy[text.len] = '\0';
+    return inet_pton(family, copy, address) == 1;
+}
+
+bool
+host_ok(struct str host)
+{
+    if (host.len > 2 && host.ptr[0] == '[' && host.ptr[host.len - 1] == ']')
+        return is_address(AF_INET6, (struct str){host.ptr + 1, host.len - 2});
+    return host_name_ok(host) || is_address(AF_INET, host);
 }
 
 bool

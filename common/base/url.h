@@ -15,8 +15,11 @@ struct str url_host(struct str url);
 int url_port(struct str url);
 
 /* A name of letters, digits and hyphens, and dots between its labels (RFC 1123, 2.1; at most 253),
- * which an IPv4 address is as well. */
+ * whose last label is no number: that would be an address. */
 bool host_name_ok(struct str name);
+
+/* A host name, an IPv4 address, or an IPv6 address in brackets. */
+bool host_ok(struct str host);
 
 /* This machine itself: localhost, 127.0.0.0/8 or [::1], and no name that only begins like one. */
 bool host_is_loopback(struct str host);

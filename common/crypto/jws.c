@@ -143,7 +143,7 @@ jws_check_times(struct fail *f, const struct jws_times *at, int64_t now_s)
 static enum err
 read_caller(struct arena *a, struct fail *f, const struct json *claims, struct caller *ret)
 {
-    static const char *const roles[] = {"anon", "authenticated", "service_role"};
+    static const char *const roles[] = {"anon", "authenticated", "service_role", "staff"};
     const struct json *role = json_get(claims, "role");
     const struct json *sub = json_get(claims, "sub");
     const struct json *email = json_get(claims, "email");
@@ -158,7 +158,7 @@ read_caller(struct arena *a, struct fail *f, const struct json *claims, struct c
     memcpy(ret->role, roles[i], strlen(roles[i]) + 1);
     if (sub != NULL && (json_type(sub) != JSON_STRING || !uuid_read(json_text(sub), ret->user_id)))
         return refuse(f, "sub is no uuid");
-    if (sub == NULL && strcmp(ret->role, "authenticated") == 0)
+    if (sub == NULL && (strcmp(ret->role, "authenticated") == 0 || strcmp(ret->role, "staff") == 0))
         return refuse(f, "sub is missing");
     if (email != NULL && json_type(email) == JSON_STRING)
         ret->email = arena_copy(a, json_text(email));

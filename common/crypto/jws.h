@@ -1,7 +1,7 @@
 /*
  * jws: signed tokens (RFC 7515, RFC 7519).  HS256 and nothing else; `alg` is compared, never
  * obeyed. Checked: form, signature (constant time), exp, nbf and iat with 30 s of skew, role one of
- * anon, authenticated, service_role; sub a uuid where present.
+ * anon, authenticated, service_role, staff; sub a uuid where present, and there for a person.
  *
  * Thread rule: loop's thread (it reads JSON).
  */
@@ -11,7 +11,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 
-/* Who calls.  `role` is "anon", "authenticated", "service_role" or "" (no valid token asked). */
+/* Who calls.  `role` is "anon", "authenticated", "staff", "service_role" or "" (no token asked). */
 struct caller {
     char user_id[37]; /* claim sub; empty for the anon and service keys */
     char role[24];

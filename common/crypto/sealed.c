@@ -80,11 +80,22 @@ read_sealed(struct str text, struct sealed *ret)
     return text.len == 0 || text.ptr[0] != ':'; /* a name of a member is not a value */
 }
 
+/* Whether a key before `at` has the same id: of two nobody could tell which one sealed a value. */
+static bool
+stands_before(const char *keys, const char *at, size_t id_len)
+{
+    for (; keys < at; keys = strchr(keys, ',') + 1)
+        if (strncmp(keys, at, id_len) == 0 && keys[id_len] == ':')
+            return true;
+    return false;
+}
+
 /* As platform.seal_keys() of the database reads them. */
 static const char *
 check_keys(const char *text)
 {
     static const char ids[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+    const char *const keys = text;
 
     for (;;) {
         const size_t id = strspn(text, ids);
@@ -92,6 +103,8 @@ check_keys(const char *text)
 
         if (id == 0 || id > 16 || digits != 64)
             break;
+        if (stands_before(keys, text, id))
+            return "must have another id for each key";
         text += id + 1 + digits;
         if (*text == '\0')
             return NULL;

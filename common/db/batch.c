@@ -10,49 +10,19 @@
 #include "base/killpoint.h"
 #include "base/metric.h"
 #include "db/array.h"
+#include "loop/wait.h"
 
-/* SQLSTATE classes: PostgreSQL manual, appendix A. */
-static enum err
-err_of_sqlstate(const char *state)
-{
-    static const struct {
-        const char *prefix;
-        enum err err;
-    } table[] = {
-        {"08", ERR_UNAVAILABLE},    /* connection */
-        {"53", ERR_UNAVAILABLE},    /* out of resources: disk, memory, connections */
-        {"55P03", ERR_UNAVAILABLE}, /* lock_timeout */
-        {"57014", ERR_TIMEOUT},     /* statement_timeout */
-        {"57P", ERR_UNAVAILABLE},   /* shutdown, crash, cannot connect now */
-        {"25006", ERR_UNAVAILABLE}, /* read-only: a standby */
-        {"58", ERR_UNAVAILABLE},    /* system error: I/O */
-        {"23505", ERR_CONFLICT},    {"40001", ERR_CONFLICT}, {"40P01", ERR_CONFLICT},
-    };
-
-    for (size_t i = 0; state != NULL && i < ARRAY_LEN(table); i++)
-        if (strncmp(state, table[i].prefix, strlen(table[i].prefix)) == 0)
-            return table[i].err;
-    return state == NULL ? ERR_UNAVAILABLE : ERR_INTERNAL;
-}
-
+/* A prepared statement that the server does not have any more, or that returns other columns now.
+ * Of the many things that are not supported (0A000) that is the one this function tells. */
 static bool
-is_stale_plan(const char *state)
-{
-    return state != NULL && (strcmp(state, "26000") == 0 || strcmp(state, "0A000") == 0);
-}
-
-static void
-describe(struct op *op, const PGresult *r)
+is_stale_plan(const PGresult *r)
 {
     const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
-    const char *text = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
-    const char *where = PQresultErrorField(r, PG_DIAG_CONTEXT);
+    const char *from = PQresultErrorField(r, PG_DIAG_SOURCE_FUNCTION);
 
-    op->err = err_of_sqlstate(state);
-    (void)snprintf(op->sqlstate, sizeof op->sqlstate, "%s", state == NULL ? "" : state);
-    (void)snprintf(op->detail, sizeof op->detail, "SQLSTATE %s: %s%s%.200s",
-                   state == NULL ? "none" : state, text == NULL ? PQresultErrorMessage(r) : text,
-                   where == NULL ? "" : " | ", where == NULL ? "" : where);
+    return state != NULL &&
+           (strcmp(state, "26000") == 0 || (strcmp(state, "0A000") == 0 && from != NULL &&
+                                            strcmp(from, "RevalidateCachedQuery") == 0));
 }
 
 /* ---- sending ---- */
@@ -71,18 +41,35 @@ prepared_bit(const struct db_stmt *stmt)
     return stmt->prepared_id <= PREPARED_MAX ? (uint64_t)1 << (stmt->prepared_id - 1) : 0;
 }
 
+/* One made at run time, its place is known. */
+static bool
+send_made(struct conn *c, struct op *op, bool *ret_prepare)
+{
+    char name[16];
+
+    *ret_prepare = op->prepare;
+    if (op->number == 0)
+        return PQsendQueryParams(c->pg, op->sql, op->param_count, NULL, op->params, NULL, NULL,
+                                 0) == 1;
+    (void)snprintf(name, sizeof name, "d%u", op->number);
+    return (!op->prepare || PQsendPrepare(c->pg, name, op->sql, 0, NULL) == 1) &&
+           PQsendQueryPrepared(c->pg, name, op->param_count, op->params, NULL, NULL, 0) == 1;
+}
+
 static bool
 send_op(struct conn *c, struct op *op, bool *ret_prepare)
 {
-    const int id = op->stmt->prepared_id;
-    const uint64_t bit = prepared_bit(op->stmt);
     char name[16];
 
+    if (op->sql != NULL)
+        return send_made(c, op, ret_prepare);
+
+    const uint64_t bit = prepared_bit(op->stmt);
     *ret_prepare = false;
     if (!db.prepare || bit == 0)
         return PQsendQueryParams(c->pg, op->stmt->sql, op->param_count, NULL, op->params, NULL,
                                  NULL, 0) == 1;
-    (void)snprintf(name, sizeof name, "s%d", id);
+    (void)snprintf(name, sizeof name, "s%d", op->stmt->prepared_id);
     if ((c->prepared & bit) == 0) {
         *ret_prepare = true;
         if (PQsendPrepare(c->pg, name, op->stmt->sql, 0, NULL) != 1)
@@ -134,6 +121,16 @@ lock_op(const struct op *first, size_t count)
     return &lock->op;
 }
 
+/* What comes next is the answer of one whose rows are taken one by one. */
+static void
+begin_answer(struct conn *c)
+{
+    const struct batch *b = &c->batch;
+
+    if (b->at < b->count && b->at_query && b->ops[b->at]->by_rows)
+        (void)PQsetSingleRowMode(c->pg); /* fails where the answer is an error */
+}
+
 void
 db_send_batch(struct conn *c, struct queue *q, int most)
 {
@@ -143,7 +140,7 @@ db_send_batch(struct conn *c, struct queue *q, int most)
     MUST(c->state == CONN_IDLE && q->count > 0);
     *b = (struct batch){0};
     db_set_state(c, CONN_BUSY);
-    if (most > 1 && q->first->stmt->kind == DB_GROUPED) {
+    if (most > 1 && q->first->stmt->kind == DB_GROUPED && q->first->steps == 0) {
         struct op *lock = lock_op(q->first, (size_t)most);
 
         if (lock == NULL)
@@ -151,8 +148,14 @@ db_send_batch(struct conn *c, struct queue *q, int most)
         else
             b->ops[b->count++] = lock;
     }
-    for (; most > 0 && q->count > 0; most--)
-        b->ops[b->count++] = db_queue_pop(q);
+    for (; most > 0 && q->count > 0; most--) {
+        struct op *op = db_queue_pop(q);
+        struct op *drop = op->sql == NULL ? NULL : db_made_place(c, op);
+
+        if (drop != NULL)
+            b->ops[b->count++] = drop;
+        b->ops[b->count++] = op;
+    }
     for (int i = 0; ok && i < b->count; i++) {
         struct op *op = b->ops[i];
 
@@ -160,22 +163,41 @@ db_send_batch(struct conn *c, struct queue *q, int most)
         metric_add(METRIC_DB_QUERIES, 1);
     }
     b->at_query = b->count > 0 && !b->prepare[0];
+    begin_answer(c);
     ok = ok && PQpipelineSync(c->pg) == 1;
     const int left = ok ? PQflush(c->pg) : -1;
     if (left == 0)
         db_batch_sent(b);
-    if (left < 0)
+    if (left < 0) {
         db_conn_close(c, db_note_error("cannot send", c->pg));
-    else
-        loop_watch(&c->watch, left == 0 ? EPOLLIN : EPOLLIN | EPOLLOUT);
+        return;
+    }
+    if (db_may_break_up(b))
+        loop_timer_set(&c->timer, c->since_ms + BREAK_UP_MS);
+    loop_watch(&c->watch, left == 0 ? EPOLLIN : EPOLLIN | EPOLLOUT);
 }
 
 /* ---- receiving ---- */
 
+static void
+keep_result(struct op *op, PGresult *r)
+{
+    PQclear(op->result);
+    op->result = r;
+}
+
 static bool
 is_group(const struct batch *b)
 {
-    return b->count > 1 && b->ops[b->count - 1]->stmt->kind == DB_GROUPED; /* the first locks */
+    const struct op *last = b->count > 1 ? b->ops[b->count - 1] : NULL; /* the first locks */
+
+    return last != NULL && last->stmt->kind == DB_GROUPED && last->steps == 0;
+}
+
+static bool
+is_script(const struct batch *b)
+{
+    return b->count > 0 && b->ops[b->count - 1]->steps > 0;
 }
 
 /* One of a group failed, and with it the transaction of all: what is not its own fault is sent
@@ -188,12 +210,57 @@ undo_group(struct batch *b)
 
         if (op->failed && op->err != ERR_CONFLICT)
             continue;
-        PQclear(op->result);
-        op->result = NULL;
+        keep_result(op, NULL);
         op->err = ERR_OK;
         op->failed = false;
         op->aborted = true;
         op->alone = true;
+    }
+}
+
+/* A step failed, and the script with it; or one was stale, and all of it is sent again. */
+static void
+undo_script(struct batch *b)
+{
+    bool failed = false;
+
+    for (int i = 0; i < b->count; i++)
+        failed = failed || b->ops[i]->failed;
+    for (int i = 0; i < b->count; i++) {
+        b->ops[i]->aborted = !failed;
+        if (!failed)
+            keep_result(b->ops[i], NULL);
+    }
+}
+
+/* The result says why. */
+static void
+op_failed(struct op *op, PGresult *r)
+{
+    db_describe(op, r);
+    op->failed = true;
+    keep_result(op, r);
+}
+
+/* An error that comes with the sync itself. */
+static void
+commit_failed(struct batch *b, PGresult *r)
+{
+    const int last = b->count - 1;
+
+    for (int i = 0; i < last; i++) {
+        if (is_group(b)) {
+            b->ops[i]->aborted = true;
+        } else if (!is_script(b)) {
+            db_describe(b->ops[i], r);
+            b->ops[i]->failed = true;
+        }
+    }
+    if (is_group(b)) {
+        b->ops[last]->aborted = true;
+        PQclear(r);
+    } else {
+        op_failed(b->ops[last], r);
     }
 }
 
@@ -207,6 +274,15 @@ any_failed(const struct batch *b)
 }
 
 static void
+forget_prepared(struct conn *c, const struct op *op)
+{
+    if (op->sql != NULL)
+        db_made_forget(c, op);
+    else
+        c->prepared &= ~prepared_bit(op->stmt);
+}
+
+static void
 take_result(struct conn *c, PGresult *r)
 {
     struct batch *b = &c->batch;
@@ -214,62 +290,58 @@ take_result(struct conn *c, PGresult *r)
     const ExecStatusType status = PQresultStatus(r);
 
     if (op == NULL) {
-        /* An error that comes with the sync itself: the commit failed. */
-        for (int i = 0; status == PGRES_FATAL_ERROR && i < b->count; i++) {
-            if (is_group(b)) {
-                b->ops[i]->aborted = true;
-                continue;
-            }
-            describe(b->ops[i], r);
-            b->ops[i]->failed = true;
-        }
-        PQclear(r);
+        if (status == PGRES_FATAL_ERROR)
+            commit_failed(b, r);
+        else
+            PQclear(r);
         return;
     }
     if ((status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) && b->at_query) {
-        PQclear(op->result);
-        op->result = r;
+        keep_result(op, r);
         return;
     }
     if (status == PGRES_FATAL_ERROR) {
-        const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
-
-        if (is_stale_plan(state) && !op->sent_again) {
+        if (is_stale_plan(r) && !op->sent_again) {
             op->sent_again = true; /* it did not run: as good as a neighbour's fault */
             op->aborted = true;
             c->stale = true;
         } else {
-            describe(op, r);
-            op->failed = true;
+            op_failed(op, r);
             metric_add(METRIC_DB_ERRORS, 1);
         }
     } else if (status == PGRES_PIPELINE_ABORTED) {
         op->aborted = true;
     }
+    if (op->sql != NULL && (op->failed || op->aborted))
+        db_own_failed(c, op);
     if (!b->at_query && status != PGRES_COMMAND_OK)
-        c->prepared &= ~prepared_bit(op->stmt);
-    PQclear(r);
+        forget_prepared(c, op);
+    if (op->result != r)
+        PQclear(r);
 }
 
 /* NULL from PQgetResult: the answers to one message are complete. */
 static void
-next_step(struct batch *b)
+next_step(struct conn *c)
 {
+    struct batch *b = &c->batch;
+
     if (b->at >= b->count)
         return;
     if (!b->at_query) {
         b->at_query = true;
-        return;
+    } else {
+        b->at++;
+        b->at_query = b->at < b->count && !b->prepare[b->at];
     }
-    b->at++;
-    b->at_query = b->at < b->count && !b->prepare[b->at];
+    begin_answer(c);
 }
 
 void
 db_conn_lost(struct conn *c)
 {
     db_conn_close(c, db_note_error("connection lost", c->pg));
-    if (db.reads.count + db.writes.count > 0)
+    if (db.reads.count + db.writes.count + db.slow.count > 0)
         loop_at_end_of_turn(&db.flush);
 }
 
@@ -286,8 +358,7 @@ batch_committed(struct conn *c)
 
         if (op->failed || op->aborted)
             continue;
-        PQclear(op->result);
-        op->result = NULL;
+        keep_result(op, NULL);
         op->failed = true;
         op->err = ERR_UNAVAILABLE;
         (void)snprintf(op->detail, sizeof op->detail, "committed, but not on the standby");
@@ -296,13 +367,48 @@ batch_committed(struct conn *c)
     db_leave_host(c);
 }
 
-void
-db_receive(struct conn *c)
+/* The sync has been answered: the batch is done. */
+static void
+batch_done(struct conn *c)
 {
-    if (PQconsumeInput(c->pg) != 1) {
-        db_conn_lost(c);
-        return;
+    loop_timer_clear(&c->timer);
+    if (is_group(&c->batch) && any_failed(&c->batch))
+        undo_group(&c->batch);
+    if (is_script(&c->batch) && any_failed(&c->batch))
+        undo_script(&c->batch);
+    batch_committed(c);
+    loop_watch(&c->watch, EPOLLIN); /* a stream may have stopped it */
+    const int64_t began_ms = c->since_ms;
+    db_set_state(c, CONN_IDLE);
+    db_learn(c, c->since_ms - began_ms);
+    c->slow = false;
+    db_batch_end(c, NULL);
+    if (c->stale)
+        db_conn_close(c, "stale plan, or host");
+    else if (c->told != NULL)
+        c->told(c);
+    loop_at_end_of_turn(&db.flush);
+}
+
+/* The next row of a stream: no more is read until it asks.  False: it has left. */
+static bool
+hand_over(struct conn *c, PGresult *r)
+{
+    struct op *op = c->batch.ops[c->batch.at];
+
+    if (op->co == NULL) {
+        PQclear(r);
+        return false;
     }
+    op->result = r;
+    loop_watch(&c->watch, 0);
+    co_wake(op->co);
+    return true;
+}
+
+void
+db_take(struct conn *c)
+{
     while (c->state == CONN_BUSY && PQisBusy(c->pg) == 0) {
         PGresult *r = PQgetResult(c->pg);
 
@@ -311,24 +417,27 @@ db_receive(struct conn *c)
             db_conn_lost(c);
             return;
         }
-
         if (r == NULL) {
-            next_step(&c->batch);
-            continue;
-        }
-        if (PQresultStatus(r) == PGRES_PIPELINE_SYNC) {
+            next_step(c);
+        } else if (PQresultStatus(r) == PGRES_PIPELINE_SYNC) {
             PQclear(r);
-            loop_timer_clear(&c->timer);
-            if (is_group(&c->batch) && any_failed(&c->batch))
-                undo_group(&c->batch);
-            batch_committed(c);
-            db_set_state(c, CONN_IDLE);
-            db_batch_end(c, NULL);
-            if (c->stale)
-                db_conn_close(c, "stale plan, or host");
-            loop_at_end_of_turn(&db.flush);
+            batch_done(c);
+        } else if (PQresultStatus(r) == PGRES_SINGLE_TUPLE) {
+            if (hand_over(c, r))
+                return;
         } else {
             take_result(c, r);
         }
     }
+}
+
+void
+db_receive(struct conn *c)
+{
+    if (PQconsumeInput(c->pg) != 1)
+        db_conn_lost(c);
+    else
+        db_take(c);
+    if (c->told != NULL)
+        db_notified(c);
 }

@@ -17,6 +17,7 @@
 
 #define ENCODING           "UTF8"
 #define CONNECT_TIMEOUT_MS 2000
+#define PATIENCE_MS        500 /* with a name server, while there is an old answer */
 #define BACKOFF_MIN_MS     50
 #define BACKOFF_MAX_MS     2000
 
@@ -62,11 +63,16 @@ db_conn_close(struct conn *c, const char *why)
     }
     db_hosts_release(&c->addresses);
     c->prepared = 0;
+    memset(c->made, 0, sizeof c->made);
+    c->made_left = 0;
     c->stale = false;
     c->late = false;
+    c->slow = false;
     c->not_replicated = false;
     db_set_state(c, CONN_CLOSED);
     db_batch_end(c, why);
+    if (c->told != NULL)
+        c->told(c);
 }
 
 size_t
@@ -111,8 +117,7 @@ back_off(struct conn *c, const char *why)
     db.no_connect_before_ms =
         clock_ms() + db.backoff_ms / 2 + (int64_t)(jitter % (uint32_t)db.backoff_ms);
     if (!db_any_conn(0)) {
-        db_fail_queue(&db.reads, db.last_error);
-        db_fail_queue(&db.writes, db.last_error);
+        db_fail_all(db.last_error);
     } else {
         loop_at_end_of_turn(&db.flush); /* what waited for this one takes another */
     }
@@ -203,6 +208,8 @@ connected(struct conn *c)
     if (db.tidy.slot == 0)
         loop_timer_set(&db.tidy, clock_ms() + TIDY_EVERY_MS);
     loop_at_end_of_turn(&db.flush);
+    if (c->told != NULL)
+        c->told(c);
 }
 
 void
@@ -254,36 +261,44 @@ connect_to(struct conn *c)
     loop_watch(&c->watch, EPOLLOUT);
 }
 
+/* What a lookup found, in time or not, is used until another one finds more. */
 static void
-drop_addresses(void *addresses)
+keep_addresses(void *addresses)
 {
-    db_hosts_release(addresses);
-    free(addresses);
+    struct db_addresses *a = addresses;
+
+    if (a->count > 0) {
+        db_hosts_release(&db.found);
+        db.found = *a;
+    }
+    free(a);
 }
 
-/* A coroutine of its own, because a lookup blocks whoever makes it. */
+/* A coroutine of its own, because a lookup blocks whoever makes it.  While the name server says
+ * nothing the database is where it was. */
 static void
 look_up_and_connect(void *conn)
 {
     struct conn *c = conn;
     const uint64_t attempt = c->attempt;
+    const int64_t patient_until =
+        db.found.count == 0 ? c->timer.at_ms : MIN(c->timer.at_ms, clock_ms() + PATIENCE_MS);
     struct db_addresses *a = calloc(1, sizeof *a); /* a lookup may outlast us */
 
     if (a == NULL)
         die("no memory for a lookup");
-    *a = (struct db_addresses){.conninfo = setting_text(&cfg_database_url), .first = db.at_host};
-    if (!offload(OFFLOAD_LOOKUP, db_hosts_find, a, drop_addresses, c->timer.at_ms))
-        return; /* and the timer says so */
-    if (c->state != CONN_CONNECTING || c->attempt != attempt) {
-        drop_addresses(a);
+    a->conninfo = setting_text(&cfg_database_url);
+    const bool answered =
+        offload(OFFLOAD_DB_LOOKUP, db_hosts_find, a, keep_addresses, patient_until);
+    if (answered)
+        keep_addresses(a);
+    if (c->state != CONN_CONNECTING || c->attempt != attempt)
         return;
-    }
-    c->addresses = *a;
-    free(a);
-    if (c->addresses.hosts == NULL)
-        db_connect_failed(c);
-    else
+    if (db_hosts_copy(&db.found, db.at_host, &c->addresses))
         connect_to(c);
+    else if (answered)
+        db_connect_failed(c);
+    /* else the timer says so */
 }
 
 void

@@ -9,6 +9,7 @@
 #include <netdb.h>
 
 #include "base/buf.h"
+#include "base/number.h"
 
 #define ADDRESSES_MAX 32 /* of all hosts together */
 #define LIST_MAX      8192
@@ -67,15 +68,77 @@ is_name(struct str host)
     return inet_pton(AF_INET, text, address) != 1 && inet_pton(AF_INET6, text, address) != 1;
 }
 
-bool
-db_hosts_readable(const char *conninfo)
+/* ---- what libpq says only when it connects, and then each time ---- */
+
+static const struct {
+    const char *keyword;
+    const char *values; /* between commas; NULL: a whole number */
+    const char *problem;
+} forms[] = {
+    {"sslmode", ",disable,allow,prefer,require,verify-ca,verify-full,",
+     "must have one of libpq's values as sslmode"},
+    {"target_session_attrs", ",any,read-write,read-only,primary,standby,prefer-standby,",
+     "must have one of libpq's values as target_session_attrs"},
+    {"connect_timeout", NULL, "must have seconds as connect_timeout"},
+    {"tcp_user_timeout", NULL, "must have milliseconds as tcp_user_timeout"},
+};
+
+static bool
+has_form(const char *value, const char *values)
 {
+    const char *at = values == NULL ? NULL : strstr(values, value);
+    int64_t n;
+
+    if (value[0] == '\0')
+        return true;
+    if (values == NULL)
+        return number_i64(str_of(value), &n) && n >= -1 && n <= INT32_MAX;
+    return strchr(value, ',') == NULL && at != NULL && at[-1] == ',' && at[strlen(value)] == ',';
+}
+
+static size_t
+pieces(const char *list)
+{
+    struct str piece;
+    size_t count = 0;
+
+    while (next_piece(&list, &piece))
+        count++;
+    return count;
+}
+
+/* One for all hosts, or one for each; an empty one is libpq's own. */
+static bool
+ports_ok(const struct options *o)
+{
+    const size_t hosts = pieces(o->hostaddr[0] != '\0' ? o->hostaddr : o->host);
+    const char *ports = o->port;
+    struct str piece;
+    int64_t n;
+
+    while (next_piece(&ports, &piece))
+        if (piece.len > 0 && (!number_i64(piece, &n) || n < 1 || n > UINT16_MAX))
+            return false;
+    return pieces(o->port) == 1 || pieces(o->port) == hosts;
+}
+
+const char *
+db_hosts_problem(const char *conninfo)
+{
+    const char *problem = NULL;
     struct options o;
 
     if (!read_options(conninfo, &o))
-        return false;
+        return "must be a libpq connection string";
+    if (!ports_ok(&o))
+        problem = "must have ports from 1 to 65535, one for all hosts or one for each";
+    else if (o.hostaddr[0] != '\0' && o.host[0] != '\0' && pieces(o.host) != pieces(o.hostaddr))
+        problem = "must have as many hosts as addresses (hostaddr)";
+    for (size_t i = 0; problem == NULL && i < ARRAY_LEN(forms); i++)
+        if (!has_form(option(o.all, forms[i].keyword), forms[i].values))
+            problem = forms[i].problem;
     PQconninfoFree(o.all);
-    return true;
+    return problem;
 }
 
 bool
@@ -214,6 +277,23 @@ db_hosts_find(void *addresses)
     if (l.count > 0 && write_lists(&l, ret->first % l.count, ret))
         ret->count = l.count;
     PQconninfoFree(o.all);
+}
+
+bool
+db_hosts_copy(const struct db_addresses *a, unsigned first, struct db_addresses *ret)
+{
+    const char *hosts = a->hosts, *addresses = a->addresses, *ports = a->ports;
+    struct list l = {.count = 0};
+    struct str host, address, port;
+
+    while (next_piece(&hosts, &host) && next_piece(&addresses, &address) &&
+           next_piece(&ports, &port))
+        add(&l, host, address, port);
+    *ret = (struct db_addresses){.conninfo = a->conninfo, .first = first};
+    if (l.count == 0 || !write_lists(&l, first % l.count, ret))
+        return false;
+    ret->count = l.count;
+    return true;
 }
 
 static bool

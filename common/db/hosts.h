@@ -11,8 +11,8 @@
 
 #include "base/prelude.h"
 
-/* Can libpq read this connection string? */
-bool db_hosts_readable(const char *conninfo);
+/* What is wrong with a connection string, as far as it shows without connecting; NULL: nothing. */
+const char *db_hosts_problem(const char *conninfo);
 
 /* Does this connection string name a host that has to be looked up (no socket folder, no address,
  * no hostaddr)?  False also for a string libpq cannot read: connecting will say so. */
@@ -36,6 +36,11 @@ struct db_addresses {
  * lookup is needed: for offload. */
 void db_hosts_find(void *addresses);
 void db_hosts_release(struct db_addresses *a);
+
+/* The lists once more, from entry `first` of those in `a`, which begin with their first.  False:
+ * there are none. */
+NODISCARD bool db_hosts_copy(const struct db_addresses *a, unsigned first,
+                             struct db_addresses *ret);
 
 /* Which entry a connection made from these lists has got to: what PQhost, PQhostaddr and PQport
  * say.  Counted as `first` is: as the connection string has them. */

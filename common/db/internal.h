@@ -2,14 +2,20 @@
  * What the files of db share.
  *
  *   query.c  what callers see: a statement in, its answer out
+ *   script.c several statements as one
+ *   stream.c a script's rows one by one
+ *   made.c   statements made at run time, which a connection keeps prepared
  *   pool.c   which work goes to which connection
  *   queue.c  statements that wait, and their end
  *   conn.c   connections: made, watched over, closed
+ *   slow.c   what runs apart because it takes long
+ *   listen.c a connection that hears of what others NOTIFY
  *   late.c   statements whose callers gave up
  *   hosts.c  the hosts of the connection string, looked up and in which order
  *   batch.c  a batch on a connection: sent, and its answers
  *   array.c  text[] as text: the locks of a group, packed rows
  *   rows.c   results
+ *   failure.c  what the server said of a statement that failed
  *
  * Thread rule: loop's thread.
  */
@@ -19,15 +25,17 @@
 #include <libpq-fe.h>
 
 #include "db/hosts.h"
-#include "db/query.h"
+#include "db/script.h"
 #include "loop/loop.h"
 #include "loop/timer.h"
 
 #define CONNECTIONS_MAX 64
 #define PREPARED_MAX    64 /* statements a connection keeps prepared: the bits of its mask */
+#define MADE_MAX        32 /* and of those made at run time */
 #define BATCH_MAX       64
 #define GROUP_MAX       16 /* grouped writes of one commit */
 #define TIDY_EVERY_MS   5000
+#define BREAK_UP_MS     200 /* for several reads together */
 
 /* ---- one statement on its way ---- */
 
@@ -35,6 +43,8 @@ struct op {
     struct op *next;
     struct co *co; /* NULL: the caller gave up */
     struct db_stmt *stmt;
+    const char *sql; /* of one made at run time; its caller's, to be read no longer than `co` */
+    uint64_t key[2]; /* … which it is told by */
     const char *const *params;
     int param_count;
     PGresult *result;
@@ -45,7 +55,21 @@ struct op {
     bool aborted;    /* by a neighbour in its batch */
     bool sent_again; /* after a reconnect for a stale prepared statement */
     bool alone;      /* its group failed: not grouped again */
+    bool prepare;    /* made at run time, and prepared with this batch … */
+    uint32_t number; /* … or before, by this name; 0: it is not */
+    int steps;       /* of its script, from this one to the last; 0: it is no script's */
+    bool apart;      /* a read that has a connection for itself, as writes do */
+    bool slow;       /* … or one of those, scripts too, that may not take all connections */
+    bool by_rows;    /* its rows are taken one by one; `result` is the next */
+    bool done;
 };
+
+/* A read that shares its connection with others, and may be sent again. */
+static inline bool
+db_is_read(const struct op *op)
+{
+    return op->stmt->kind == DB_READ && op->steps == 0;
+}
 
 struct queue {
     struct op *first, **last;
@@ -62,6 +86,13 @@ struct batch {
     bool at_query;
 };
 
+/* A text made at run time that is prepared as "dNUMBER". */
+struct made {
+    uint64_t key[2];
+    uint32_t number; /* 0: the place is free */
+    uint32_t turn;   /* when it was last used */
+};
+
 enum conn_state { CONN_CLOSED, CONN_CONNECTING, CONN_IDLE, CONN_BUSY };
 
 struct conn {
@@ -71,12 +102,17 @@ struct conn {
     struct loop_timer timer; /* connect timeout; patience of waiting reads; end of a late batch */
     struct batch batch;
     uint64_t prepared;
-    int64_t since_ms;    /* start of the present state */
-    bool stale;          /* close when the batch is done */
+    struct made made[MADE_MAX];
+    uint32_t made_number, made_turn; /* the last ones */
+    int made_left;                   /* which it should have dropped, and did not */
+    int64_t since_ms;                /* start of the present state */
+    bool stale;                      /* close when the batch is done */
+    bool slow;           /* its batch is one of those that may not take all connections */
     bool late;           /* nobody waits for its batch any more; the server is told to end it */
     bool not_replicated; /* the standby does not have the batch's commit */
-    uint64_t attempt;    /* which connecting this is: a lookup may outlast it */
-    unsigned host;       /* which of several it has got to */
+    void (*told)(struct conn *c); /* that it is made or closed, or has done a batch; or NULL */
+    uint64_t attempt;             /* which connecting this is: a lookup may outlast it */
+    unsigned host;                /* which of several it has got to */
     struct db_addresses addresses;
 };
 
@@ -84,12 +120,14 @@ struct db_state {
     bool started;
     int connection_max;
     bool prepare;
-    bool look_up;     /* DATABASE_URL has host names */
-    bool several;     /* … or several hosts: */
-    unsigned at_host; /* the one that served last; connecting begins there */
+    bool look_up;              /* DATABASE_URL has host names */
+    bool several;              /* … or several hosts: */
+    unsigned at_host;          /* the one that served last; connecting begins there */
+    struct db_addresses found; /* by the last lookup that found any */
     int64_t idle_ms;
     struct conn conns[CONNECTIONS_MAX];
-    struct queue reads, writes;
+    int slow_max; /* connections for what is slow */
+    struct queue reads, writes, slow;
     struct loop_hook flush;
     struct loop_timer tidy;
     int statement_count;
@@ -104,10 +142,45 @@ extern struct db_state db;
 
 extern struct setting cfg_db_connections, cfg_db_prepare;
 
+/* Before a statement is queued: there is time, and somebody who waits. */
+NODISCARD enum err db_may_begin(struct task *task, bool until_gone);
+/* Wait to be woken; false: the time is over or, with `until_gone`, who asked has left. */
+NODISCARD bool db_wait(struct task *task, bool until_gone);
+/* The failure after that. */
+enum err db_gave_up(struct task *task, bool until_gone);
+
+/* ---- script.c ---- */
+
+/* One op for each step, queued. */
+NODISCARD enum err db_script_queue(struct task *task, const struct db_script *script, bool by_rows,
+                                   struct op *ret[]);
+/* They are done: each one's result goes to its place, and the ops are freed. */
+NODISCARD enum err db_script_end(struct task *task, struct op *const ops[], size_t count,
+                                 struct db_result *results[]);
+
+/* ---- made.c ---- */
+
+/* The place of `op`, made at run time, among those that `c` keeps prepared.  When another one has
+ * to go for it: the op that drops that one, to be sent before. */
+struct op *db_made_place(struct conn *c, struct op *op);
+/* It was not prepared after all. */
+void db_made_forget(struct conn *c, const struct op *op);
+/* A short statement of db's own, for which nobody waits: it is freed with its batch. */
+struct op *db_own_op(const char *fmt, ...) PRINTF(1, 2);
+/* `op` failed, or was not run.  If it is db's own: what should have been dropped was not, and with
+ * too many of those, or when it should listen, the connection is not used again. */
+void db_own_failed(struct conn *c, const struct op *op);
+
+/* ---- listen.c ---- */
+
+/* Notifications may have come. */
+void db_notified(struct conn *c);
+
 /* ---- pool.c ---- */
 
 /* Take the settings, before the first statement. */
 void db_start(void);
+void db_conn_init(struct conn *c);
 
 /* ---- queue.c ---- */
 
@@ -118,7 +191,8 @@ struct queue *db_queue_of(const struct op *op);
 /* Its caller goes on; without a caller it is freed. */
 void db_op_done(struct op *op);
 void db_op_fail(struct op *op, enum err e, const char *why);
-void db_fail_queue(struct queue *q, const char *why);
+/* … of all that wait. */
+void db_fail_all(const char *why);
 
 /* ---- conn.c ---- */
 
@@ -140,10 +214,28 @@ void db_note_host(struct conn *c);
 /* This host hangs, or cannot do its work: go to the next one. */
 void db_leave_host(const struct conn *c);
 
+/* ---- slow.c ---- */
+
+/* Whether `op`, a read or the last step of a script, took long lately: it is `slow`, or `apart`. */
+void db_recall(struct op *op);
+/* Its batch is done. */
+void db_learn(const struct conn *c, int64_t took_ms);
+
 /* ---- late.c ---- */
+
+/* Several reads together. */
+static inline bool
+db_may_break_up(const struct batch *b)
+{
+    return b->count > 1 && db_is_read(b->ops[0]);
+}
+/* They take long: each is sent again on its own. */
+void db_break_up(struct conn *c);
 
 /* The caller of `op` has gone. */
 void db_give_up(struct op *op);
+/* The connection whose batch has `op`; NULL: none has. */
+struct conn *db_conn_of(const struct op *op);
 /* The server did not end a late batch. */
 void db_late_timer(struct conn *c);
 
@@ -154,15 +246,35 @@ void db_register(struct db_stmt *stmt);
 void db_send_batch(struct conn *c, struct queue *q, int most);
 /* All of it is with the server, which runs it whatever becomes of us. */
 void db_batch_sent(const struct batch *b);
-/* Read what has come. */
+/* Read what has come … */
 void db_receive(struct conn *c);
+/* … and take what has been read: all of it, or up to the next row of a stream. */
+void db_take(struct conn *c);
 void db_conn_lost(struct conn *c);
+
+/* ---- failure.c ---- */
+
+/* Which error it is that the server reports, and its words for the log. */
+void db_describe(struct op *op, const PGresult *r);
+/* The task's failure is that of `op`, whose error is returned. */
+enum err db_tell(struct task *task, const struct op *op);
+/* … and what the server said, when it said something; `r` lives as long as the task's arena. Apart,
+ * because the arena may overflow: ops are freed before. */
+void db_tell_statement(struct task *task, const PGresult *r, int step);
 
 /* ---- rows.c ---- */
 
+/* One row, which is what most statements return, is copied into the arena: libpq keeps 3 KB for it,
+ * and requests wait for others with their rows in hand. */
+struct db_result {
+    PGresult *pg; /* NULL once copied */
+    int columns;
+    const struct str *cells; /* of the one row; ptr NULL: SQL's NULL */
+};
+
 /* A result whose content comes later; released with the request. */
 struct db_result *db_result_new(struct arena *a);
-/* Takes `pg` over; `packed` as in the statement.  False: it is not packed. */
-NODISCARD bool db_result_set(struct arena *a, struct db_result *r, PGresult *pg, bool packed);
+/* Its pg is there; `packed` as in the statement.  False: it is not packed. */
+NODISCARD bool db_result_set(struct arena *a, struct db_result *r, bool packed);
 
 #endif

@@ -31,6 +31,12 @@ find(const struct op *op)
     return (struct batch_place){0};
 }
 
+struct conn *
+db_conn_of(const struct op *op)
+{
+    return find(op).conn;
+}
+
 /* ---- cancelling ---- */
 
 /* In a thread of the pool: libpq makes a connection for it, and waits in place. */
@@ -96,15 +102,38 @@ send_read_again(struct batch *b, int at)
     op->err = ERR_OK;
     op->failed = false;
     op->aborted = false;
-    db_queue_push(&db.reads, op);
+    db_queue_push(db_queue_of(op), op);
     loop_at_end_of_turn(&db.flush);
+}
+
+/* What others still wait for is sent again, and what nobody waits for is ended. */
+static void
+leave(struct conn *c)
+{
+    struct batch *b = &c->batch;
+    bool waited_for = false;
+
+    for (int i = 0; i < b->count; i++) {
+        if (b->ops[i]->co != NULL && db_is_read(b->ops[i]))
+            send_read_again(b, i);
+        waited_for = waited_for || b->ops[i]->co != NULL;
+    }
+    if (!waited_for && !c->late)
+        cancel(c);
+}
+
+void
+db_break_up(struct conn *c)
+{
+    for (int i = 0; i < c->batch.count; i++)
+        c->batch.ops[i]->apart = true; /* one of them is slow */
+    leave(c);
 }
 
 void
 db_give_up(struct op *op)
 {
     const struct batch_place place = find(op);
-    bool waited_for = false;
 
     op->co = NULL;
     if (place.conn == NULL) {
@@ -113,13 +142,5 @@ db_give_up(struct op *op)
         free(op);
         return;
     }
-
-    struct batch *b = &place.conn->batch; /* the op is freed with it */
-    for (int i = 0; i < b->count; i++) {
-        if (b->ops[i]->co != NULL && b->ops[i]->stmt->kind == DB_READ)
-            send_read_again(b, i);
-        waited_for = waited_for || b->ops[i]->co != NULL;
-    }
-    if (!waited_for && !place.conn->late)
-        cancel(place.conn);
+    leave(place.conn); /* the op is freed with its batch */
 }

@@ -30,12 +30,19 @@ db_start(void)
     db.several = db.look_up || db_hosts_several(setting_text(&cfg_database_url));
     db.reads.last = &db.reads.first;
     db.writes.last = &db.writes.first;
+    db.slow.last = &db.slow.first;
+    db.slow_max = MAX(db.connection_max - 2, 1);
     db.flush.fn = flush;
     db.tidy.fire = tidy;
-    for (int i = 0; i < db.connection_max; i++) {
-        db.conns[i].watch.ready = conn_ready;
-        db.conns[i].timer.fire = conn_timer;
-    }
+    for (int i = 0; i < db.connection_max; i++)
+        db_conn_init(&db.conns[i]);
+}
+
+void
+db_conn_init(struct conn *c)
+{
+    c->watch.ready = conn_ready;
+    c->timer.fire = conn_timer;
 }
 
 /* ---- which work goes where ---- */
@@ -59,10 +66,8 @@ open_for(size_t waiting, int first)
     for (int i = 0; i < db.connection_max; i++)
         opening += db.conns[i].state == CONN_CONNECTING;
     if (clock_ms() < db.no_connect_before_ms) {
-        if (opening == 0 && db_connections() == 0) {
-            db_fail_queue(&db.reads, db.last_error);
-            db_fail_queue(&db.writes, db.last_error);
-        }
+        if (opening == 0 && db_connections() == 0)
+            db_fail_all(db.last_error);
         return;
     }
     for (int i = first; i < db.connection_max && opening < waiting; i++) {
@@ -112,34 +117,82 @@ send_reads(void)
     }
 }
 
-/* How many of the waiting writes go as one. */
+/* How many of the waiting ones go as one. */
 static int
-group_size(void)
+group_size(const struct queue *q)
 {
     int size = 0;
 
-    for (const struct op *op = db.writes.first; op != NULL && size < GROUP_MAX; op = op->next) {
-        if (op->stmt->kind != DB_GROUPED || op->stmt != db.writes.first->stmt || op->alone)
+    if (q->first->steps > 0)
+        return q->first->steps;
+    for (const struct op *op = q->first; op != NULL && size < GROUP_MAX; op = op->next) {
+        if (op->stmt->kind != DB_GROUPED || op->stmt != q->first->stmt || op->alone ||
+            op->steps > 0)
             break;
         size++;
     }
     return MAX(size, 1);
 }
 
+/* Whether those from 1 on have, or will have, one that is not taken by what is slow. */
+static bool
+any_for_writes(void)
+{
+    for (int i = 1; i < db.connection_max; i++)
+        if (db.conns[i].state != CONN_CLOSED && !db.conns[i].slow)
+            return true;
+    return false;
+}
+
+/* How many connections the waiting ones could use, `most` at most. */
+static size_t
+wanted(const struct queue *q, int most)
+{
+    const struct op *op = q->first;
+    int n = 0;
+
+    for (; op != NULL && n < most; n++)
+        for (int steps = MAX(op->steps, 1); steps > 0; steps--)
+            op = op->next;
+    return (size_t)n;
+}
+
+/* Send the first of those that own their connection; false: there is none for it. */
+static bool
+send_first(struct queue *q, int most)
+{
+    struct conn *c = idle_conn(true);
+
+    if (c == NULL)
+        open_for(wanted(q, most), 1);
+    if (c == NULL && !any_for_writes()) /* the server takes no more: the readers' */
+        c = idle_conn(false);
+    if (c == NULL)
+        return false;
+    c->slow = q == &db.slow;
+    db_send_batch(c, q, group_size(q));
+    return true;
+}
+
+/* Connections left for what is slow. */
+static int
+left_for_slow(void)
+{
+    int n = db.slow_max;
+
+    for (int i = 0; i < db.connection_max; i++)
+        n -= db.conns[i].slow;
+    return n;
+}
+
 static void
 flush(void)
 {
-    while (db.writes.count > 0) {
-        struct conn *c = idle_conn(true);
-
-        if (c == NULL)
-            open_for(db.writes.count, 1);
-        if (c == NULL && !db_any_conn(1)) /* the server takes no more: the readers' */
-            c = idle_conn(false);
-        if (c == NULL)
+    while (db.writes.count > 0 && send_first(&db.writes, db.connection_max))
+        ;
+    for (int left; db.slow.count > 0 && (left = left_for_slow()) > 0;)
+        if (!send_first(&db.slow, left))
             break;
-        db_send_batch(c, &db.writes, group_size());
-    }
     send_reads();
 }
 
@@ -181,7 +234,11 @@ conn_timer(struct loop_timer *t)
         db_connect_failed(c);
     } else if (c->late) {
         db_late_timer(c);
+    } else if (db_may_break_up(&c->batch) && clock_ms() >= c->since_ms + BREAK_UP_MS) {
+        db_break_up(c);
     } else {
+        if (db_may_break_up(&c->batch))
+            loop_timer_set(t, c->since_ms + BREAK_UP_MS);
         send_reads(); /* the shared connection has been busy for too long */
     }
 }

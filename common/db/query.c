@@ -11,7 +11,7 @@
 static const char *
 check_database_url(const char *text)
 {
-    return db_hosts_readable(text) ? NULL : "must be a libpq connection string";
+    return db_hosts_problem(text);
 }
 
 struct setting cfg_database_url = {
@@ -49,7 +49,36 @@ struct setting cfg_db_idle_s = {
 struct setting *const db_settings[] = {&cfg_database_url, &cfg_db_connections, &cfg_db_prepare,
                                        &cfg_db_idle_s, NULL};
 
-#define RETRY_AFTER_S 1
+enum err
+db_may_begin(struct task *task, bool until_gone)
+{
+    if (until_gone && task->gone)
+        return db_gave_up(task, true);
+    if (clock_ms() >= task->deadline_ms)
+        return fail_detail(&task->fail, ERR_TIMEOUT, "no time left for a statement");
+    if (!db.started)
+        db_start();
+    return ERR_OK;
+}
+
+bool
+db_wait(struct task *task, bool until_gone)
+{
+    if (!until_gone)
+        return co_wait_until(task->deadline_ms);
+    task->until_gone = co_self();
+    const bool woken = !task->gone && co_wait_until(task->deadline_ms);
+    task->until_gone = NULL;
+    return woken && !task->gone;
+}
+
+enum err
+db_gave_up(struct task *task, bool until_gone)
+{
+    if (until_gone && task->gone)
+        return fail_detail(&task->fail, ERR_HUP, "who asked has left");
+    return fail_detail(&task->fail, ERR_TIMEOUT, "no answer from the database in time");
+}
 
 enum err
 db_query(struct task *task, struct db_stmt *stmt, const char *const *params, size_t param_count,
@@ -59,10 +88,8 @@ db_query(struct task *task, struct db_stmt *stmt, const char *const *params, siz
     struct db_result *result;
 
     MUST(param_count <= DB_PARAMS_MAX && co_self() != NULL);
-    if (clock_ms() >= task->deadline_ms)
-        return fail_detail(&task->fail, ERR_TIMEOUT, "no time left for a statement");
-    if (!db.started)
-        db_start();
+    MUST(!stmt->until_gone || stmt->kind == DB_READ);
+    TRY(db_may_begin(task, stmt->until_gone));
     if (stmt->prepared_id == 0)
         db_register(stmt);
     result = db_result_new(task->arena);
@@ -73,32 +100,30 @@ db_query(struct task *task, struct db_stmt *stmt, const char *const *params, siz
     op->stmt = stmt;
     op->params = params;
     op->param_count = (int)param_count;
+    if (stmt->kind == DB_READ)
+        db_recall(op);
     KILL_POINT("sql", stmt->sql, "before");
     db_queue_push(db_queue_of(op), op);
     loop_at_end_of_turn(&db.flush);
 
-    if (!co_wait_until(task->deadline_ms)) {
+    if (!db_wait(task, stmt->until_gone)) {
         db_give_up(op);
-        return fail_detail(&task->fail, ERR_TIMEOUT, "no answer from the database in time");
+        return db_gave_up(task, stmt->until_gone);
     }
 
     KILL_POINT("sql", stmt->sql, "answered");
     const enum err e = op->err;
-    PGresult *pg = op->result;
-    if (e != ERR_OK) {
-        (void)fail_detail(&task->fail, e, "%s", op->detail);
-        memcpy(task->fail.sqlstate, op->sqlstate, sizeof task->fail.sqlstate);
-        if (e == ERR_UNAVAILABLE)
-            task->fail.retry_after_s = RETRY_AFTER_S;
-    }
+    result->pg = op->result; /* released with the arena */
+    if (e != ERR_OK)
+        (void)db_tell(task, op);
     free(op); /* before the arena may overflow */
     if (e != ERR_OK) {
-        PQclear(pg);
+        db_tell_statement(task, result->pg, 0);
         return e;
     }
-    if (pg == NULL)
+    if (result->pg == NULL)
         return fail_detail(&task->fail, ERR_INTERNAL, "no result: %.80s", stmt->sql);
-    if (!db_result_set(task->arena, result, pg, stmt->packed))
+    if (!db_result_set(task->arena, result, stmt->packed))
         return fail_detail(&task->fail, ERR_INTERNAL, "not an array: %.80s", stmt->sql);
     *ret = result;
     return ERR_OK;

@@ -18,6 +18,7 @@
  *    while the server is away callers get ERR_UNAVAILABLE at once.
  *  - Several hosts in DATABASE_URL are tried in turn, beginning with the one that served last; one
  *    that says nothing for 2 s, or leaves a statement without an answer, is left for the next.
+ *    Names are looked up for each connection; where nothing is found, they are where they last were.
  *  - A commit that the synchronous standby does not have is not a success: ERR_UNAVAILABLE.
  *  - A request whose connection is lost gets ERR_UNAVAILABLE: a write may or may not have
  *    happened, which is why every SQL function is safe to repeat.
@@ -48,6 +49,8 @@ struct db_stmt {
     /* Its one row comes as the elements of one text[]: many columns cost the server more to
      * describe than to find. */
     bool packed;
+    /* A read that is ended when who asked leaves (ERR_HUP). */
+    bool until_gone;
     int prepared_id; /* db's own; leave it out of initialisers */
 };
 
@@ -55,7 +58,8 @@ struct db_stmt {
 
 /* Run `stmt`.  Failures: ERR_UNAVAILABLE (no connection, lost, server shutting down, too many),
  * ERR_TIMEOUT (request's deadline or statement_timeout), ERR_CONFLICT (23505, 40001, 40P01),
- * ERR_INTERNAL (anything else); the SQLSTATE is in the task's failure, the message in its detail.
+ * ERR_HUP (who asked has left), ERR_INTERNAL (anything else); the SQLSTATE is in the task's
+ * failure, the message in its detail, and all that the server said in its `statement` (failure.h).
  */
 NODISCARD enum err db_query(struct task *task, struct db_stmt *stmt, const char *const *params,
                             size_t param_count, struct db_result **ret);

@@ -46,7 +46,9 @@ db_queue_remove(struct queue *q, const struct op *op)
 struct queue *
 db_queue_of(const struct op *op)
 {
-    return op->stmt->kind == DB_READ ? &db.reads : &db.writes;
+    if (op->slow)
+        return &db.slow;
+    return db_is_read(op) && !op->apart ? &db.reads : &db.writes;
 }
 
 /* ---- the end of an op ---- */
@@ -54,6 +56,7 @@ db_queue_of(const struct op *op)
 void
 db_op_done(struct op *op)
 {
+    op->done = true;
     if (op->co == NULL) { /* nobody waits any more */
         PQclear(op->result);
         free(op);
@@ -74,8 +77,11 @@ db_op_fail(struct op *op, enum err e, const char *why)
 }
 
 void
-db_fail_queue(struct queue *q, const char *why)
+db_fail_all(const char *why)
 {
-    for (struct op *op; (op = db_queue_pop(q)) != NULL;)
-        db_op_fail(op, ERR_UNAVAILABLE, why);
+    struct queue *const all[] = {&db.reads, &db.writes, &db.slow};
+
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        for (struct op *op; (op = db_queue_pop(all[i])) != NULL;)
+            db_op_fail(op, ERR_UNAVAILABLE, why);
 }

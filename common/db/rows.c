@@ -4,14 +4,6 @@
 #include "db/array.h"
 #include "db/internal.h"
 
-/* One row, which is what most statements return, is copied into the arena: libpq keeps 3 KB for it,
- * and requests wait for others with their rows in hand. */
-struct db_result {
-    PGresult *pg; /* NULL once copied */
-    int columns;
-    const struct str *cells; /* of the one row; ptr NULL: SQL's NULL */
-};
-
 static void
 clear_result(void *result)
 {
@@ -66,10 +58,9 @@ db_result_new(struct arena *a)
 }
 
 bool
-db_result_set(struct arena *a, struct db_result *r, PGresult *pg, bool packed)
+db_result_set(struct arena *a, struct db_result *r, bool packed)
 {
-    r->pg = pg;
-    if (PQntuples(pg) != 1)
+    if (PQntuples(r->pg) != 1)
         return true;
     if (packed)
         return unpack_row(a, r);

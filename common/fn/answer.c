@@ -50,14 +50,49 @@ fn_header_set(struct fn_req *req, struct fn_res *res, const char *name, const ch
     res->headers_tail = &h->next;
 }
 
-/* How to come in (RFC 9110, 15.5.2: every 401 says it). */
-static void
-add_challenge(struct buf *out, const struct fn_spec *spec)
+bool
+fn_etag(struct fn_req *req, struct fn_res *res, const char *version)
 {
-    if (spec->auth == FN_AUTH_SIGNATURE)
-        buf_printf(out, "WWW-Authenticate: Signature header=\"%s\"\r\n", spec->signature);
+    const char *etag = arena_printf(req->task->arena, "\"%s\"", version);
+    const bool reads = str_is(req->http->method, "GET") || str_is(req->http->method, "HEAD");
+
+    fn_header_set(req, res, "ETag", etag);
+    if (!reads || !etag_in_list(fn_header(req, "if-none-match"), str_of(etag)))
+        return false;
+    fn_body(res, 304, "application/json", STR_NONE);
+    return true;
+}
+
+/* How to come in (RFC 9110, 15.5.2: every 401 says it), and whether a token was there that is not
+ * good enough (RFC 6750, 3). */
+static void
+add_challenge(struct buf *out, const struct fn_req *req)
+{
+    const struct fn_route *route = req->match->route;
+
+    if (route != NULL && (route->who & FN_SIGNATURE) != 0)
+        buf_printf(out, "WWW-Authenticate: Signature header=\"%s\"\r\n", req->spec->signature);
+    else if (fn_credential(req).len == 0)
+        buf_add_text(out, "WWW-Authenticate: Bearer realm=\"functions\"\r\n");
     else
-        buf_add_text(out, "WWW-Authenticate: Bearer\r\n");
+        buf_add_text(out, "WWW-Authenticate: Bearer realm=\"functions\", "
+                          "error=\"invalid_token\"\r\n");
+}
+
+/* What is good may be kept as its route says, a failure never. */
+static const char *
+cache_control(const struct fn_req *req, int status)
+{
+    const struct fn_route *route = req->match->route;
+
+    return route != NULL && route->cache != NULL && status < 400 ? route->cache : "no-store";
+}
+
+/* RFC 9110, 8.6: a 204 has no Content-Length, and a 304 none but the 200's. */
+static bool
+has_length(int status)
+{
+    return status != 204 && status != 304;
 }
 
 /* CGI headers and body in one block. */
@@ -72,18 +107,21 @@ fn_compose(struct fn_req *req, const struct fn_res *res)
     buf_add_i64(&out, res->status);
     buf_add_char(&out, ' ');
     buf_add_text(&out, http_reason(res->status));
-    buf_add_text(&out, "\r\nContent-Type: ");
-    buf_add_text(&out, res->content_type);
-    buf_add_text(&out, "\r\nContent-Length: ");
-    buf_add_i64(&out, (int64_t)res->body.len);
+    if (has_length(res->status)) {
+        buf_add_text(&out, "\r\nContent-Type: ");
+        buf_add_text(&out, res->content_type);
+    }
+    if (has_length(res->status) && !res->streamed) {
+        buf_add_text(&out, "\r\nContent-Length: ");
+        buf_add_i64(&out, (int64_t)res->body.len);
+    }
     buf_add_text(&out, "\r\nX-Request-Id: ");
     buf_add_text(&out, req->task->id);
-    buf_add_text(&out, "\r\nAccess-Control-Allow-Origin: *\r\n"
-                       "Access-Control-Expose-Headers: *\r\n"
-                       "Cache-Control: no-store\r\n"
-                       "X-Content-Type-Options: nosniff\r\n");
+    buf_add_text(&out, "\r\n" FN_EVERY_ANSWER "Cache-Control: ");
+    buf_add_text(&out, cache_control(req, res->status));
+    buf_add_text(&out, "\r\n");
     if (res->status == 401)
-        add_challenge(&out, req->spec);
+        add_challenge(&out, req);
     for (const struct fn_header *h = res->headers; h != NULL; h = h->next) {
         buf_add_str(&out, h->header.name);
         buf_add(&out, ": ", 2);

@@ -11,11 +11,38 @@
 #include "fn/request.h"
 #include "loop/loop.h"
 
+#define KEY_MIN ((size_t)32)
+
+static const char *
+check_key(const char *text)
+{
+    return strncmp(text, "sb_", 3) == 0 && strlen(text) >= KEY_MIN
+               ? NULL
+               : "must begin with sb_ and have 32 characters or more";
+}
+
 struct setting cfg_jwt_secret = {
     .env = "JWT_SECRET",
     .kind = SETTING_SECRET32,
     .meaning = "HS256 secret of all tokens, 32 characters or more",
     .secret = true,
+};
+
+struct setting cfg_publishable_key = {
+    .env = "SUPABASE_PUBLISHABLE_KEY",
+    .kind = SETTING_WORD,
+    .fallback = "",
+    .meaning = "key of the new form (sb_publishable_…) that stands for the anonymous one",
+    .check = check_key,
+};
+
+struct setting cfg_secret_key = {
+    .env = "SUPABASE_SECRET_KEY",
+    .kind = SETTING_WORD,
+    .fallback = "",
+    .meaning = "key of the new form (sb_secret_…) that stands for the service-role key",
+    .secret = true,
+    .check = check_key,
 };
 
 /* ---- tokens that were good before ----
@@ -132,42 +159,163 @@ caller_read(struct arena *a, struct fail *f, struct str secret, struct str token
     return ERR_OK;
 }
 
-/* ---- the caller of a request ---- */
+/* ---- what a request brings ---- */
 
-struct str
-fn_token(const struct fn_req *req)
+static bool
+is_key(struct str text)
+{
+    return text.len >= 3 && memcmp(text.ptr, "sb_", 3) == 0;
+}
+
+/* What stands behind "Bearer " (RFC 9110, 11.4: one blank or more); len 0: none. */
+static struct str
+bearer(struct str authorization)
 {
     static const struct str scheme = {"bearer", 6};
-    struct str value = fn_header(req, "authorization");
 
-    if (value.len == 0) /* the gateway's rule lets a legacy key stand in `apikey` alone */
-        return fn_header(req, "apikey");
-    if (value.len <= scheme.len || value.ptr[scheme.len] != ' ' ||
-        !str_ieq((struct str){value.ptr, scheme.len}, scheme))
+    if (authorization.len <= scheme.len || authorization.ptr[scheme.len] != ' ' ||
+        !str_ieq((struct str){authorization.ptr, scheme.len}, scheme))
         return STR_NONE;
-    value = (struct str){value.ptr + scheme.len, value.len - scheme.len};
-    while (value.len > 0 && value.ptr[0] == ' ') /* RFC 9110, 11.4: one or more */
-        value = (struct str){value.ptr + 1, value.len - 1};
-    return value;
+    struct str token = {authorization.ptr + scheme.len, authorization.len - scheme.len};
+    while (token.len > 0 && token.ptr[0] == ' ')
+        token = (struct str){token.ptr + 1, token.len - 1};
+    return token;
+}
+
+struct str
+fn_credential(const struct fn_req *req)
+{
+    const struct str authorization = fn_header(req, "authorization");
+    const struct str token = bearer(authorization);
+    const struct str apikey = fn_header(req, "apikey");
+
+    if (authorization.len > 0 && (!is_key(token) || apikey.len == 0))
+        return token;
+    return apikey;
+}
+
+static bool
+equals_key(struct str given, const struct setting *key)
+{
+    const struct str right = setting_str(key);
+
+    return crypto_equal(given.ptr, given.len, right.ptr, right.len) && right.len > 0;
+}
+
+/* Whom a key of the new form stands for. */
+static enum err
+read_key(struct fail *f, struct str key, struct caller *ret)
+{
+    const bool service = equals_key(key, &cfg_secret_key);
+    const bool anon = equals_key(key, &cfg_publishable_key);
+    const char *role = service ? "service_role" : "anon";
+
+    if (!service && !anon)
+        return fail_set(f, ERR_UNAUTHENTICATED, "Invalid authentication credentials");
+    memcpy(ret->role, role, strlen(role) + 1);
+    ret->claims_json = service ? STR("{\"role\":\"service_role\"}") : STR("{\"role\":\"anon\"}");
+    return ERR_OK;
+}
+
+/* Whom a token or a key stands for. */
+static enum err
+read_credential(const struct fn_req *req, struct str given, struct caller *ret)
+{
+    struct fail *f = &req->task->fail;
+
+    return is_key(given) ? read_key(f, given, ret)
+                         : caller_read(req->task->arena, f, setting_str(&cfg_jwt_secret), given,
+                                       wall_us() / 1000000, ret);
+}
+
+/* The gateway's own question: without a key of this system nobody comes in. */
+static enum err
+check_apikey(const struct fn_req *req)
+{
+    const struct str apikey = fn_header(req, "apikey");
+    struct caller owner = {0};
+
+    if (apikey.len == 0)
+        return fail_set(&req->task->fail, ERR_UNAUTHENTICATED, "No API key found in request");
+    if (read_credential(req, apikey, &owner) != ERR_OK || owner.user_id[0] != '\0')
+        return fail_set(&req->task->fail, ERR_UNAUTHENTICATED,
+                        "Invalid authentication credentials");
+    return ERR_OK;
+}
+
+/* ---- the caller of a request ---- */
+
+bool
+fn_route_takes_token(const struct fn_route *route)
+{
+    return (route->who & (FN_ANON | FN_USER | FN_STAFF | FN_SERVICE)) != 0;
+}
+
+bool
+fn_takes_token(const struct fn_spec *spec)
+{
+    bool takes = spec->key_needed;
+
+    for (const struct fn_route *r = spec->routes; r != NULL && r->methods != 0; r++)
+        takes = takes || fn_route_takes_token(r);
+    return takes;
+}
+
+static unsigned
+who_is(const struct caller *caller)
+{
+    static const struct {
+        const char *role;
+        unsigned who;
+    } roles[] = {
+        {"authenticated", FN_USER},
+        {"anon", FN_ANON},
+        {"service_role", FN_SERVICE},
+        {"staff", FN_STAFF},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(roles); i++)
+        if (strcmp(caller->role, roles[i].role) == 0)
+            return roles[i].who;
+    return 0;
+}
+
+/* A good token of somebody whom the route is not for. */
+static enum err
+refuse(struct fn_req *req, unsigned who)
+{
+    struct fail *f = &req->task->fail;
+
+    switch (who & ~(unsigned)FN_NOBODY) {
+    case FN_USER:
+        return fail_set(f, ERR_UNAUTHENTICATED, "User token required");
+    case FN_USER | FN_SERVICE:
+        return fail_set(f, ERR_UNAUTHENTICATED, "User token or service key required");
+    case FN_SERVICE:
+        return fail_set(f, ERR_FORBIDDEN, "Service role key required");
+    case FN_STAFF:
+    case FN_STAFF | FN_SERVICE:
+        return fail_set(f, ERR_FORBIDDEN, "For staff only");
+    default:
+        return ERR_FORBIDDEN;
+    }
 }
 
 enum err
 fn_authenticate(struct fn_req *req)
 {
-    if (!fn_takes_token(req->spec))
-        return ERR_OK;
+    const unsigned who = req->match->route->who;
 
-    const struct str token = fn_token(req);
-    if (token.len == 0)
+    if (!fn_route_takes_token(req->match->route))
+        return ERR_OK;
+    if (req->spec->key_needed)
+        TRY(check_apikey(req));
+    req->credential = fn_credential(req);
+    if (req->credential.len == 0) {
+        if ((who & FN_NOBODY) != 0 && fn_header(req, "authorization").len == 0)
+            return ERR_OK;
         return fail_set(&req->task->fail, ERR_UNAUTHENTICATED, "Missing authorization header");
-    TRY(caller_read(req->task->arena, &req->task->fail, setting_str(&cfg_jwt_secret), token,
-                    wall_us() / 1000000, &req->caller));
-    if (req->spec->auth == FN_AUTH_SERVICE && strcmp(req->caller.role, "service_role") != 0)
-        return fail_set(&req->task->fail, ERR_FORBIDDEN, "Service role key required");
-    if (req->spec->auth == FN_AUTH_USER && strcmp(req->caller.role, "authenticated") != 0)
-        return fail_set(&req->task->fail, ERR_UNAUTHENTICATED, "User token required");
-    if (strcmp(req->caller.role, "anon") == 0)
-        return fail_set(&req->task->fail, ERR_UNAUTHENTICATED,
-                        "User token or service key required");
-    return ERR_OK;
+    }
+    TRY(read_credential(req, req->credential, &req->caller));
+    return (who_is(&req->caller) & who) != 0 ? ERR_OK : refuse(req, who);
 }

@@ -1,6 +1,10 @@
 /*
- * caller: who calls, by the bearer token.  What a good token says is remembered (4096 of at most
- * 1 KiB per process), and its times are checked each time.
+ * caller: who calls, by token or key.  What a good token says is remembered (4096 of at most 1 KiB
+ * per process), and its times are checked each time.
+ *
+ * The gateway's rule for keys (Supabase's kong.yml): a bearer token counts; where there is none, or
+ * a key of the new form (sb_…) stands in its place, `apikey` says who calls: the secret key is the
+ * service, the publishable key nobody in particular (anon), a token is taken as the bearer's.
  *
  * Thread rule: loop's thread.
  */
@@ -10,7 +14,8 @@
 #include "base/setting.h"
 #include "crypto/jws.h"
 
-extern struct setting cfg_jwt_secret; /* of specs whose routes ask for a token */
+/* Of specs whose routes ask for a token. */
+extern struct setting cfg_jwt_secret, cfg_publishable_key, cfg_secret_key;
 
 /* Verify `token` (without "Bearer ") at time `now_s` and fill `ret`.  ERR_UNAUTHENTICATED with
  * "Invalid token" or "Token has expired" on failure; the reason goes to the detail. */

@@ -27,16 +27,13 @@ fn_methods_text(unsigned set, const char *separator, struct buf *out)
     }
 }
 
-static const char *
-auth_name(enum fn_auth auth)
-{
-    static const char *const names[] = {
-        [FN_AUTH_NONE] = "none",       [FN_AUTH_SIGNATURE] = "signature", [FN_AUTH_USER] = "user",
-        [FN_AUTH_SERVICE] = "service", [FN_AUTH_ANY_TOKEN] = "any_token",
-    };
-
-    return names[auth];
-}
+static const struct {
+    unsigned bit;
+    const char *name;
+} callers[] = {
+    {FN_NOBODY, "nobody"}, {FN_ANON, "anon"},       {FN_USER, "user"},
+    {FN_STAFF, "staff"},   {FN_SERVICE, "service"}, {FN_SIGNATURE, "signature"},
+};
 
 /* "fn_NAME", with _ for -; NULL without a database. */
 static const char *
@@ -63,16 +60,27 @@ write_methods(struct json_writer *w, unsigned set)
 }
 
 static void
-write_rate(struct json_writer *w, const struct fn_spec *spec)
+write_who(struct json_writer *w, unsigned set)
+{
+    jw_key(w, "who");
+    jw_open_array(w);
+    for (size_t i = 0; i < ARRAY_LEN(callers); i++)
+        if ((set & callers[i].bit) != 0)
+            jw_text(w, callers[i].name);
+    jw_close_array(w);
+}
+
+static void
+write_rate(struct json_writer *w, const struct fn_route *route)
 {
     jw_key(w, "rate");
-    if (spec->rate_calls == 0) {
+    if (route->rate_calls == 0) {
         jw_null(w);
         return;
     }
     jw_open(w);
-    jw_i64_at(w, "calls", spec->rate_calls);
-    jw_i64_at(w, "window_s", spec->rate_window_s);
+    jw_i64_at(w, "calls", route->rate_calls);
+    jw_i64_at(w, "window_s", route->rate_window_s);
     jw_close(w);
 }
 
@@ -99,11 +107,11 @@ write_settings(struct json_writer *w, const struct fn_spec *spec)
 }
 
 static void
-write_documentation(struct json_writer *w, const struct fn_spec *spec)
+write_documentation(struct json_writer *w, const struct fn_route *route)
 {
     jw_key(w, "inputs");
     jw_open_array(w);
-    for (const struct fn_input_doc *d = spec->inputs; d != NULL && d->name != NULL; d++) {
+    for (const struct fn_input_doc *d = route->inputs; d != NULL && d->name != NULL; d++) {
         jw_open(w);
         jw_text_at(w, "name", d->name);
         jw_text_at(w, "type", d->type);
@@ -114,10 +122,34 @@ write_documentation(struct json_writer *w, const struct fn_spec *spec)
     jw_close_array(w);
     jw_key(w, "answers");
     jw_open_array(w);
-    for (const struct fn_answer_doc *d = spec->answers; d != NULL && d->status != 0; d++) {
+    for (const struct fn_answer_doc *d = route->answers; d != NULL && d->status != 0; d++) {
         jw_open(w);
         jw_i64_at(w, "status", d->status);
         jw_text_at(w, "text", d->text);
+        jw_close(w);
+    }
+    jw_close_array(w);
+}
+
+static void
+write_routes(struct json_writer *w, const struct fn_spec *spec)
+{
+    static const char *const bodies[] = {
+        [FN_BODY_NONE] = "none", [FN_BODY_JSON] = "json", [FN_BODY_RAW] = "raw"};
+
+    jw_key(w, "routes");
+    jw_open_array(w);
+    for (const struct fn_route *r = spec->routes; r != NULL && r->methods != 0; r++) {
+        jw_open(w);
+        write_methods(w, r->methods);
+        jw_text_at(w, "path", r->path);
+        write_who(w, r->who);
+        jw_text_at(w, "body", bodies[r->body]);
+        jw_i64_at(w, "body_max", (int64_t)r->body_max);
+        write_rate(w, r);
+        jw_text_at(w, "cache", r->cache);
+        jw_text_at(w, "summary", r->summary != NULL ? r->summary : spec->summary);
+        write_documentation(w, r);
         jw_close(w);
     }
     jw_close_array(w);
@@ -137,14 +169,11 @@ fn_print_spec(const struct fn_spec *spec)
     jw_text_at(&w, "name", spec->name);
     jw_text_at(&w, "summary", spec->summary);
     jw_text_at(&w, "route", spec->route);
-    jw_bool_at(&w, "subpaths", spec->subpaths);
-    write_methods(&w, spec->route == NULL ? 0 : spec->methods);
-    jw_text_at(&w, "auth", auth_name(spec->auth));
+    write_routes(&w, spec);
     jw_text_at(&w, "signature", spec->signature);
-    jw_bool_at(&w, "json_body", spec->json_body);
-    jw_i64_at(&w, "body_max", (int64_t)spec->body_max);
+    jw_bool_at(&w, "key_needed", spec->key_needed);
+    jw_text_at(&w, "cors_headers", fn_cors_headers);
     jw_i64_at(&w, "timeout_ms", spec->timeout_ms);
-    write_rate(&w, spec);
     jw_text_at(&w, "db_role", db_role(spec, role));
     jw_bool_at(&w, "dev_only", spec->dev_only != NULL);
     jw_key(&w, "every_ms");
@@ -153,10 +182,10 @@ fn_print_spec(const struct fn_spec *spec)
     else
         jw_i64(&w, spec->every_ms);
     /* The master, and during a reload the old workers beside the new ones. */
-    jw_i64_at(&w, "tasks_max",
-              1 + 2 * (int64_t)(spec->route == NULL ? 1 : FN_WORKERS_MAX) * FN_WORKER_THREADS);
+    const int64_t workers = 2 * (int64_t)(spec->route == NULL ? 1 : FN_WORKERS_MAX);
+    jw_i64_at(&w, "tasks_max", 1 + workers * FN_WORKER_THREADS);
+    jw_i64_at(&w, "memory_mb_max", workers * FN_WORKER_MB);
     write_settings(&w, spec);
-    write_documentation(&w, spec);
     jw_close(&w);
     (void)printf("%s\n", out.ptr);
     buf_release(&out);

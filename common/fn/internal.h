@@ -7,11 +7,14 @@
  *   master.c    owns the socket, starts and replaces workers
  *   worker.c    a worker's life: serves, rests, drains
  *   request.c   the way of a request: admission, handler, log line
+ *   route.c     which route it is for
  *   caller.c    who calls
  *   limit.c     how often one may
  *   cors.c      calls from other origins
  *   answer.c    what handlers answer with
+ *   stream.c    answers that are sent while they are made
  *   failure.c   what a failure looks like
+ *   sqlroute.c  routes that are one SQL call
  *   schedule.c  work by the clock
  */
 #ifndef FFX_FN_INTERNAL_H
@@ -23,15 +26,17 @@
 #include "fn/spec.h"
 
 struct net_request;
+struct fn_req;
 
 #define FN_MEMORY_DEFAULT ((size_t)1024 * 1024)
 #define FN_ANSWER_MAX     ((size_t)8 * 1024 * 1024)
 #define FN_SETTINGS_MAX   64
 
 #define FN_WORKERS_MAX 64
-/* Threads of a worker, at most: its loop, the watchdog, those of offload, and libcurl's for each mail
- * that waits for a name. */
+/* Threads of a worker, more than it can have: its loop, the watchdog, and those of offload. */
 #define FN_WORKER_THREADS 32
+/* Memory of a worker, at most, in MiB: with 1,000 checkouts at once it has a quarter of it. */
+#define FN_WORKER_MB 128
 
 /* ---- settings.c ---- */
 
@@ -45,13 +50,6 @@ bool fn_uses_db(const struct fn_spec *spec);
 
 /* "GET, POST" */
 void fn_methods_text(unsigned methods, const char *separator, struct buf *out);
-
-static inline bool
-fn_takes_token(const struct fn_spec *spec)
-{
-    return spec->auth == FN_AUTH_USER || spec->auth == FN_AUTH_SERVICE ||
-           spec->auth == FN_AUTH_ANY_TOKEN;
-}
 
 void fn_print_spec(const struct fn_spec *spec);
 void fn_print_help(const struct fn_spec *spec);
@@ -68,30 +66,71 @@ int fn_master(const struct fn_spec *spec, const char *program);
 /* Serve on `listen_fd` until SIGTERM; tells the master through `ready_fd` when it can. */
 int fn_worker(const struct fn_spec *spec, int listen_fd, int ready_fd);
 
+/* ---- route.c ---- */
+
+struct fn_param {
+    struct str name, value;
+};
+
+/* What a request's method and path are to the table of routes. */
+struct fn_match {
+    const struct fn_route *route; /* NULL: none; then 405 when the path is known, else 404 */
+    unsigned allowed;             /* methods of the routes that the path fits */
+    size_t param_count;
+    struct fn_param params[FN_PARAMS_MAX];
+    struct str tail;
+};
+
+void fn_match(const struct fn_spec *spec, const struct net_request *http, struct fn_match *ret);
+
 /* ---- request.c ---- */
 
+/* The parameters of a request are there: how long may its body be? */
+size_t fn_body_limit(const struct fn_spec *spec, struct task *task, struct net_request *http);
 /* Serve a complete request; the answer is one block of bytes in the task's arena. */
 struct str fn_serve(const struct fn_spec *spec, struct task *task, const struct net_request *http,
                     bool too_large);
 int64_t fn_in_flight(void);
+/* Its body is in a coding, which nothing here unpacks (RFC 9110, 8.4). */
+bool fn_is_coded(const struct fn_req *req);
 /* Give the task an id of its own when it has none. */
 void fn_make_id(struct task *task);
 
 /* ---- caller.c ---- */
 
-/* The bearer token of a request, unread; len 0: it has none. */
-struct str fn_token(const struct fn_req *req);
-/* Fill req->caller, or refuse, as the spec's `auth` says. */
+/* Does anybody's token count for this route, or for any of the spec's? */
+bool fn_route_takes_token(const struct fn_route *route);
+bool fn_takes_token(const struct fn_spec *spec);
+/* The token or key that says who calls, unread; len 0: none. */
+struct str fn_credential(const struct fn_req *req);
+/* Fill req->caller and req->credential, or refuse, as the route's `who` says. */
 NODISCARD enum err fn_authenticate(struct fn_req *req);
 
-/* ---- cors.c, answer.c, failure.c ---- */
+/* ---- sqlroute.c ---- */
 
+/* Check the inputs, call, answer with the JSON that comes. */
+NODISCARD enum err fn_serve_sql(struct fn_req *req, struct fn_res *res);
+
+/* ---- cors.c, answer.c, stream.c, failure.c ---- */
+
+extern const char fn_cors_headers[];
 void fn_write_preflight(struct fn_req *req, struct fn_res *res);
 void fn_write_failure(struct fn_req *req, struct fn_res *res, enum err e);
 /* CGI headers and body in one block. */
 struct str fn_compose(struct fn_req *req, const struct fn_res *res);
-/* Of a request whose arena is full: needs no memory. */
-struct str fn_out_of_memory_answer(void);
+/* Headers that no answer is without. */
+#define FN_EVERY_ANSWER                                                                            \
+    "Access-Control-Allow-Origin: *\r\n"                                                           \
+    "Access-Control-Expose-Headers: *\r\n"                                                         \
+    "X-Content-Type-Options: nosniff\r\n"
+/* What is allowed at this address (RFC 9110, 10.2.1). */
+void fn_allow(struct fn_req *req, struct fn_res *res);
+/* The handler of a streamed answer has returned: its last block.  False: nothing of it was sent, and
+ * the failure is answered like any other. */
+bool fn_stream_end(struct fn_req *req, struct fn_res *res, enum err *e, struct str *ret_block);
+/* Of a request that needed more memory than its cap: made in what was put aside for it before. */
+#define FN_SPARE_BYTES 512
+struct str fn_out_of_memory_answer(const struct task *task, char spare[FN_SPARE_BYTES]);
 
 /* ---- schedule.c ---- */
 

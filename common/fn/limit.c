@@ -69,9 +69,9 @@ limit_open(const char *run_dir, const char *service)
 
 /* FNV-1a from a secret start, and a secret finish, so that places cannot be chosen from outside. */
 static uint64_t
-hash(struct str key)
+hash(struct str key, unsigned what)
 {
-    uint64_t h = 0xcbf29ce484222325 ^ file->seed[0];
+    uint64_t h = (0xcbf29ce484222325 ^ file->seed[0] ^ what) * 0x100000001b3;
 
     for (size_t i = 0; i < key.len; i++) {
         h ^= (unsigned char)key.ptr[i];
@@ -132,12 +132,12 @@ boot_us(void)
 }
 
 bool
-limit_take(struct str key, int calls, int window_s, int *ret_retry_after_s)
+limit_take(struct str key, unsigned what, int calls, int window_s, int *ret_retry_after_s)
 {
     MUST(calls > 0 && window_s > 0);
     const int64_t step_us = MAX((int64_t)window_s * 1000000 / calls, 1);
     const int64_t burst_us = step_us * calls;
-    struct slot *s = find_slot(hash(key), boot_us());
+    struct slot *s = find_slot(hash(key, what), boot_us());
     int64_t arrival_us = __atomic_load_n(&s->arrival_us, __ATOMIC_ACQUIRE);
 
     for (;;) {

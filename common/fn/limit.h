@@ -17,8 +17,10 @@
 /* Map the table; false (and a process-private table) when the file cannot be used. */
 bool limit_open(const char *run_dir, const char *service);
 
-/* True: go on.  False: refused; ret_retry_after_s (>= 1) says when to try again. */
-NODISCARD bool limit_take(struct str key, int calls, int window_s, int *ret_retry_after_s);
+/* One more call of `key` to what `what` stands for (a route's number: each counts for itself).
+ * True: go on.  False: refused; ret_retry_after_s (>= 1) says when to try again. */
+NODISCARD bool limit_take(struct str key, unsigned what, int calls, int window_s,
+                          int *ret_retry_after_s);
 
 /* The key of whoever calls from `address`: an IPv4 address, or the /64 that an IPv6 address is in,
  * for one customer has that many; what is neither is its own key. */

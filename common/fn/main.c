@@ -48,11 +48,16 @@ static void
 check_spec(const struct fn_spec *spec)
 {
     MUST(spec->app != NULL && spec->name != NULL && spec->summary != NULL && spec->timeout_ms > 0);
-    MUST((spec->route != NULL) == (spec->handle != NULL));
+    MUST((spec->route != NULL) == (spec->routes != NULL));
     MUST((spec->run != NULL) == (spec->every_ms > 0));
     MUST(spec->route != NULL || spec->run != NULL);
-    MUST(spec->rate_calls == 0 || (spec->rate_calls > 0 && spec->rate_window_s > 0));
-    MUST(!spec->json_body || spec->body_max > 0);
+    for (const struct fn_route *r = spec->routes; r != NULL && r->methods != 0; r++) {
+        MUST(r - spec->routes < FN_ROUTES_MAX && r->path != NULL && r->who != 0);
+        MUST((r->handle != NULL) != (r->sql != NULL));
+        MUST(r->rate_calls == 0 || (r->rate_calls > 0 && r->rate_window_s > 0));
+        MUST(r->body == FN_BODY_NONE || r->body_max > 0);
+        MUST((r->who & FN_SIGNATURE) == 0 || spec->signature != NULL);
+    }
 }
 
 /* ---- --check: is the database the one this program was built for? ---- */

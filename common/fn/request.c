@@ -37,21 +37,21 @@ fn_header(const struct fn_req *req, const char *name)
 
 /* ---- admission ---- */
 
-static unsigned
-method_bit(struct str method)
+/* More requests than a worker can serve soon: it says so at once, to those first who can best ask
+ * again.  A provider's callback comes last, and a request costs some 30 KB while it waits. */
+static enum err
+check_load(const struct fn_req *req)
 {
-    static const struct {
-        const char *name;
-        unsigned bit;
-    } table[] = {
-        {"GET", FN_GET}, {"HEAD", FN_GET},    {"POST", FN_POST},
-        {"PUT", FN_PUT}, {"PATCH", FN_PATCH}, {"DELETE", FN_DELETE},
-    };
+    const unsigned who = req->match->route->who;
+    const int64_t most = (who & FN_SIGNATURE) != 0 ? 3000
+                         : (who & FN_SERVICE) != 0 ? 2500
+                         : (who & ~(unsigned)(FN_NOBODY | FN_ANON)) != 0 ? 2000
+                                                                         : 1000;
 
-    for (size_t i = 0; i < ARRAY_LEN(table); i++)
-        if (str_is(method, table[i].name))
-            return table[i].bit;
-    return 0;
+    if (in_flight <= most)
+        return ERR_OK;
+    metric_add(METRIC_SHED, 1);
+    return ERR_UNAVAILABLE;
 }
 
 static bool
@@ -65,14 +65,15 @@ is_json_type(struct str content_type)
             content_type.ptr[json.len] == ' ');
 }
 
-/* Whose calls are counted together: a person's, those made with one key, those of one address. */
+/* Whose calls are counted together: a person's, those made with the service key, those of one
+ * address.  The anonymous key is everybody's. */
 static struct str
 limit_key(const struct fn_req *req, uint8_t network[LIMIT_NETWORK_BYTES])
 {
     if (req->caller.user_id[0] != '\0')
         return str_of(req->caller.user_id);
-    if (req->caller.role[0] != '\0')
-        return fn_token(req);
+    if (strcmp(req->caller.role, "service_role") == 0)
+        return req->credential;
     return limit_network(req->http->remote_addr, network);
 }
 
@@ -82,10 +83,12 @@ limit_rate(struct fn_req *req)
     uint8_t network[LIMIT_NETWORK_BYTES];
     int retry_after_s;
 
-    if (req->spec->rate_calls == 0 || !setting_bool(&cfg_rate_limit))
+    const struct fn_route *route = req->match->route;
+
+    if (route->rate_calls == 0 || !setting_bool(&cfg_rate_limit))
         return ERR_OK;
-    const struct str key = limit_key(req, network);
-    if (limit_take(key, req->spec->rate_calls, req->spec->rate_window_s, &retry_after_s))
+    if (limit_take(limit_key(req, network), (unsigned)(route - req->spec->routes),
+                   route->rate_calls, route->rate_window_s, &retry_after_s))
         return ERR_OK;
     metric_add(METRIC_RATE_LIMITED, 1);
     const enum err e = fail_set(&req->task->fail, ERR_RATE_LIMITED,
@@ -94,14 +97,19 @@ limit_rate(struct fn_req *req)
     return e;
 }
 
-/* Nothing here unpacks: RFC 9110, 8.4 and 15.5.16. */
-static enum err
-check_coding(struct fn_req *req)
+bool
+fn_is_coded(const struct fn_req *req)
 {
     const struct str coding =
         req->http->body.len == 0 ? STR_NONE : fn_header(req, "content-encoding");
 
-    if (coding.len == 0 || str_ieq(coding, STR("identity")))
+    return coding.len > 0 && !str_ieq(coding, STR("identity"));
+}
+
+static enum err
+check_coding(struct fn_req *req)
+{
+    if (!fn_is_coded(req))
         return ERR_OK;
     return fail_set(&req->task->fail, ERR_MEDIA_TYPE, "Content-Encoding must be identity");
 }
@@ -109,8 +117,8 @@ check_coding(struct fn_req *req)
 static enum err
 read_json(struct fn_req *req)
 {
-    if (!req->spec->json_body || str_is(req->http->method, "GET") ||
-        str_is(req->http->method, "DELETE"))
+    if (req->match->route->body != FN_BODY_JSON || str_is(req->http->method, "GET") ||
+        str_is(req->http->method, "HEAD") || str_is(req->http->method, "DELETE"))
         return ERR_OK;
     if (req->http->content_type.len > 0 && !is_json_type(req->http->content_type))
         return ERR_MEDIA_TYPE;
@@ -123,12 +131,13 @@ read_json(struct fn_req *req)
 static enum err
 admit(struct fn_req *req, bool too_large)
 {
-    if (req->spec->methods != FN_ANY && (method_bit(req->http->method) & req->spec->methods) == 0)
+    if (req->match->route == NULL && req->match->allowed != 0)
         return ERR_METHOD;
+    if (req->match->route == NULL)
+        return fail_set(&req->task->fail, ERR_NOT_FOUND, "Requested function was not found");
     if (too_large)
         return ERR_TOO_LARGE;
-    if (req->http->path.len > 0 && !req->spec->subpaths)
-        return fail_set(&req->task->fail, ERR_NOT_FOUND, "Requested function was not found");
+    TRY(check_load(req));
     TRY(fn_authenticate(req));
     TRY(limit_rate(req));
     TRY(check_coding(req));
@@ -149,6 +158,8 @@ record(const struct fn_req *req, int status, enum err e, size_t bytes)
                               : METRIC_REQUESTS_5XX,
                1);
     metric_observe_us(took_us);
+    if (req->match->route != NULL)
+        metric_route((size_t)(req->match->route - req->spec->routes), status, took_us);
     if (!log_enabled(level))
         return;
     memcpy(method, req->http->method.ptr == NULL ? "" : req->http->method.ptr,
@@ -179,6 +190,7 @@ fn_make_id(struct task *task)
 struct serving {
     struct fn_req req;
     struct str block;
+    char *spare; /* for the answer of a request whose arena is full */
     bool too_large;
 };
 
@@ -196,7 +208,12 @@ answer(struct task *task, void *serving)
     } else {
         e = admit(req, s->too_large);
         if (e == ERR_OK)
-            e = req->spec->handle(req, res);
+            e = req->match->route->sql != NULL ? fn_serve_sql(req, res)
+                                               : req->match->route->handle(req, res);
+        if (res->streamed && fn_stream_end(req, res, &e, &s->block)) {
+            record(req, res->status, e, res->sent_bytes);
+            return ERR_OK;
+        }
         if (e == ERR_OK && (res->status == 0 || res->body.overflow))
             e = fail_detail(&task->fail, ERR_INTERNAL, "handler wrote no answer, or too much");
         if (e != ERR_OK)
@@ -208,6 +225,16 @@ answer(struct task *task, void *serving)
     return ERR_OK;
 }
 
+size_t
+fn_body_limit(const struct fn_spec *spec, struct task *task, struct net_request *http)
+{
+    struct fn_match *match = ARENA_NEW(task->arena, struct fn_match);
+
+    fn_match(spec, http, match);
+    http->served_as = match;
+    return match->route == NULL ? 0 : match->route->body_max;
+}
+
 struct str
 fn_serve(const struct fn_spec *spec, struct task *task, const struct net_request *http,
          bool too_large)
@@ -215,7 +242,12 @@ fn_serve(const struct fn_spec *spec, struct task *task, const struct net_request
     struct serving *s = ARENA_NEW(task->arena, struct serving);
 
     *s = (struct serving){
-        .req = {.task = task, .http = http, .spec = spec, .started_us = clock_us()},
+        .req = {.task = task,
+                .http = http,
+                .spec = spec,
+                .match = http->served_as,
+                .started_us = clock_us()},
+        .spare = arena_bytes(task->arena, FN_SPARE_BYTES),
         .too_large = too_large,
     };
     task->deadline_ms = s->req.started_us / 1000 + spec->timeout_ms;
@@ -224,7 +256,7 @@ fn_serve(const struct fn_spec *spec, struct task *task, const struct net_request
     if (task_run(task, answer, s) != ERR_OK) {
         metric_add(METRIC_ARENA_OVERFLOWS, 1);
         record(&s->req, 500, ERR_MEMORY, 0);
-        s->block = fn_out_of_memory_answer();
+        s->block = fn_out_of_memory_answer(task, s->spare);
     }
     in_flight--;
     return s->block;

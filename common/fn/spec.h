@@ -3,8 +3,9 @@
  *
  * A function is one `static const struct fn_spec` and
  *     int main(int argc, char **argv) { return fn_main(&spec, argc, argv); }
- * The runtime does, in this order: CORS, method, size, path, authentication, rate limit, content
- * type and JSON, the handler, the answer, one log line and metrics; all under the time budget.
+ * with a table of routes.  The runtime does, in this order: the route (by method and path; 404 and
+ * 405 with Allow otherwise), CORS, size, who calls, rate limit, content type and JSON, the handler
+ * or the route's SQL call, the answer, one log line and metrics; all under the time budget.
  * `NAME --spec` prints the spec; nginx locations, service units, the OpenAPI document and the
  * tables in docs/ are made from that.
  *
@@ -19,10 +20,11 @@
 
 struct fn_req;
 struct fn_res;
+struct fn_sql;
 struct task;
 
 enum fn_method {
-    FN_GET = 1,
+    FN_GET = 1, /* HEAD too: the same without a body */
     FN_POST = 2,
     FN_PUT = 4,
     FN_PATCH = 8,
@@ -30,12 +32,20 @@ enum fn_method {
     FN_ANY = 31, /* any method but OPTIONS, which the runtime answers */
 };
 
-enum fn_auth {
-    FN_AUTH_NONE,      /* open */
-    FN_AUTH_SIGNATURE, /* open for the runtime; the handler checks a signature over the body */
-    FN_AUTH_USER,      /* a user's token (role authenticated, with sub) */
-    FN_AUTH_SERVICE,   /* the service-role key */
-    FN_AUTH_ANY_TOKEN, /* either of the two; the handler looks at req->caller.role */
+/* Who may call, as a mask.  A token that is brought is always checked where the mask names one. */
+enum fn_who {
+    FN_NOBODY = 1,     /* who brings no token */
+    FN_ANON = 2,       /* the anonymous (publishable) key */
+    FN_USER = 4,       /* a user's token (role authenticated, with sub) */
+    FN_STAFF = 8,      /* a token of role staff, with sub */
+    FN_SERVICE = 16,   /* the service-role (secret) key */
+    FN_SIGNATURE = 32, /* open for the runtime; the handler checks a signature over the body */
+};
+
+enum fn_body {
+    FN_BODY_NONE, /* is not looked at; more than body_max is 413 all the same */
+    FN_BODY_JSON, /* a JSON object, parsed into req->json; of GET and DELETE none is asked for */
+    FN_BODY_RAW,  /* as it came, in req->http->body */
 };
 
 /* One answer in the OpenAPI document. */
@@ -44,39 +54,57 @@ struct fn_answer_doc {
     const char *text;
 };
 
-/* One input in the OpenAPI document. */
+/* One input in the OpenAPI document, and what an SQL route checks before it calls. */
 struct fn_input_doc {
     const char *name;
-    const char *type; /* "string", "number", "uuid", "boolean", or "a|b|c" for an enumeration */
+    const char *type; /* "string", "number", "integer", "uuid", "boolean", or "a|b|c" */
     bool required;
     const char *text;
 };
+
+/* What a route answers to one pattern of paths.  The first row that fits counts. */
+struct fn_route {
+    unsigned methods; /* enum fn_method bits; 0 ends the table */
+    /* Behind the spec's route: "" itself, "/live", "/orders/:id" (one segment, not empty), and with
+     * a slash and a star at its end every longer path.  fn_param(req, "id") and fn_tail(req) say
+     * what stood there. */
+    const char *path;
+    unsigned who; /* enum fn_who bits */
+    enum fn_body body;
+    size_t body_max; /* bytes; more is 413 */
+    int rate_calls;  /* per rate_window_s and caller; 0: no limit */
+    int rate_window_s;
+    const char *cache;   /* Cache-Control of what it answers well; NULL: no-store */
+    const char *summary; /* one line; NULL: the spec's */
+    const struct fn_input_doc *inputs;   /* ended by a NULL name */
+    const struct fn_answer_doc *answers; /* ended by status 0 */
+    /* One of the two. */
+    enum err (*handle)(struct fn_req *req, struct fn_res *res);
+    struct fn_sql *sql; /* sqlroute.h */
+};
+
+#define FN_ROUTES_MAX 64 /* of one function */
+#define FN_PARAMS_MAX 8  /* of one pattern */
 
 struct fn_spec {
     const char *app;     /* whose it is: "platform", or an application; = functions/APP/NAME */
     const char *name;    /* = the folder's and executable's name */
     const char *summary; /* one line */
     const char *route;   /* "/functions/v1/NAME"; NULL: schedule only */
-    bool subpaths;       /* also serves route/… */
-    unsigned methods;    /* enum fn_method bits */
-    enum fn_auth auth;
-    const char *signature; /* the header of FN_AUTH_SIGNATURE, for the OpenAPI document */
-    bool json_body;        /* body must be a JSON object, parsed into req->json */
-    size_t body_max;       /* bytes; more is 413 */
-    size_t memory_max;     /* arena cap; 0: 1 MiB for a request, 4 MiB for a run */
-    int timeout_ms;        /* budget of one request or run */
-    int rate_calls;        /* per rate_window_s and caller; 0: no limit */
-    int rate_window_s;
+    const struct fn_route *routes;
+    const char *signature; /* the header of FN_SIGNATURE, for the OpenAPI document */
+    bool key_needed; /* the gateway's rule: routes that ask who calls answer 401 without a known
+                      * `apikey`, whatever token there is */
+    /* How a failure looks on the wire (failure.h); NULL: fn_failure_shop. */
+    void (*failure)(struct fn_req *req, struct fn_res *res, enum err e);
+    size_t memory_max; /* arena cap; 0: 1 MiB for a request, 4 MiB for a run */
+    int timeout_ms;    /* budget of one request or run */
     /* The lists of settings it needs (db_settings of db/query.h among them when it uses the
      * database), ended by NULL; NULL: none.  What the runtime needs for this spec comes by itself.
      */
     struct setting *const *const *settings;
     /* Not installed in production, and started only where this switch is true; NULL: none. */
     const struct setting *dev_only;
-    const struct fn_input_doc *inputs;   /* ended by a NULL name */
-    const struct fn_answer_doc *answers; /* ended by status 0 */
-
-    enum err (*handle)(struct fn_req *req, struct fn_res *res);
 
     /* Called in each worker before it serves, on the loop; NULL: nothing. */
     void (*start)(void);

@@ -4,6 +4,7 @@
  */
 #include "fn/internal.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -78,6 +79,45 @@ serve(struct task *task, const struct net_request *http, bool too_large)
     return block;
 }
 
+static size_t
+body_limit(struct task *task, struct net_request *http)
+{
+    return fn_body_limit(spec, task, http);
+}
+
+/* The longest body of any route. */
+static size_t
+body_max(void)
+{
+    size_t most = 0;
+
+    for (const struct fn_route *r = spec->routes; r->methods != 0; r++)
+        most = MAX(most, r->body_max);
+    return most;
+}
+
+/* "GET,HEAD /functions/v1/x" of each route, for the metrics. */
+static void
+name_routes(void)
+{
+    static char labels[FN_ROUTES_MAX][METRIC_LABEL_SIZE];
+    const char *names[FN_ROUTES_MAX];
+    size_t count = 0;
+
+    for (const struct fn_route *r = spec->routes; r != NULL && r->methods != 0; r++) {
+        struct buf methods;
+
+        buf_init_heap(&methods, 64);
+        fn_methods_text(r->methods, ",", &methods);
+        (void)snprintf(labels[count], METRIC_LABEL_SIZE, "%s %s%s", methods.ptr, spec->route,
+                       r->path);
+        buf_release(&methods);
+        names[count] = labels[count];
+        count++;
+    }
+    metric_routes(names, count);
+}
+
 /* ---- the end ---- */
 
 static struct loop_watch signals;
@@ -147,6 +187,27 @@ watch_signals(void)
 
 /* ---- watched over ---- */
 
+/* RUN_DIR/NAME.log-level, while it is there, says from which level on this function logs; without
+ * it LOG_LEVEL does.  `./deploy.sh log-level` writes it. */
+static void
+follow_log_level(void)
+{
+    char path[512], text[16] = "";
+    enum log_level level;
+
+    (void)snprintf(path, sizeof path, "%s/%s.log-level", setting_text(&cfg_run_dir), spec->name);
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        const ssize_t n = read(fd, text, sizeof text - 1);
+
+        (void)close(fd);
+        text[MAX(n, 0)] = '\0';
+        text[strcspn(text, "\n")] = '\0';
+    }
+    if (log_level_read(fd >= 0 ? text : setting_text(&cfg_log_level), &level))
+        log_set_level(level);
+}
+
 static void
 say_alive(void)
 {
@@ -173,6 +234,7 @@ watchdog(void *unused UNUSED)
         told = busy_ms > STALLED_LOG_MS;
         if (!told)
             say_alive();
+        follow_log_level();
         metric_set_max(METRIC_STACK_HIGH_WATER, (int64_t)co_stack_high_water());
     }
     return NULL;
@@ -218,6 +280,7 @@ fn_worker(const struct fn_spec *s, int listen_fd, int ready_fd)
     if (!metric_open(run_dir, s->name) || !limit_open(run_dir, s->name))
         log_event(LOG_WARN, "run_dir", NULL, "metrics or rate limits are not shared",
                   LOG_TEXT("run_dir", run_dir));
+    name_routes();
     metric_add(METRIC_WORKER_STARTS, 1);
     say_alive();
     if (s->start != NULL)
@@ -225,7 +288,8 @@ fn_worker(const struct fn_spec *s, int listen_fd, int ready_fd)
     if (s->route != NULL)
         server_start(&(struct server){
             .listen_fd = listen_fd,
-            .body_max = s->body_max,
+            .body_max = body_max(),
+            .body_limit = body_limit,
             .memory_max = s->memory_max != 0 ? s->memory_max : FN_MEMORY_DEFAULT,
             .read_timeout_ms = READ_TIMEOUT_MS,
             .serve = serve,

@@ -93,6 +93,12 @@ is_expected(const char *run_dir, const char *file, char ret_name[NAME_SIZE])
     return access(path, F_OK) == 0; /* other programs have a .pid as well */
 }
 
+static void
+close_dir(void *dir)
+{
+    (void)closedir(dir);
+}
+
 bool
 health_functions(struct fn_req *req, struct json_writer *w, const char *name)
 {
@@ -103,6 +109,8 @@ health_functions(struct fn_req *req, struct json_writer *w, const char *name)
     char function[NAME_SIZE];
     bool ok = true;
 
+    if (dir != NULL)
+        arena_defer(req->task->arena, close_dir, dir); /* problems are told in the arena */
     buf_init_arena(&problem, req->task->arena, 4096);
     for (const struct dirent *e = dir == NULL ? NULL : readdir(dir); e != NULL; e = readdir(dir)) {
         if (!is_expected(run_dir, e->d_name, function) ||
@@ -111,14 +119,12 @@ health_functions(struct fn_req *req, struct json_writer *w, const char *name)
         buf_printf(&problem, "%s%s", ok ? "No worker runs of " : ", ", function);
         ok = false;
     }
-    if (dir != NULL)
-        (void)closedir(dir);
     health_write(w, name, ok, started_us, problem.ptr);
     return ok;
 }
 
-static enum err
-readiness(struct fn_req *req, struct fn_res *res, const struct health_check *checks)
+enum err
+health_ready(struct fn_req *req, struct fn_res *res, const struct health_check *checks)
 {
     char now[TIMESTAMP_SIZE];
     struct json_writer *w = fn_json(res, 200);
@@ -142,8 +148,8 @@ readiness(struct fn_req *req, struct fn_res *res, const struct health_check *che
     return ERR_OK;
 }
 
-static enum err
-liveness(struct fn_res *res)
+enum err
+health_live(struct fn_req *req UNUSED, struct fn_res *res)
 {
     struct json_writer *w = fn_json(res, 200);
 
@@ -153,8 +159,8 @@ liveness(struct fn_res *res)
     return ERR_OK;
 }
 
-static enum err
-figures(struct fn_req *req, struct fn_res *res)
+enum err
+health_figures(struct fn_req *req, struct fn_res *res)
 {
     struct buf out;
 
@@ -164,16 +170,4 @@ figures(struct fn_req *req, struct fn_res *res)
         return fail_detail(&req->task->fail, ERR_INTERNAL, "the metrics are too long");
     fn_body(res, 200, "text/plain; version=0.0.4; charset=utf-8", buf_str(&out));
     return ERR_OK;
-}
-
-enum err
-health_serve(struct fn_req *req, struct fn_res *res, const struct health_check *checks)
-{
-    if (req->http->path.len == 0 || str_is(req->http->path, "/ready"))
-        return readiness(req, res, checks);
-    if (str_is(req->http->path, "/live"))
-        return liveness(res);
-    if (str_is(req->http->path, "/metrics"))
-        return figures(req, res);
-    return ERR_NOT_FOUND;
 }

@@ -32,8 +32,12 @@ bool health_functions(struct fn_req *req, struct json_writer *w, const char *nam
 void health_write(struct json_writer *w, const char *name, bool ok, int64_t started_us,
                   const char *problem);
 
-/* Serve a request; `checks` ends with a NULL name. */
-NODISCARD enum err health_serve(struct fn_req *req, struct fn_res *res,
+/* Readiness by these checks, which end with a NULL name. */
+NODISCARD enum err health_ready(struct fn_req *req, struct fn_res *res,
                                 const struct health_check *checks);
+
+/* Handlers of their routes. */
+enum err health_live(struct fn_req *req, struct fn_res *res);
+enum err health_figures(struct fn_req *req, struct fn_res *res);
 
 #endif

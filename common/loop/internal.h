@@ -2,6 +2,7 @@
  * What the files of loop share.
  *
  *   loop.c     a turn: events, timers, coroutines, hooks; and rest
+ *   turn.c     how long a turn takes
  *   timer.c    the heap of timers
  *   wait.c     coroutines: which run, which wait
  *   co.c       their stacks, and the switch between them (co.h)
@@ -12,12 +13,18 @@
 
 #include "base/prelude.h"
 
+/* ---- turn.c ---- */
+
+void loop_turns_init(void);
+/* For the figures: a turn is over. */
+void loop_note_turn(int64_t from_ms, int64_t to_ms);
+
 /* ---- timer.c ---- */
 
 /* Call those whose time is `now_ms` or earlier. */
 void loop_fire_timers(int64_t now_ms);
 /* For epoll_wait: ms until the first one is due, at most a minute; -1: there is none. */
-int loop_timer_wait_ms(void);
+int loop_timer_wait_ms(int64_t now_ms);
 
 /* ---- wait.c ---- */
 

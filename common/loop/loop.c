@@ -55,6 +55,7 @@ loop_init(void)
         die("epoll_create1: %s", strerror(errno));
     loop.hooks_tail = &loop.hooks;
     loop.now_ms = clock_ms();
+    loop_turns_init();
 }
 
 int64_t
@@ -124,9 +125,11 @@ loop_run(void)
     MUST(loop.hooks_tail != NULL); /* loop_init was called */
     loop.leaving = false;
     run_ready_and_hooks();
+    int64_t turn_end_ms = clock_ms();
     while (!loop.leaving) {
         loop.busy_since_ms = 0;
-        const int n = epoll_wait(loop.epoll_fd, loop.events, EVENTS_PER_TURN, loop_timer_wait_ms());
+        const int n = epoll_wait(loop.epoll_fd, loop.events, EVENTS_PER_TURN,
+                                 loop_timer_wait_ms(turn_end_ms));
 
         loop.now_ms = clock_ms();
         loop.busy_since_ms = loop.now_ms;
@@ -142,6 +145,8 @@ loop_run(void)
         }
         loop_fire_timers(loop.now_ms);
         run_ready_and_hooks();
+        turn_end_ms = clock_ms();
+        loop_note_turn(loop.now_ms, turn_end_ms);
     }
 }
 

@@ -26,11 +26,9 @@ struct job {
 };
 
 /* Threads of a class at most. */
-static const int most_threads[OFFLOAD_CLASSES] = {[OFFLOAD_HASH] = 2,
-                                                  [OFFLOAD_LOOKUP] = 2,
-                                                  [OFFLOAD_CANCEL] = 2,
-                                                  [OFFLOAD_MAIL] = 4,
-                                                  [OFFLOAD_DISK] = 2};
+static const int most_threads[OFFLOAD_CLASSES] = {
+    [OFFLOAD_HASH] = 2,   [OFFLOAD_LOOKUP] = 2, [OFFLOAD_DB_LOOKUP] = 2,
+    [OFFLOAD_CANCEL] = 2, [OFFLOAD_MAIL] = 4,   [OFFLOAD_DISK] = 2};
 
 struct crew {
     pthread_cond_t work;

@@ -12,11 +12,12 @@
 #include "base/prelude.h"
 
 enum offload_class {
-    OFFLOAD_HASH,   /* of passwords: takes a processor */
-    OFFLOAD_LOOKUP, /* of names */
-    OFFLOAD_CANCEL, /* of statements at the database */
-    OFFLOAD_MAIL,   /* to a mail server */
-    OFFLOAD_DISK,   /* what has to be on it */
+    OFFLOAD_HASH,      /* of passwords: takes a processor */
+    OFFLOAD_LOOKUP,    /* of names */
+    OFFLOAD_DB_LOOKUP, /* of the database's, which has to be found while others are not */
+    OFFLOAD_CANCEL,    /* of statements at the database */
+    OFFLOAD_MAIL,      /* to a mail server */
+    OFFLOAD_DISK,      /* what has to be on it */
     OFFLOAD_CLASSES,
 };
 

@@ -1,7 +1,6 @@
 /* Timers in a binary heap: the first one due is at its top. */
 #include "loop/timer.h"
 
-#include "base/clock.h"
 #include "loop/internal.h"
 
 #define WAIT_MAX_MS 60000
@@ -92,12 +91,12 @@ loop_fire_timers(int64_t now_ms)
 }
 
 int
-loop_timer_wait_ms(void)
+loop_timer_wait_ms(int64_t now_ms)
 {
     if (heap.count == 0)
         return -1;
 
-    const int64_t left = heap.timers[0]->at_ms - clock_ms();
+    const int64_t left = heap.timers[0]->at_ms - now_ms;
 
     return left <= 0 ? 0 : (int)MIN(left, WAIT_MAX_MS);
 }

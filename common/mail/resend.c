@@ -19,7 +19,7 @@ struct setting cfg_resend_api_key = {
 
 struct setting cfg_resend_api_url = {
     .env = "RESEND_API_URL",
-    .kind = SETTING_URL,
+    .kind = SETTING_SERVICE,
     .fallback = "https://api.resend.com",
     .meaning = "base URL of Resend's API",
 };

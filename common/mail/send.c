@@ -15,7 +15,14 @@ check_sender(const char *text)
 {
     struct mail_sender sender;
 
-    return mail_sender_read(str_of(text), &sender) ? NULL : "must be an address, or Name <address>";
+    if (mail_sender_read(str_of(text), &sender)) {
+        const char *end = sender.address.ptr + sender.address.len;
+        const char *domain = (const char *)memchr(sender.address.ptr, '@', sender.address.len) + 1;
+
+        if (host_name_ok((struct str){domain, (size_t)(end - domain)}))
+            return NULL;
+    }
+    return "must be an address, or Name <address>";
 }
 
 static const char *

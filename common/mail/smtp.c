@@ -24,10 +24,7 @@ host_of(const char *text)
 static const char *
 check_host(const char *text)
 {
-    const struct str host = str_of(host_of(text));
-    const bool six = host.len > 2 && host.ptr[0] == '[' && host.ptr[host.len - 1] == ']';
-
-    return six || host_name_ok(host)
+    return host_ok(str_of(host_of(text)))
                ? NULL
                : "must be a host name or an address, IPv6 in brackets; its port is SMTP_PORT";
 }
@@ -55,6 +52,7 @@ struct setting cfg_smtp_user = {
     .kind = SETTING_TEXT,
     .fallback = "",
     .meaning = "login at the mail server; empty: none",
+    .with = &cfg_smtp_pass,
 };
 
 struct setting cfg_smtp_pass = {
@@ -63,6 +61,7 @@ struct setting cfg_smtp_pass = {
     .fallback = "",
     .meaning = "password at the mail server",
     .secret = true,
+    .with = &cfg_smtp_user,
 };
 
 enum err

@@ -187,16 +187,12 @@ static enum err
 try_once(struct task *task, const struct http_request *call, int64_t budget_end_ms,
          struct http_answer *ret)
 {
-    const struct str url = str_of(call->url);
-    const struct str host = url_host(url);
-    const char *addresses, *resolved = NULL;
+    const char *resolved;
 
     if (clock_ms() >= budget_end_ms)
         return fail_detail(&task->fail, ERR_UPSTREAM, "no time left for %s", call->url);
-    TRY(lookup_host(task, host, MIN(budget_end_ms, clock_ms() + CONNECT_TIMEOUT_MS), &addresses));
-    if (addresses != NULL)
-        resolved = arena_printf(task->arena, "+%.*s:%d:%s", (int)host.len, host.ptr, url_port(url),
-                                addresses);
+    TRY(lookup_url(task, call->url, MIN(budget_end_ms, clock_ms() + CONNECT_TIMEOUT_MS),
+                   &resolved));
     const int64_t left_ms = budget_end_ms - clock_ms();
     return transfer_once(task, call, resolved, (long)MAX(left_ms, 1), ret);
 }

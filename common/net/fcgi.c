@@ -82,6 +82,7 @@ static const struct {
 } known_params[] = {
     {"REQUEST_METHOD", offsetof(struct net_request, method)},
     {"PATH_INFO", offsetof(struct net_request, path)},
+    {"REQUEST_URI", offsetof(struct net_request, uri)},
     {"QUERY_STRING", offsetof(struct net_request, query)},
     {"CONTENT_TYPE", offsetof(struct net_request, content_type)},
     {"REMOTE_ADDR", offsetof(struct net_request, remote_addr)},
@@ -181,8 +182,8 @@ announced_length(char **envp)
 }
 
 enum body_state
-fcgi_read(struct conn *c, size_t body_max, struct task *task, struct net_request *ret,
-          struct incoming *ret_in)
+fcgi_read(struct conn *c, size_t (*body_limit)(struct task *task, struct net_request *http),
+          struct task *task, struct net_request *ret, struct incoming *ret_in)
 {
     FCGX_Request fcgi;
     enum body_state state = BODY_BROKEN;
@@ -195,7 +196,8 @@ fcgi_read(struct conn *c, size_t body_max, struct task *task, struct net_request
     ret_in->request_id = fcgi.requestId;
     ret_in->keep = fcgi.keepConnection != 0;
     if (fcgi.role == FCGI_RESPONDER && take_params(task, ret, fcgi.envp))
-        state = read_body(task->arena, fcgi.in, announced_length(fcgi.envp), body_max, &ret->body);
+        state = read_body(task->arena, fcgi.in, announced_length(fcgi.envp), body_limit(task, ret),
+                          &ret->body);
     FCGX_Free(&fcgi, 0);
     return state;
 }

@@ -44,6 +44,34 @@ retry_after_s(struct str value, int64_t now_s)
     return (int)s;
 }
 
+bool
+etag_in_list(struct str list, struct str etag)
+{
+    if (str_is(list, "*"))
+        return true;
+    for (size_t at = 0; at < list.len;) {
+        const char *p = list.ptr + at;
+        size_t left = list.len - at;
+
+        if (*p == ' ' || *p == '\t' || *p == ',') {
+            at++;
+            continue;
+        }
+        if (left >= 2 && memcmp(p, "W/", 2) == 0) {
+            p += 2;
+            left -= 2;
+        }
+        const char *end = left > 1 && *p == '"' ? memchr(p + 1, '"', left - 1) : NULL;
+        if (end == NULL)
+            return false; /* not a list of entity tags */
+        const struct str one = {p, (size_t)(end - p) + 1};
+        if (str_eq(one, etag))
+            return true;
+        at = (size_t)(end - list.ptr) + 1;
+    }
+    return false;
+}
+
 const char *
 http_reason(int status)
 {

@@ -18,6 +18,10 @@ NODISCARD bool header_line_is(struct str line, const char *name, struct str *ret
  * it is neither, or in the past. */
 int retry_after_s(struct str value, int64_t now_s);
 
+/* Does If-None-Match's list name this entity tag (quotes included), weakly compared, or is it "*"
+ * (RFC 9110, 13.1.2 and 8.8.3.2)? */
+bool etag_in_list(struct str list, struct str etag);
+
 /* Standard reason phrase (RFC 9110, 15), "" when unknown. */
 const char *http_reason(int status);
 

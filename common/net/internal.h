@@ -14,12 +14,14 @@
 
 struct conn {
     struct loop_watch watch;
+    struct task *task;        /* of the request that is served, or NULL */
     struct co *reader;        /* coroutine that waits for input, or NULL */
     struct co *writer;        /* coroutine that waits for room, or NULL */
     int64_t read_deadline_ms; /* of the request being read */
     size_t sent;              /* bytes of the answer that the socket took, records' heads too */
     bool busy;                /* a coroutine serves this connection */
     bool input;               /* something arrived while busy */
+    bool gone;                /* the peer has closed */
     bool hup;                 /* the peer sends nothing more; told once, so we keep it */
 };
 
@@ -38,13 +40,21 @@ struct incoming {
 };
 
 void fcgi_init(void);
-/* Read one request, its body up to `body_max`; BODY_BROKEN also when the parameters were. */
-enum body_state fcgi_read(struct conn *c, size_t body_max, struct task *task,
-                          struct net_request *ret, struct incoming *ret_in);
+/* Read one request, its body up to what `body_limit` says (server.h); BODY_BROKEN also when the
+ * parameters were. */
+enum body_state fcgi_read(struct conn *c,
+                          size_t (*body_limit)(struct task *task, struct net_request *http),
+                          struct task *task, struct net_request *ret, struct incoming *ret_in);
 
 /* ---- send.c ---- */
 
-/* STDOUT records with the answer, the empty record that ends them, END_REQUEST. */
-NODISCARD bool send_answer(struct conn *c, int request_id, struct str answer);
+struct net_peer {
+    struct conn *conn;
+    int request_id;
+};
+
+/* STDOUT records with the answer; for the last part of it the empty record that ends them, and
+ * END_REQUEST. */
+NODISCARD bool send_answer(const struct net_peer *peer, struct str answer, bool last);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "base/url.h"
 #include "loop/offload.h"
 
 #define NAMES_KEPT     16
@@ -75,9 +76,9 @@ find(struct str name)
 
 /* An answer takes the place of an older one; that there is none does not. */
 static void
-keep(struct answer *a)
+keep(void *answer)
 {
-    struct answer **place = place_of(str_of(a->name));
+    struct answer *a = answer, **place = place_of(str_of(a->name));
 
     if (a->addresses[0] == '\0') {
         free(a);
@@ -100,30 +101,40 @@ is_address(struct str host)
     return inet_pton(AF_INET, text, address) == 1;
 }
 
-enum err
-lookup_host(struct task *task, struct str host, int64_t deadline_ms, const char **ret)
+/* NULL: nothing was found in time. */
+static const struct answer *
+look_up(struct str host, int64_t deadline_ms)
 {
+    const struct answer *known = find(host);
+
+    if (known != NULL && clock_ms() - known->found_ms < FRESH_MS)
+        return known;
+    struct answer *a = calloc(1, sizeof *a);
+    if (a == NULL)
+        die("no memory for a lookup");
+    memcpy(a->name, host.ptr, host.len);
+    if (known != NULL)
+        deadline_ms = MIN(deadline_ms, clock_ms() + PATIENCE_MS);
+    if (offload(OFFLOAD_LOOKUP, ask, a, keep, deadline_ms))
+        keep(a);
+    return find(host); /* another may have taken its place while we waited */
+}
+
+enum err
+lookup_url(struct task *task, const char *url, int64_t deadline_ms, const char **ret)
+{
+    const struct str host = url_host(str_of(url));
+
     *ret = NULL;
     if (host.len == 0 || host.len >= NAME_SIZE)
-        return fail_detail(&task->fail, ERR_UPSTREAM, "no host name");
+        return fail_detail(&task->fail, ERR_UPSTREAM, "no host name in %s", url);
     if (is_address(host))
         return ERR_OK;
-    const struct answer *known = find(host);
-    if (known == NULL || clock_ms() - known->found_ms >= FRESH_MS) {
-        struct answer *a = calloc(1, sizeof *a);
-
-        if (a == NULL)
-            die("no memory for a lookup");
-        memcpy(a->name, host.ptr, host.len);
-        if (known != NULL)
-            deadline_ms = MIN(deadline_ms, clock_ms() + PATIENCE_MS);
-        if (offload(OFFLOAD_LOOKUP, ask, a, free, deadline_ms))
-            keep(a);
-        known = find(host); /* another may have taken its place while we waited */
-    }
+    const struct answer *known = look_up(host, deadline_ms);
     if (known == NULL)
         return fail_detail(&task->fail, ERR_UPSTREAM, "cannot look up %.*s", (int)host.len,
                            host.ptr);
-    *ret = arena_copy(task->arena, str_of(known->addresses));
+    *ret = arena_printf(task->arena, "+%.*s:%d:%s", (int)host.len, host.ptr, url_port(str_of(url)),
+                        known->addresses);
     return ERR_OK;
 }

@@ -44,6 +44,59 @@ find(struct str text, char stop)
     return p != NULL ? (size_t)(p - text.ptr) : text.len;
 }
 
+/* The first pair of `rest`, which moves behind it. */
+static void
+take_pair(struct str *rest, struct str *ret_key, struct str *ret_value)
+{
+    const struct str pair = {rest->ptr, find(*rest, '&')};
+    const size_t skip = MIN(pair.len + 1, rest->len);
+
+    *ret_key = (struct str){pair.ptr, find(pair, '=')};
+    const size_t value_at = MIN(ret_key->len + 1, pair.len);
+    *ret_value = (struct str){pair.ptr + value_at, pair.len - value_at};
+    rest->ptr += skip;
+    rest->len -= skip;
+}
+
+static bool
+decode(struct arena *a, struct str encoded, struct str *ret)
+{
+    char *text = arena_alloc(a, encoded.len + 1);
+    size_t len = 0;
+
+    for (size_t at = 0; at < encoded.len;) {
+        const int c = decode_next(encoded, &at);
+
+        if (c <= 0)
+            return false;
+        text[len++] = (char)c;
+    }
+    if (!utf8_ok((struct str){text, len}))
+        return false;
+    text[len] = '\0';
+    *ret = (struct str){text, len};
+    return true;
+}
+
+bool
+query_next(struct arena *a, struct str *rest, struct query_param *ret, bool *ret_ok)
+{
+    struct str name, value;
+
+    while (rest->len > 0 && rest->ptr[0] == '&') { /* empty pairs are none */
+        rest->ptr++;
+        rest->len--;
+    }
+    if (rest->len == 0)
+        return false;
+    take_pair(rest, &name, &value);
+    *ret = (struct query_param){STR(""), STR("")};
+    *ret_ok = decode(a, name, &name) && decode(a, value, &value);
+    if (*ret_ok)
+        *ret = (struct query_param){name, value};
+    return true;
+}
+
 bool
 query_get(struct arena *a, struct str query, const char *name, struct str *ret)
 {
@@ -51,33 +104,15 @@ query_get(struct arena *a, struct str query, const char *name, struct str *ret)
     bool seen = false;
 
     while (query.len > 0) {
-        const struct str pair = {query.ptr, find(query, '&')};
-        const size_t skip = MIN(pair.len + 1, query.len);
-        const struct str key = {pair.ptr, find(pair, '=')};
-        query.ptr += skip;
-        query.len -= skip;
+        struct str key, value;
+
+        take_pair(&query, &key, &value);
         if (!is_name(key, name))
             continue;
         if (seen)
             return false;
         seen = true;
-        const size_t value_at = MIN(key.len + 1, pair.len);
-        found = (struct str){pair.ptr + value_at, pair.len - value_at};
+        found = value;
     }
-    if (!seen)
-        return false;
-
-    char *value = arena_alloc(a, found.len + 1);
-    size_t len = 0;
-    for (size_t at = 0; at < found.len;) {
-        const int c = decode_next(found, &at);
-
-        if (c <= 0)
-            return false;
-        value[len++] = (char)c;
-    }
-    if (!utf8_ok((struct str){value, len}))
-        return false;
-    *ret = (struct str){value, len};
-    return true;
+    return seen && decode(a, found, ret);
 }

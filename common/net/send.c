@@ -1,5 +1,5 @@
 /* An answer out: FastCGI records, written as the socket takes them. */
-#include "net/internal.h"
+#include "net/server.h"
 
 #include <errno.h>
 #include <fastcgi.h>
@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "loop/wait.h"
+#include "net/internal.h"
 
 #define WRITE_IDLE_MS                                                                              \
     10000 /* without a byte taken; however slow, a peer that takes some goes on                    \
@@ -61,13 +62,13 @@ write_all(struct conn *c, struct iovec *iov, int count)
 }
 
 bool
-send_answer(struct conn *c, int request_id, struct str answer)
+send_answer(const struct net_peer *peer, struct str answer, bool last)
 {
+    const int request_id = peer->request_id;
     uint8_t headers[RECORDS_PER_WRITE][8];
     uint8_t end[8 + 16];
     struct iovec iov[2 * RECORDS_PER_WRITE + 1];
 
-    c->sent = 0;
     record_header(end, FCGI_STDOUT, request_id, 0);
     record_header(end + 8, FCGI_END_REQUEST, request_id, 8);
     memset(end + 16, 0, 8); /* exit status 0, FCGI_REQUEST_COMPLETE */
@@ -83,11 +84,17 @@ send_answer(struct conn *c, int request_id, struct str answer)
             answer.ptr += part;
             answer.len -= part;
         }
-        if (answer.len == 0)
+        if (answer.len == 0 && last)
             iov[count++] = (struct iovec){end, sizeof end};
-        if (!write_all(c, iov, count))
+        if (!write_all(peer->conn, iov, count))
             return false;
         if (answer.len == 0)
             return true;
     }
+}
+
+bool
+server_send(const struct net_request *http, struct str part)
+{
+    return !http->peer->conn->task->gone && send_answer(http->peer, part, false);
 }

@@ -86,6 +86,25 @@ note_cut(const struct task *task, size_t sent, size_t len)
               LOG_NUM("sent", (int64_t)MIN(sent, len)), LOG_NUM("of", (int64_t)len));
 }
 
+/* The end of an answer that was sent in parts, or of one at all; false: the peer does not have it.
+ */
+static bool
+end_answer(const struct net_peer *peer, const struct task *task, struct str answer)
+{
+    struct conn *c = peer->conn;
+    const size_t len = c->sent + answer.len;
+
+    if (c->sent > 0 && (answer.ptr == NULL || answer.len > 0)) {
+        metric_add(METRIC_ANSWERS_CUT, 1); /* its request's line says why */
+        return false;
+    }
+    if (answer.ptr != NULL && send_answer(peer, answer, true))
+        return true;
+    if (task->fail.err != ERR_HUP) /* which was told already */
+        note_cut(task, c->sent, len);
+    return false;
+}
+
 /* True when the connection can take another request. */
 static bool
 serve_one(struct conn *c)
@@ -98,16 +117,20 @@ serve_one(struct conn *c)
 
     task->arena = a;
     c->read_deadline_ms = clock_ms() + server.read_timeout_ms;
-    const enum body_state state = fcgi_read(c, server.body_max, task, http, &in);
+    const enum body_state state = fcgi_read(c, server.body_limit, task, http, &in);
     if (state != BODY_BROKEN) {
         KILL_POINT("client", "request", "read");
+        struct net_peer peer = {c, in.request_id};
+
+        http->peer = &peer;
+        c->task = task;
+        c->sent = 0;
+        task->gone = c->gone;
         const struct str answer = server.serve(task, http, state == BODY_TOO_LARGE);
 
         KILL_POINT("client", "answer", "before");
-        if (send_answer(c, in.request_id, answer))
-            again = in.keep;
-        else
-            note_cut(task, c->sent, answer.len);
+        again = end_answer(&peer, task, answer) && in.keep;
+        c->task = NULL;
         KILL_POINT("client", "answer", "written");
     }
     arena_give(a);
@@ -138,11 +161,25 @@ conn_main(void *arg)
     c->busy = false;
 }
 
+/* The peer has closed, and not only said that it sends nothing more. */
+static void
+peer_left(struct conn *c)
+{
+    c->gone = true;
+    if (c->task == NULL)
+        return;
+    c->task->gone = true;
+    if (c->task->until_gone != NULL)
+        co_wake(c->task->until_gone);
+}
+
 static void
 conn_ready(struct loop_watch *w, uint32_t events)
 {
     struct conn *c = CONTAINER_OF(w, struct conn, watch);
 
+    if ((events & (EPOLLERR | EPOLLHUP)) != 0)
+        peer_left(c);
     c->hup = c->hup || (events & (EPOLLRDHUP | EPOLLERR | EPOLLHUP)) != 0;
     if (c->writer != NULL && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0) {
         co_wake(c->writer);
@@ -229,7 +266,7 @@ server_start(const struct server *config)
 {
     static struct loop_hook rest = {.fn = forget_arenas};
 
-    MUST(config->listen_fd >= 0 && config->serve != NULL);
+    MUST(config->listen_fd >= 0 && config->serve != NULL && config->body_limit != NULL);
     server = *config;
     fcgi_init();
     listener.fd = server.listen_fd;

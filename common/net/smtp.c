@@ -8,6 +8,7 @@
 #include "base/killpoint.h"
 #include "base/metric.h"
 #include "loop/offload.h"
+#include "net/lookup.h"
 #include "net/transfer.h"
 
 #define CONNECT_TIMEOUT_MS 5000
@@ -153,17 +154,24 @@ smtp_send(struct task *task, const struct smtp_request *mail, struct smtp_answer
         .deadline_ms = MIN(task->deadline_ms, clock_ms() + mail->timeout_ms),
     };
 
+    const char *resolved;
+
     MUST(mail->url != NULL && mail->from != NULL && mail->to != NULL);
+    TRY(lookup_url(task, mail->url, MIN(t.deadline_ms, clock_ms() + CONNECT_TIMEOUT_MS),
+                   &resolved));
     transfer_init();
     t.easy = curl_easy_init();
     MUST(t.easy != NULL);
     struct curl_slist *to = set_options(&t, mail);
+    struct curl_slist *addresses = resolved == NULL ? NULL : curl_slist_append(NULL, resolved);
+    (void)curl_easy_setopt(t.easy, CURLOPT_RESOLVE, addresses);
     metric_add(METRIC_HTTP_CALLS, 1);
     KILL_POINT("smtp", "mail", "before");
     const bool ran = offload(OFFLOAD_MAIL, run, &t, NULL, t.deadline_ms);
     KILL_POINT("smtp", "mail", "answered");
     curl_easy_cleanup(t.easy);
     curl_slist_free_all(to);
+    curl_slist_free_all(addresses);
     if (!ran)
         return fail_detail(&task->fail, ERR_UPSTREAM, "no time left for a mail");
     if (t.result == CURLE_OK) {

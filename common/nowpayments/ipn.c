@@ -10,7 +10,6 @@
 /* A body over this proves nothing. */
 #define IPN_BODY_MAX   (64 * 1024)
 #define IPN_TEXT_MAX   (128 * 1024)
-#define IPN_SECRET_MAX 1024
 /* Of a body to be printed and hashed: some microseconds, as one effort of a number. */
 #define BYTES_PER_EFFORT 2048
 
@@ -36,7 +35,7 @@ proves(const struct proof *p, struct str text)
 {
     for (size_t i = 0; i < ARRAY_LEN(p->secrets); i++) {
         uint8_t mac[SHA512_BYTES];
-        if (p->secrets[i].len == 0 || p->secrets[i].len > IPN_SECRET_MAX)
+        if (p->secrets[i].len == 0 || p->secrets[i].len > NP_IPN_SECRET_MAX)
             continue;
         crypto_hmac_sha512(p->secrets[i], text, mac);
         const bool equal = crypto_equal(mac, sizeof(mac), p->given, sizeof(p->given));

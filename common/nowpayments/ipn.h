@@ -20,6 +20,9 @@ enum np_ipn_key {
 /* Work enough for any callback: it has some ten numbers.  Well below a millisecond. */
 #define NP_IPN_EFFORT 32
 
+/* Characters of a secret; a longer one proves nothing. */
+#define NP_IPN_SECRET_MAX 1024
+
 /* 128 hex digits: what else is given proves nothing, whatever the body is. */
 bool np_ipn_is_signature(struct str signature);
 

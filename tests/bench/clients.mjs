@@ -36,7 +36,7 @@ async function hold(port, count, begin) {
   return () => { open = false; for (const socket of sockets) socket.destroy(); };
 }
 
-const percentiles = (list) => {
+export const percentiles = (list) => {
   const sorted = [...list].sort((a, b) => a - b);
   const at = (part) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))];
   return { p50_ms: at(0.5), p99_ms: at(0.99), max_ms: at(1) };
@@ -50,7 +50,7 @@ async function until(due) {
 }
 
 /** One request; resolves to what was wrong with the answer, if anything. */
-const ask = (options, body) => new Promise((resolve) => {
+export const ask = (options, body) => new Promise((resolve) => {
   const fail = (error) => resolve(error.message);
   request(options, (response) => {
     response.resume().on('error', fail)

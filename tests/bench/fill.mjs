@@ -41,11 +41,11 @@ async function all(title, statements, pgoptions) {
 }
 
 /** Calls of fill_…(first, count, more) for `count` from `first` on. */
-const steps = (name, first, count, more = '') => Array.from({ length: Math.ceil(count / STEP) }, (_, i) =>
+export const steps = (name, first, count, more = '') => Array.from({ length: Math.ceil(count / STEP) }, (_, i) =>
   `select bench.fill_${name}(${first + i * STEP}, ${Math.min(STEP, count - i * STEP)}${more})`);
 
-function orderSteps(first, count) {
-  const waiting = first + count - Math.min(count, Math.max(count / 10, ASKED));
+function orderSteps(first, count, wait) {
+  const waiting = first + count - Math.min(count, wait);
   const expired = Math.max(first, waiting - count / 10);
   shop.recent = { first: waiting, count: first + count - waiting };
   return [...steps('orders', first, expired - first, ", 'delivered'"), ...steps('orders', expired, waiting - expired, ", 'expired'"),
@@ -70,11 +70,11 @@ async function begin() {
 }
 
 /**
- * Grows the shop to that many orders and customers (of the new orders 10 %, at least ASKED, wait for the payer:
- * shop.recent; 10 % are expired and the others delivered), and fills the stock on offer up.  Nothing else may use the
+ * Grows the shop to that many orders and customers (of the new orders `waiting`, 10 % or at least ASKED, wait for
+ * the payer: shop.recent; 10 % are expired and the others delivered), and fills the stock on offer up.  Nothing else may use the
  * database meanwhile.
  */
-export async function fill({ orders, users, stock }) {
+export async function fill({ orders, users, stock, waiting = Math.max((orders - shop.orders) / 10, ASKED) }) {
   if (orders <= shop.orders) throw new Error(`there are ${shop.orders} orders already: ${orders} are too few for the next size`);
   const began = performance.now();
   say(`filling: ${orders} orders, ${users} users, ${stock} accounts in stock …`);
@@ -84,7 +84,7 @@ export async function fill({ orders, users, stock }) {
   const offers = await stockSteps(stock);
   await sql(`update bench.settings set users = ${users}; update pg_index set indisready = false, indisvalid = false
     where indrelid in ${FILLED}`);
-  await all('rows', [...steps('users', shop.users, users - shop.users), ...orderSteps(shop.orders, orders - shop.orders),
+  await all('rows', [...steps('users', shop.users, users - shop.users), ...orderSteps(shop.orders, orders - shop.orders, waiting),
     ...offers], FILLING);
   const list = async (text) => (await sql(text)).trim().split('\n');
   await all('indexes', await list(`select format('reindex index %s', indexrelid::regclass) from pg_index

@@ -70,7 +70,7 @@ export function statusRequests(path, { secret, first, count, step = 1, users, re
 
 export const STATUSES = ['waiting', 'confirming', 'confirmed', 'sending', 'finished'];
 
-const callback = (n, status, price) => JSON.stringify({
+export const callback = (n, status, price) => JSON.stringify({
   actually_paid: status === 'waiting' ? 0 : 10.99726171, actually_paid_at_fiat: 0,
   fee: { currency: 'usdtbsc', depositFee: 0.133779, serviceFee: 0.054332, withdrawalFee: 0 },
   invoice_id: 5_000_000_000 + n, order_description: null, order_id: orderId(n), outcome_amount: 0.98 * price,

@@ -17,8 +17,8 @@ export async function starts() {
 
 /** Everyone has served; an answer that refuses is one as well. */
 const askEach = () => Promise.all(system.functions.map(spec).filter((s) => s.route).map(async (s) => {
-  const method = s.methods[0] ?? 'GET';
-  const answer = await fetch(`http://127.0.0.1:${port}${s.route}`, { method, body: method === 'POST' ? '{}' : undefined,
+  const method = s.routes[0].methods[0];
+  const answer = await fetch(`http://127.0.0.1:${port}${s.route}${s.routes[0].path.replace('*', '')}`, { method, body: method === 'POST' ? '{}' : undefined,
     headers: { 'content-type': 'application/json', authorization: `Bearer ${env.SUPABASE_SERVICE_ROLE_KEY}` } });
   await answer.text();
 }));

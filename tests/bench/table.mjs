@@ -1,5 +1,5 @@
 // The table of a run, and what changed since an earlier one.
-const median = (list) => {
+export const median = (list) => {
   const sorted = [...list].sort((a, b) => a - b);
   const half = sorted.length >> 1;
   return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
@@ -43,8 +43,8 @@ const LABELS = {
   W3: 'W3 create-crypto-payment', W4: 'W4 = W1 beside 600 idle and slow clients', provider: 'provider alone',
 };
 
-const count = (n) => n.toLocaleString('en');
-const number = (value, digits = 0) => (value === undefined ? '' : value.toFixed(digits));
+export const count = (n) => n.toLocaleString('en');
+export const number = (value, digits = 0) => (value === undefined ? '' : value.toFixed(digits));
 
 export function rowsOf(result) {
   const names = [...new Set(result.rounds.flatMap((round) => Object.keys(round)))];
@@ -54,7 +54,7 @@ export function rowsOf(result) {
 const HEAD = ['work', 'requests/s', 'p50 ms', 'p99 ms', 'function', 'nginx', 'PostgreSQL', 'server µs', 'client', 'PSS MB', 'of limit: rate', 'CPU', 'others'];
 
 const mb = (bytes) => number(bytes / 2 ** 20, 1);
-const head = ({ machine: m }) =>
+export const head = ({ machine: m }) =>
   `${m.processor}, ${m.cores} cores, ${m.memory_gb} GB, Linux ${m.kernel}, PostgreSQL ${m.postgresql}, nginx ${m.nginx}, source ${m.source}`;
 
 /** What is one figure each. */
@@ -85,7 +85,7 @@ export function print(result) {
   console.log([...out, '', ...footer(result)].join('\n'));
 }
 
-function table(rows) {
+export function table(rows) {
   const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => row[i].length)));
   const lines = rows.map((row) => `| ${row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join(' | ')} |`);
   lines.splice(1, 0, `|${widths.map((w, i) => (i === 0 ? '-'.repeat(w + 2) : `${'-'.repeat(w + 1)}:`)).join('|')}|`);

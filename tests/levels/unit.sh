@@ -27,6 +27,7 @@ level() {
     check "nginx accepts the production set as a server loads it" production_nginx_accepts "$bin"
     check "production limits spare signed callbacks" signed_callbacks_are_not_limited "$bin"
     check "production serves its own host, and says nothing of others" production_serves_its_own_host "$bin"
+    check "a production set over another one" leftovers_are_refused "$bin"
     check "systemd units" units_are_sound "$bin"
     scratch_stop
 }

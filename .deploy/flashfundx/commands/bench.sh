@@ -5,6 +5,7 @@
 #   ./deploy.sh bench [--quick] [--only WORK[,WORK…]] [--json FILE] [--compare FILE]
 #   ./deploy.sh bench --grow [--orders N,N,…] [--connections N,N,…] [--quick] [--json FILE]
 #   ./deploy.sh bench --open [MINUTES] [--json FILE]
+#   ./deploy.sh bench --schedules [MINUTES] [--orders N,N,…] [--json FILE]
 #   ./deploy.sh bench --count [FOLDER]
 #   ./deploy.sh bench --tables FILE…
 #
@@ -26,6 +27,10 @@
 #                   largest takes some 30 GB of disk and a quarter of an hour to fill.
 #   --open          instead: 1000 mixed requests a minute at random times, for 10 minutes, with
 #                   everything running that works in the background; status 1 after an error
+#   --schedules     instead: what each SQL call of functions that work on a schedule takes, with
+#                   what may wait for it, as the shop grows (--orders 1000000,5000000); then, for 60
+#                   minutes (0: not), everything that works in the background beside two sales a
+#                   second, with one comparison of provider and books after the other
 #   --count         instead: instructions per request of W1, W2 and W3, by callgrind (Debian's
 #                   package valgrind); profiles for callgrind_annotate go to FOLDER
 #   --tables        instead: put the tables of runs that wrote these files (--json) into

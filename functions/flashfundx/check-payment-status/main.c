@@ -207,20 +207,28 @@ static const struct fn_answer_doc answers[] = {
 static struct setting *const own[] = {&cfg_status_fresh_s, NULL};
 static struct setting *const *const settings[] = {db_settings, np_settings, own, NULL};
 
+static const struct fn_route routes[] = {
+    {
+        .methods = FN_GET,
+        .path = "",
+        .who = FN_USER,
+        .rate_calls = 60,
+        .rate_window_s = 60,
+        .inputs = inputs,
+        .answers = answers,
+        .handle = check_payment_status,
+    },
+    {0},
+};
+
 static const struct fn_spec spec = {
     .app = "flashfundx",
     .name = "check-payment-status",
     .summary = "An order and the live state of its payment",
     .route = "/functions/v1/check-payment-status",
-    .methods = FN_GET,
-    .auth = FN_AUTH_USER,
+    .routes = routes,
     .timeout_ms = 15000,
     .settings = settings,
-    .rate_calls = 60,
-    .rate_window_s = 60,
-    .inputs = inputs,
-    .answers = answers,
-    .handle = check_payment_status,
 };
 
 int

@@ -234,22 +234,30 @@ static struct setting *const own[] = {&cfg_supabase_url, &cfg_frontend_url,
                                       &cfg_payment_success_url, &cfg_payment_cancel_url, NULL};
 static struct setting *const *const settings[] = {db_settings, np_settings, own, NULL};
 
+static const struct fn_route routes[] = {
+    {
+        .methods = FN_POST,
+        .path = "",
+        .who = FN_USER,
+        .body = FN_BODY_JSON,
+        .body_max = 16 * 1024,
+        .rate_calls = 10,
+        .rate_window_s = 60,
+        .inputs = inputs,
+        .answers = answers,
+        .handle = create_crypto_payment,
+    },
+    {0},
+};
+
 static const struct fn_spec spec = {
     .app = "flashfundx",
     .name = "create-crypto-payment",
     .summary = "Make the hosted crypto checkout for an order",
     .route = "/functions/v1/create-crypto-payment",
-    .methods = FN_POST,
-    .auth = FN_AUTH_USER,
-    .json_body = true,
-    .body_max = 16 * 1024,
+    .routes = routes,
     .timeout_ms = 30000,
     .settings = settings,
-    .rate_calls = 10,
-    .rate_window_s = 60,
-    .inputs = inputs,
-    .answers = answers,
-    .handle = create_crypto_payment,
 };
 
 int

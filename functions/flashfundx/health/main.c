@@ -69,7 +69,7 @@ health(struct fn_req *req, struct fn_res *res)
         {"environment", check_environment, true},  {NULL, NULL, false},
     };
 
-    return health_serve(req, res, checks);
+    return health_ready(req, res, checks);
 }
 
 static const struct fn_answer_doc answers[] = {
@@ -81,19 +81,31 @@ static const struct fn_answer_doc answers[] = {
 
 static struct setting *const *const settings[] = {db_settings, np_settings, NULL};
 
+static const struct fn_route routes[] = {
+    {.methods = FN_GET, .path = "", .who = FN_NOBODY, .answers = answers, .handle = health},
+    {.methods = FN_GET, .path = "/ready", .who = FN_NOBODY, .answers = answers, .handle = health},
+    {.methods = FN_GET,
+     .path = "/live",
+     .who = FN_NOBODY,
+     .summary = "Liveness: a worker turns",
+     .handle = health_live},
+    {.methods = FN_GET,
+     .path = "/metrics",
+     .who = FN_NOBODY,
+     .summary = "Figures for Prometheus, on loopback",
+     .handle = health_figures},
+    {0},
+};
+
 static const struct fn_spec spec = {
     .app = "flashfundx",
     .name = "health",
     .summary = "Readiness (no path), liveness (/live) and, on loopback, metrics",
     .route = "/functions/v1/health",
-    .subpaths = true,
-    .methods = FN_GET,
-    .auth = FN_AUTH_NONE,
+    .routes = routes,
     .memory_max = 4 * 1024 * 1024,
     .timeout_ms = 10000,
     .settings = settings,
-    .answers = answers,
-    .handle = health,
 };
 
 int

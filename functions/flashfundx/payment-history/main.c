@@ -76,21 +76,29 @@ static const struct fn_answer_doc answers[] = {
 
 static struct setting *const *const settings[] = {db_settings, NULL};
 
+static const struct fn_route routes[] = {
+    {
+        .methods = FN_GET,
+        .path = "",
+        .who = FN_SERVICE,
+        .rate_calls = 60,
+        .rate_window_s = 60,
+        .inputs = inputs,
+        .answers = answers,
+        .handle = payment_history,
+    },
+    {0},
+};
+
 static const struct fn_spec spec = {
     .app = "flashfundx",
     .name = "payment-history",
     .summary = "Everything that is known about one payment, in order",
     .route = "/functions/v1/payment-history",
-    .methods = FN_GET,
-    .auth = FN_AUTH_SERVICE,
+    .routes = routes,
     .memory_max = 8 * 1024 * 1024,
     .timeout_ms = 10000,
     .settings = settings,
-    .rate_calls = 60,
-    .rate_window_s = 60,
-    .inputs = inputs,
-    .answers = answers,
-    .handle = payment_history,
 };
 
 int

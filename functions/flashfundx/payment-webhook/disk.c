@@ -123,9 +123,9 @@ disk_keep(struct arena *a, const char *source, struct str body, int64_t deadline
     k->len = MAGIC_LEN + SUM_LEN + 1 + signed_len;
     if (!offload(OFFLOAD_DISK, keep, k, free, deadline_ms))
         return "the disk is slow"; /* it may be kept all the same: then it is a repeat */
-    const char *problem = k->error == 0 ? NULL : arena_copy(a, str_of(strerror(k->error)));
-    free(k);
-    return problem;
+    const int error = k->error;
+    free(k); /* before the arena may overflow */
+    return error == 0 ? NULL : arena_copy(a, str_of(strerror(error)));
 }
 
 /* ---- reading ---- */

@@ -7,13 +7,17 @@
 #define HELD_MS    500
 #define LOOK_MS    5
 
-struct gate {
+struct gate { /* of one order, while somebody is inside or it was held lately */
     char order_id[32];
     int inside;
     int64_t held_until_ms;
 };
 
 static struct gate gates[GATES];
+
+struct gate_pass {
+    struct gate *gate; /* NULL: through none, or left */
+};
 
 static bool
 in_use(const struct gate *g)
@@ -39,10 +43,23 @@ find(const char *order_id)
     return free_gate;
 }
 
-bool
-gate_enter(const char *order_id, int64_t deadline_ms, struct gate **ret)
+static void
+leave(void *arg)
 {
-    *ret = NULL;
+    struct gate_pass *pass = arg;
+
+    if (pass->gate != NULL)
+        pass->gate->inside--;
+    pass->gate = NULL;
+}
+
+bool
+gate_enter(struct arena *a, const char *order_id, int64_t deadline_ms, struct gate_pass **ret)
+{
+    struct gate_pass *pass = ARENA_NEW(a, struct gate_pass);
+
+    arena_defer(a, leave, pass);
+    *ret = pass;
     if (order_id == NULL || strlen(order_id) >= sizeof gates[0].order_id)
         return true;
     for (;;) {
@@ -53,7 +70,7 @@ gate_enter(const char *order_id, int64_t deadline_ms, struct gate **ret)
         const bool held = g->held_until_ms > clock_ms();
         if (g->inside < (held ? 1 : INSIDE_MAX)) {
             g->inside++;
-            *ret = g;
+            pass->gate = g;
             return true;
         }
         if (held || clock_ms() >= deadline_ms)
@@ -63,11 +80,11 @@ gate_enter(const char *order_id, int64_t deadline_ms, struct gate **ret)
 }
 
 void
-gate_leave(struct gate *g, bool held)
+gate_leave(struct gate_pass *pass, bool held)
 {
-    if (g == NULL)
-        return;
-    g->inside--;
-    if (held)
+    struct gate *g = pass->gate;
+
+    leave(pass);
+    if (g != NULL && held)
         g->held_until_ms = clock_ms() + HELD_MS;
 }

@@ -9,15 +9,17 @@
 #ifndef FFX_GATE_H
 #define FFX_GATE_H
 
-#include "base/prelude.h"
+#include "base/arena.h"
 
-struct gate; /* of one order, while somebody is inside or it was held lately */
+struct gate_pass;
 
 /* Whether the caller may apply an event of this order (NULL: of none known) now, after having
- * waited for it until `deadline_ms` at most.  true: call gate_leave with `*ret`. */
-NODISCARD bool gate_enter(const char *order_id, int64_t deadline_ms, struct gate **ret);
+ * waited for it until `deadline_ms` at most.  true: call gate_leave with `*ret`; whose work ends
+ * without that (its arena is full) leaves with the arena. */
+NODISCARD bool gate_enter(struct arena *a, const char *order_id, int64_t deadline_ms,
+                          struct gate_pass **ret);
 
 /* `held`: the order's row was not to be had. */
-void gate_leave(struct gate *g, bool held);
+void gate_leave(struct gate_pass *pass, bool held);
 
 #endif

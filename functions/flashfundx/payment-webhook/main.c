@@ -5,13 +5,16 @@
  * durably, before we answer.  When that fails, say because somebody holds the order for long, the
  * event is only stored, and process-events applies it later: NOWPayments waits 3 s for its answer.
  * While the database is away the disk keeps it (spool.h).  Only what could not even be kept answers
- * 503, so that NOWPayments sends it again.
+ * 503, so that NOWPayments sends it again.  A genuine one that cannot be read (callback.h) is kept
+ * as it came, for a human, and never applied.
  */
 #include "base/clock.h"
+#include "base/encode.h"
 #include "base/log.h"
 #include "base/metric.h"
 #include "base/prelude.h"
 #include "base/setting.h"
+#include "callback.h"
 #include "db/query.h"
 #include "db/rows.h"
 #include "fn/answer.h"
@@ -22,7 +25,6 @@
 #include "json/write.h"
 #include "nowpayments/canonical.h"
 #include "nowpayments/ipn.h"
-#include "nowpayments/payment.h"
 #include "shared/event.h"
 #include "spool.h"
 
@@ -36,12 +38,6 @@
 
 #define SQLSTATE_LOCKED "55P03"
 
-struct callback {
-    const char *source; /* ipn, ipn_previous */
-    struct str body;
-    struct np_payment payment;
-};
-
 static struct db_stmt lock_for_events = {.sql = "SELECT backend.lock_for_events($1, $2)"};
 
 static struct db_stmt record_event = {
@@ -53,6 +49,10 @@ static struct db_stmt record_event = {
 
 static struct db_stmt store_event = {
     .sql = "SELECT outcome FROM backend.store_payment_event(" EVENT_SQL ", $18)", .kind = DB_WRITE};
+
+static struct db_stmt store_unapplied = {
+    .sql = "SELECT outcome FROM backend.store_unapplied_callback($1, $2, $3, $4, $5, $6)",
+    .kind = DB_WRITE};
 
 /* What anybody may cost with signatures that are none: so much work per address and minute beyond
  * what every callback gets.  A genuine one needs none of it: those have two kilobytes, and their
@@ -85,8 +85,8 @@ take_costly(struct fn_req *req)
     int retry_after_s;
 
     if (!setting_bool(&cfg_rate_limit) ||
-        limit_take(limit_network(req->http->remote_addr, network), COSTLY_CALLS, COSTLY_WINDOW_S,
-                   &retry_after_s))
+        limit_take(limit_network(req->http->remote_addr, network), 0, COSTLY_CALLS,
+                   COSTLY_WINDOW_S, &retry_after_s))
         return ERR_OK;
     metric_add(METRIC_RATE_LIMITED, 1);
     const enum err e = fail_set(&req->task->fail, ERR_RATE_LIMITED,
@@ -130,28 +130,32 @@ verify_unproven(struct fn_req *req, struct str text, bool may_be_form, const str
     return *ret_key == NP_IPN_CURRENT || *ret_key == NP_IPN_PREVIOUS ? ERR_OK : forged(req);
 }
 
-/* A byte order mark is part of what is signed, and of what is stored.  `*ret_source`: by which key,
- * as the event is stored. */
+/* A byte order mark is part of what is signed, and of what is stored.  A genuine callback is read as
+ * far as it can be; what only looks like one in another form is refused when it is no JSON. */
 static enum err
-verify(struct fn_req *req, const struct json **ret, const char **ret_source)
+verify(struct fn_req *req, struct callback *c)
 {
     const struct str signature = fn_header(req, SIGNATURE_HEADER);
-    const struct str body = req->http->body, text = json_without_bom(body);
-
-    if (!begins_object(text))
-        return fail_set(&req->task->fail, ERR_INVALID, "Invalid payload");
+    const struct str body = c->body, text = json_without_bom(body);
+    const struct json *doc = NULL;
     enum np_ipn_key key =
         np_ipn_verify_body(body, signature, setting_str(&cfg_nowpayments_ipn_secret),
                            setting_str(&cfg_nowpayments_ipn_secret_previous));
-    const enum err e =
-        key != NP_IPN_FORGED
-            ? json_parse_foreign(req->task->arena, &req->task->fail, text, SIZE_MAX, ret)
-            : verify_unproven(req, text, text.len == body.len && np_ipn_is_signature(signature),
-                              ret, &key);
-    if (e == ERR_INVALID)
-        return fail_set(&req->task->fail, ERR_INVALID, "Invalid payload");
-    *ret_source = key == NP_IPN_CURRENT ? "ipn" : "ipn_previous";
-    return e;
+
+    if (key != NP_IPN_FORGED) {
+        callback_read(req->task, c);
+    } else {
+        if (!begins_object(text))
+            return fail_set(&req->task->fail, ERR_INVALID, "Invalid payload");
+        const bool may_be_form = text.len == body.len && np_ipn_is_signature(signature);
+        const enum err e = verify_unproven(req, text, may_be_form, &doc, &key);
+        if (e == ERR_INVALID)
+            return fail_set(&req->task->fail, ERR_INVALID, "Invalid payload");
+        TRY(e);
+        callback_read_parsed(req->task, c, doc);
+    }
+    c->source = key == NP_IPN_CURRENT ? "ipn" : "ipn_previous";
+    return ERR_OK;
 }
 
 static enum err
@@ -181,16 +185,14 @@ record(struct task *task, const struct callback *c, const char *failed, struct d
 
 /* The database is away: the disk keeps it, or the provider sends it again. */
 static enum err
-keep(struct fn_req *req, const struct callback *c, struct fn_res *res)
+keep(struct task *task, const struct callback *c)
 {
-    const struct np_payment *p = &c->payment;
-
-    if (spool_keep(req->task, c->source, c->body) != ERR_OK)
-        return fail_set(&req->task->fail, ERR_UNAVAILABLE, "%s", err_info(ERR_UNAVAILABLE)->text);
-    log_event(LOG_WARN, "payment_event_kept", req->task->id, "the database is away",
-              LOG_TEXT("payment_id", p->payment_id), LOG_TEXT("payment_status", p->status),
-              LOG_TEXT("order_id", p->order_id));
-    return reply(res);
+    if (spool_keep(task, c->source, c->body) != ERR_OK)
+        return fail_set(&task->fail, ERR_UNAVAILABLE, "%s", err_info(ERR_UNAVAILABLE)->text);
+    log_event(LOG_WARN, "payment_event_kept", task->id, "the database is away",
+              LOG_TEXT("payment_id", c->payment_id), LOG_TEXT("payment_status", c->payment.status),
+              LOG_TEXT("order_id", c->order_id));
+    return ERR_OK;
 }
 
 /* Not applied: it waits for process-events.  Without a connection this fails at once. */
@@ -202,8 +204,10 @@ store(struct fn_req *req, const struct callback *c, const char *reason, int64_t 
     struct db_row row;
 
     req->task->deadline_ms = deadline_ms;
-    if (record(req->task, c, reason, &row) != ERR_OK)
-        return keep(req, c, res);
+    if (record(req->task, c, reason, &row) != ERR_OK) {
+        TRY(keep(req->task, c));
+        return reply(res);
+    }
     log_event(LOG_WARN, "payment_event_stored", req->task->id, reason,
               LOG_TEXT("payment_id", p->payment_id), LOG_TEXT("payment_status", p->status),
               LOG_TEXT("order_id", p->order_id), LOG_TEXT("outcome", db_text(&row, 0)));
@@ -216,14 +220,14 @@ apply(struct fn_req *req, const struct callback *c, struct fn_res *res)
     const struct np_payment *p = &c->payment;
     const int64_t now_ms = clock_ms();
     const int64_t deadline_ms = MIN(req->task->deadline_ms, now_ms + STORE_MS);
-    struct gate *gate;
+    struct gate_pass *pass;
     struct db_row row;
 
     req->task->deadline_ms = MIN(req->task->deadline_ms, now_ms + APPLY_MS);
-    if (!gate_enter(p->order_id, now_ms + WAIT_MS, &gate))
+    if (!gate_enter(req->task->arena, p->order_id, now_ms + WAIT_MS, &pass))
         return store(req, c, "the order was held a moment ago", deadline_ms, res);
     const enum err e = record(req->task, c, NULL, &row);
-    gate_leave(gate, e != ERR_OK && strcmp(req->task->fail.sqlstate, SQLSTATE_LOCKED) == 0);
+    gate_leave(pass, e != ERR_OK && strcmp(req->task->fail.sqlstate, SQLSTATE_LOCKED) == 0);
     if (e != ERR_OK)
         return store(req, c,
                      req->task->fail.detail[0] != '\0'
@@ -238,16 +242,51 @@ apply(struct fn_req *req, const struct callback *c, struct fn_res *res)
     return reply(res);
 }
 
+/* As bytes: who signs may sign what is no text. */
+static enum err
+record_unapplied(struct task *task, const struct callback *c)
+{
+    char *raw = arena_bytes(task->arena, 2 * c->body.len + 3);
+    struct db_row row;
+
+    memcpy(raw, "\\x", 2);
+    hex_encode(c->body.ptr, c->body.len, raw + 2);
+    TRY(db_one(task, &store_unapplied,
+               DB_PARAMS(c->source, raw, c->unreadable, c->payment_id, c->order_id,
+                         c->foreign ? "false" : "true"),
+               &row));
+    log_event(c->foreign ? LOG_INFO : LOG_WARN, "callback_unapplied", task->id, c->unreadable,
+              LOG_TEXT("payment_id", c->payment_id), LOG_TEXT("order_id", c->order_id),
+              LOG_TEXT("outcome", db_text(&row, 0)));
+    return ERR_OK;
+}
+
+/* It cannot be applied: kept as it came, and refused, unless it is not ours to apply. */
+static enum err
+set_aside(struct fn_req *req, const struct callback *c, struct fn_res *res)
+{
+    struct task *task = req->task;
+
+    task->deadline_ms = MIN(task->deadline_ms, clock_ms() + STORE_MS);
+    if (record_unapplied(task, c) != ERR_OK)
+        TRY(keep(task, c));
+    task->fail = (struct fail){0};
+    if (c->foreign)
+        return reply(res);
+    (void)fail_detail(&task->fail, ERR_INVALID, "%s", c->unreadable);
+    return fail_set(&task->fail, ERR_INVALID, "Invalid payload");
+}
+
 /* One that was kept: it was genuine when it came. */
 static enum err
 apply_kept(struct task *task, const char *source, struct str body)
 {
     struct callback c = {.source = source, .body = body};
-    const struct json *doc;
     struct db_row row;
 
-    TRY(json_parse_foreign(task->arena, &task->fail, json_without_bom(body), SIZE_MAX, &doc));
-    TRY(np_payment_read(task, doc, &c.payment));
+    callback_read(task, &c);
+    if (c.unreadable != NULL)
+        return record_unapplied(task, &c);
     const enum err e = record(task, &c, NULL, &row);
     if (e == ERR_OK) {
         log_event(LOG_INFO, "payment_event", task->id, NULL,
@@ -268,16 +307,10 @@ start(void)
 static enum err
 payment_webhook(struct fn_req *req, struct fn_res *res)
 {
-    const struct json *doc;
     struct callback c = {.body = req->http->body};
 
-    TRY(verify(req, &doc, &c.source));
-    if (json_get(doc, "payment_id") == NULL)
-        return reply(res); /* of a payout or a subscription: genuine, and not ours to act on */
-    TRY(np_payment_read(req->task, doc, &c.payment));
-    if (c.payment.payment_id == NULL || c.payment.status == NULL)
-        return fail_set(&req->task->fail, ERR_INVALID, "Invalid payload");
-    return apply(req, &c, res);
+    TRY(verify(req, &c));
+    return c.unreadable != NULL ? set_aside(req, &c, res) : apply(req, &c, res);
 }
 
 static const struct fn_input_doc inputs[] = {
@@ -296,7 +329,7 @@ static const struct fn_answer_doc answers[] = {
     {200,
      "Webhook processed successfully, or stored to be (on disk while the database is away); also "
      "for a repeat, which changes nothing"},
-    {400, "Invalid payload"},
+    {400, "Invalid payload; a genuine one is kept as it came all the same, for a human"},
     {401, "Invalid signature"},
     {404, "Order not found"},
     {429, "too many signatures by nobody's secret came from this address, and this one is hard to "
@@ -308,21 +341,30 @@ static const struct fn_answer_doc answers[] = {
 static struct setting *const *const settings[] = {db_settings, np_ipn_settings, spool_settings,
                                                   NULL};
 
+static const struct fn_route routes[] = {
+    {
+        .methods = FN_POST,
+        .path = "",
+        .who = FN_SIGNATURE,
+        .body = FN_BODY_RAW,
+        .body_max = 64 * 1024,
+        .inputs = inputs,
+        .answers = answers,
+        .handle = payment_webhook,
+    },
+    {0},
+};
+
 static const struct fn_spec spec = {
     .app = "flashfundx",
     .name = "payment-webhook",
     .summary = "Signed payment callbacks (IPN) of NOWPayments",
     .route = "/functions/v1/payment-webhook",
-    .methods = FN_POST,
-    .auth = FN_AUTH_SIGNATURE,
+    .routes = routes,
     .signature = SIGNATURE_HEADER,
-    .body_max = 64 * 1024,
     .memory_max = 8 * 1024 * 1024, /* the largest body may be all small values */
     .timeout_ms = 30000,
     .settings = settings,
-    .inputs = inputs,
-    .answers = answers,
-    .handle = payment_webhook,
     .start = start,
 };
 

@@ -29,7 +29,7 @@ struct setting cfg_callback_spool = {
 
 struct setting cfg_state_dir = {
     .env = "STATE_DIR",
-    .kind = SETTING_TEXT,
+    .kind = SETTING_FOLDER,
     .fallback = "/var/lib/ffx",
     .meaning = "folder of this function's own for what has to outlive the machine",
 };

@@ -4,6 +4,7 @@
  * turns; whoever has its lease goes on where the last one ended.
  */
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/number.h"
 #include "db/query.h"
@@ -14,7 +15,9 @@
 #include "nowpayments/list.h"
 #include "reconcile.h"
 
-#define BATCH "5"
+#define BATCH   "5"
+#define TURN_MS 5000 /* of the comparison: in between, payments that are silent are looked at */
+#define LIST    "" /* in the place of a payment: the provider's own list */
 
 static struct db_stmt claim_run = {
     .sql = "SELECT run_id, since, list_page FROM backend.claim_reconciliation()", .kind = DB_WRITE};
@@ -69,14 +72,17 @@ compare(struct task *task, const char *run_id, const char *payment_id, bool miss
                     ret_children);
 }
 
+/* *ret_at: the one that was being compared. */
 static enum err
-compare_missing(struct task *task, const char *run_id, const struct db_result *ids)
+compare_missing(struct task *task, const char *run_id, const struct db_result *ids,
+                const char **ret_at)
 {
     struct db_result *none;
 
     for (int i = 0; i < db_rows(ids); i++) {
         const struct db_row row = db_row(ids, i);
-        TRY(compare(task, run_id, db_text(&row, 0), true, &none));
+        *ret_at = db_text(&row, 0);
+        TRY(compare(task, run_id, *ret_at, true, &none));
     }
     return ERR_OK;
 }
@@ -85,18 +91,21 @@ static enum err
 compare_with_children(struct task *task, const char *run_id, const char *payment_id)
 {
     struct db_result *children;
+    const char *child;
 
     TRY(compare(task, run_id, payment_id, false, &children));
-    return compare_missing(task, run_id, children);
+    return compare_missing(task, run_id, children, &child);
 }
 
-/* Until the run is through or the time is over; *ret_done tells which, *ret_at how far it got. */
+/* Until the run is through or the turn is over; *ret_done tells which, *ret_at how far it got. */
 static enum err
 compare_payments(struct task *task, const char *run_id, bool *ret_done, const char **ret_at)
 {
+    const int64_t until_ms = clock_ms() + TURN_MS;
+
     *ret_done = false;
     *ret_at = NULL;
-    while (time_left(task)) {
+    while (time_left(task) && clock_ms() < until_ms) {
         struct db_result *next;
 
         TRY(db_query(task, &payments_to_compare, DB_PARAMS(run_id), &next));
@@ -104,7 +113,7 @@ compare_payments(struct task *task, const char *run_id, bool *ret_done, const ch
             *ret_done = true;
             return ERR_OK;
         }
-        for (int i = 0; i < db_rows(next) && time_left(task); i++) {
+        for (int i = 0; i < db_rows(next) && time_left(task) && clock_ms() < until_ms; i++) {
             const struct db_row row = db_row(next, i);
             *ret_at = db_text(&row, 0);
             TRY(compare_with_children(task, run_id, *ret_at));
@@ -117,33 +126,35 @@ compare_payments(struct task *task, const char *run_id, bool *ret_done, const ch
  * another coin, say, while no callback came through.  The list needs a login; without one only
  * repeated deposits of known payments are found. */
 static enum err
-look_for_missing(struct task *task, const struct db_row *run, bool *ret_done)
+look_for_missing(struct task *task, const struct db_row *run, bool *ret_done, const char **ret_at)
 {
     const char *run_id = db_text(run, 0);
     const char *token, *ids;
     int64_t page = 0;
     size_t count = NP_PAGE_SIZE;
 
-    *ret_done = !np_has_login();
-    if (*ret_done)
-        return ERR_OK;
     if (!number_i64(db_str(run, 2), &page))
         return fail_detail(&task->fail, ERR_INTERNAL, "list_page");
+    *ret_done = !np_has_login() || page < 0; /* it was given up */
+    if (*ret_done)
+        return ERR_OK;
+    *ret_at = LIST;
     TRY(np_login(task, &token));
     for (; count == NP_PAGE_SIZE && time_left(task); page++) {
         struct db_result *unknown;
 
+        *ret_at = LIST;
         co_sleep_ms(READ_PAUSE_MS);
         TRY(np_list_payments(task, token, db_text(run, 1), (int)page, &ids, &count));
         TRY(db_query(task, &unknown_payments,
                      DB_PARAMS(run_id, arena_printf(task->arena, "%d", (int)page), ids), &unknown));
-        TRY(compare_missing(task, run_id, unknown));
+        TRY(compare_missing(task, run_id, unknown, ret_at));
     }
     *ret_done = count < NP_PAGE_SIZE;
     return ERR_OK;
 }
 
-/* Both directions; *ret_at is the payment that was being compared. */
+/* Both directions; *ret_at is the payment that was being compared, or LIST. */
 static enum err
 compare_all(struct task *task, const struct db_row *run, bool *ret_done, const char **ret_at)
 {
@@ -151,8 +162,8 @@ compare_all(struct task *task, const struct db_row *run, bool *ret_done, const c
     if (!*ret_done)
         return ERR_OK;
     *ret_at = NULL;
-    const enum err e = look_for_missing(task, run, ret_done);
-    if (e != ERR_PROVIDER)
+    const enum err e = look_for_missing(task, run, ret_done, ret_at);
+    if (e != ERR_PROVIDER || strcmp(*ret_at, LIST) != 0)
         return e;
     /* A wrong password, say: the rest of the run is worth finishing. */
     log_event(LOG_WARN, "provider_list", task->id, task->fail.detail,

@@ -3,7 +3,8 @@
  *
  * A callback is claimed with a lease in one statement, sent with no transaction open, and its
  * outcome recorded in another.  Up to SENDERS_MAX are on their way at once, each on a coroutine
- * with an arena of its own, so that one slow receiver does not hold up the others.
+ * with an arena of its own, so that one slow receiver does not hold up the others: a run does not
+ * wait for it.  When the process ends first, its lease does, and the callback is sent again.
  */
 #include "base/clock.h"
 #include "base/encode.h"
@@ -133,14 +134,13 @@ send_callback(struct task *task, const struct callback *callback, int *ret_statu
 
 /* ---- many at once ---- */
 
-struct batch {
+static struct {
     struct co *parent;
     bool parent_waits; /* for us: it also waits for the database, and must not be woken there */
     int running;
-};
+} batch;
 
 struct sender {
-    struct batch *batch;
     struct task task;
     struct callback callback;
 };
@@ -159,16 +159,15 @@ static void
 send_on_coroutine(void *arg)
 {
     struct sender *s = arg;
-    struct batch *batch = s->batch;
 
     /* A failure to record leaves the lease, and the callback is sent again when it ends. */
     if (task_run(&s->task, send_claimed, s) != ERR_OK)
         log_event(LOG_WARN, "callback_failed", s->task.id,
                   fail_reason(&s->task.fail, s->task.fail.err), LOG_TEXT("id", s->callback.id));
     arena_free(s->task.arena); /* and `s` with it */
-    batch->running--;
-    if (batch->parent_waits)
-        co_wake(batch->parent);
+    batch.running--;
+    if (batch.parent_waits)
+        co_wake(batch.parent);
 }
 
 struct claimed {
@@ -195,33 +194,34 @@ copy_claimed(struct task *task, void *claimed)
 }
 
 static void
-start_sender(struct batch *batch, const struct task *run, const struct db_row *row)
+start_sender(const struct task *run, const struct db_row *row)
 {
     struct arena *a = arena_new(SENDER_MEMORY_MAX);
     struct sender *s = ARENA_NEW(a, struct sender);
 
-    s->batch = batch;
     s->task = *run;
     s->task.arena = a;
     s->task.fail = (struct fail){0};
     if (task_run(&s->task, copy_claimed, &(struct claimed){s, row}) != ERR_OK) {
+        log_event(LOG_WARN, "callback_failed", s->task.id,
+                  fail_reason(&s->task.fail, s->task.fail.err), LOG_TEXT("id", db_text(row, 0)));
         arena_free(a);
         return;
     }
-    batch->running++;
+    batch.running++;
     co_start(send_on_coroutine, s);
 }
 
 /* Until a sender has ended, or until `until_ms`. */
 static void
-wait_for_sender(struct batch *batch, int64_t until_ms)
+wait_for_sender(int64_t until_ms)
 {
-    const int before = batch->running;
+    const int before = batch.running;
 
-    batch->parent_waits = true;
-    while (batch->running == before && co_wait_until(until_ms))
+    batch.parent_waits = true;
+    while (batch.running == before && co_wait_until(until_ms))
         continue;
-    batch->parent_waits = false;
+    batch.parent_waits = false;
 }
 
 static struct db_stmt tick = {
@@ -230,21 +230,19 @@ static struct db_stmt tick = {
 
 /* Move payments, claim what is due and start sending it.  `turn` has an arena for this turn. */
 static enum err
-take_turn(struct task *turn, void *arg)
+take_turn(struct task *turn, void *unused UNUSED)
 {
-    struct batch *batch = arg;
+    const int room = MAX(SENDERS_MAX - batch.running, 0); /* duplicates may be more */
     struct db_result *due;
 
     TRY(db_query(turn, &tick,
-                 DB_PARAMS(tick_ms(turn->arena),
-                           arena_printf(turn->arena, "%d", SENDERS_MAX - batch->running)),
-                 &due));
+                 DB_PARAMS(tick_ms(turn->arena), arena_printf(turn->arena, "%d", room)), &due));
     for (int i = 0; i < db_rows(due); i++) {
         const struct db_row row = db_row(due, i);
         const char *fault = db_text(&row, 3);
-        start_sender(batch, turn, &row);
+        start_sender(turn, &row);
         if (fault != NULL && strcmp(fault, "duplicate") == 0)
-            start_sender(batch, turn, &row); /* the same one again, at the same moment */
+            start_sender(turn, &row); /* the same one again, at the same moment */
     }
     return ERR_OK;
 }
@@ -252,21 +250,19 @@ take_turn(struct task *turn, void *arg)
 enum err
 run_sandbox(struct task *task)
 {
-    struct batch batch = {.parent = co_self()};
     struct task turn = *task;
     const int64_t stop_at = clock_ms() + RUN_MS;
     enum err e;
 
+    batch.parent = co_self();
     turn.arena = arena_new(SENDER_MEMORY_MAX);
     for (;;) {
         arena_reset(turn.arena);
-        e = task_run(&turn, take_turn, &batch);
+        e = task_run(&turn, take_turn, NULL);
         if (e != ERR_OK || batch.running == 0 || clock_ms() >= stop_at)
             break;
-        wait_for_sender(&batch, clock_ms() + TURN_MS);
+        wait_for_sender(clock_ms() + TURN_MS);
     }
-    while (batch.running > 0)
-        wait_for_sender(&batch, clock_ms() + RECEIVER_MS);
     arena_free(turn.arena);
     if (e != ERR_OK)
         task->fail = turn.fail;

@@ -1,4 +1,5 @@
 #include "base/number.h"
+#include "base/text.h"
 #include "crypto/digest.h"
 #include "db/query.h"
 #include "db/rows.h"
@@ -86,10 +87,8 @@ static bool
 key_ok(const struct fn_req *req)
 {
     const struct str given = fn_header(req, "x-api-key");
-    struct str key = setting_str(&cfg_nowpayments_sandbox_api_key);
+    const struct str key = setting_str(&cfg_nowpayments_sandbox_api_key);
 
-    if (key.len == 0)
-        key = setting_str(&cfg_nowpayments_api_key);
     return crypto_equal(given.ptr, given.len, key.ptr, key.len);
 }
 
@@ -149,7 +148,7 @@ handle(struct fn_req *req, struct fn_res *res)
     struct call c = {.req = req, .res = res};
     const struct endpoint *endpoint = find_endpoint(req, c.arg);
 
-    if (endpoint == NULL)
+    if (endpoint == NULL || !utf8_ok(req->http->path)) /* what is no text is no id of anything */
         return answer_error(&c, 404, "NOT_FOUND", "Endpoint not found");
     if (endpoint->needs == KEY && !key_ok(req))
         return answer_error(&c, 403, "INVALID_API_KEY", "Invalid api key");
@@ -174,10 +173,7 @@ static const struct fn_answer_doc answers[] = {
     {0, NULL},
 };
 
-static const struct fn_input_doc inputs[] = {{NULL, NULL, false, NULL}};
-
 static struct setting *const own[] = {&cfg_supabase_url,
-                                      &cfg_nowpayments_api_key,
                                       &cfg_nowpayments_sandbox_api_key,
                                       &cfg_nowpayments_sandbox_mode,
                                       &cfg_nowpayments_ipn_secret,
@@ -187,21 +183,28 @@ static struct setting *const own[] = {&cfg_supabase_url,
                                       NULL};
 static struct setting *const *const settings[] = {db_settings, own, NULL};
 
+static const struct fn_route routes[] = {
+    {
+        .methods = FN_GET | FN_POST | FN_DELETE,
+        .path = "/*",
+        .who = FN_NOBODY,
+        .body = FN_BODY_RAW,
+        .body_max = 64 * 1024,
+        .answers = answers,
+        .handle = handle,
+    },
+    {0},
+};
+
 static const struct fn_spec spec = {
     .app = "flashfundx",
     .name = "sandbox",
     .summary = "NOWPayments for development: API, checkout page, signed callbacks, faults",
     .route = "/sandbox/v1",
-    .subpaths = true,
-    .methods = FN_GET | FN_POST | FN_DELETE,
-    .auth = FN_AUTH_NONE,
-    .body_max = 64 * 1024,
+    .routes = routes,
     .timeout_ms = 30000,
     .settings = settings,
     .dev_only = &cfg_nowpayments_sandbox_mode,
-    .inputs = inputs,
-    .answers = answers,
-    .handle = handle,
     .every_ms = 200,
     .run = run_sandbox,
 };

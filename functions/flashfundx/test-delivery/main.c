@@ -109,22 +109,30 @@ static const struct fn_answer_doc answers[] = {
 static struct setting *const own[] = {&cfg_supabase_url, &cfg_credential_keys, NULL};
 static struct setting *const *const settings[] = {db_settings, own, NULL};
 
+static const struct fn_route routes[] = {
+    {
+        .methods = FN_POST,
+        .path = "",
+        .who = FN_SERVICE,
+        .body = FN_BODY_JSON,
+        .body_max = 4 * 1024,
+        .rate_calls = 10,
+        .rate_window_s = 60,
+        .inputs = inputs,
+        .answers = answers,
+        .handle = test_delivery,
+    },
+    {0},
+};
+
 static const struct fn_spec spec = {
     .app = "flashfundx",
     .name = "test-delivery",
     .summary = "Try the delivery of an order and explain the result",
     .route = "/functions/v1/test-delivery",
-    .methods = FN_POST,
-    .auth = FN_AUTH_SERVICE,
-    .json_body = true,
-    .body_max = 4 * 1024,
+    .routes = routes,
     .timeout_ms = 60000,
     .settings = settings,
-    .rate_calls = 10,
-    .rate_window_s = 60,
-    .inputs = inputs,
-    .answers = answers,
-    .handle = test_delivery,
 };
 
 int

@@ -43,19 +43,28 @@ static const struct fn_answer_doc answers[] = {
 
 static struct setting *const *const settings[] = {db_settings, NULL};
 
+static const struct fn_route routes[] = {
+    {
+        .methods = FN_ANY,
+        .path = "",
+        .who = FN_NOBODY,
+        .body = FN_BODY_RAW,
+        .body_max = 64 * 1024,
+        .answers = answers,
+        .handle = webhook_debug,
+    },
+    {0},
+};
+
 static const struct fn_spec spec = {
     .app = "flashfundx",
     .name = "webhook-debug",
     .summary = "Keep the last calls it gets, for setting up callbacks",
     .route = "/functions/v1/webhook-debug",
-    .methods = FN_ANY,
-    .auth = FN_AUTH_NONE,
-    .body_max = 64 * 1024,
+    .routes = routes,
     .memory_max = 8 * 1024 * 1024,
     .timeout_ms = 30000,
     .settings = settings,
-    .answers = answers,
-    .handle = webhook_debug,
 };
 
 int

@@ -138,23 +138,31 @@ static const struct fn_answer_doc answers[] = {
 
 static struct setting *const *const settings[] = {db_settings, mail_settings, NULL};
 
+static const struct fn_route routes[] = {
+    {
+        .methods = FN_POST,
+        .path = "",
+        .who = FN_USER | FN_SERVICE,
+        .body = FN_BODY_JSON,
+        .body_max = 256 * 1024,
+        .rate_calls = 10,
+        .rate_window_s = 60,
+        .inputs = inputs,
+        .answers = answers,
+        .handle = send_email,
+    },
+    {0},
+};
+
 static const struct fn_spec spec = {
     .app = "platform",
     .name = "send-email",
     .summary = "Send one mail",
     .route = "/functions/v1/send-email",
-    .methods = FN_POST,
-    .auth = FN_AUTH_ANY_TOKEN,
-    .json_body = true,
-    .body_max = 256 * 1024,
+    .routes = routes,
     .memory_max = (size_t)16 * 1024 * 1024,
     .timeout_ms = 30000,
     .settings = settings,
-    .rate_calls = 10,
-    .rate_window_s = 60,
-    .inputs = inputs,
-    .answers = answers,
-    .handle = send_email,
 };
 
 int

@@ -174,7 +174,8 @@ begin
      where e.state <> 'done'
     returning e.id into v_event_id;
     perform backend.event_revived(p_event.payment_id, v_event_id);
-    if p_status not in ('waiting', 'confirming', 'failed', 'expired') then
+    if p_status not in ('waiting', 'confirming', 'failed', 'expired')
+       or (p_status in ('failed', 'expired') and p_actually_paid > 0) then
         perform backend.open_review('order_not_found', v_order_id, p_event.payment_id,
             jsonb_build_object('status', p_status, 'actually_paid', p_actually_paid));
     end if;

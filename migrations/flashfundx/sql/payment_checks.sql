@@ -55,37 +55,52 @@ create or replace function backend.payments_to_check(p_limit integer, p_after_s 
 returns table (payment_id text)
 language plpgsql security definer
 set search_path = pg_catalog, public, backend, pg_temp
-set enable_seqscan = off                -- see record_payment_event
+-- Along the index of what is due, whatever the statistics say: ten thousand may be.
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $$
 #variable_conflict use_column
 declare
+    v_now constant timestamptz := clock_timestamp();
     v_found integer := 0;
-    v_job platform.jobs;
-    v_due_at timestamptz;
+    v record;
 begin
+    if not platform.job_may_begin('payment_check') then
+        return;
+    end if;
     -- What was heard of since its last look is put off: once for each time it may be silent. A call
-    -- looks at a thousand at most.
-    for v_turn in 1..1000 loop
-        exit when v_found >= p_limit;
-        v_job := platform.job_next('payment_check');
-        exit when v_job.key is null;
-        select backend.check_due_at(p, c.settled, p_after_s * interval '1 second')
-          into v_due_at
-          from public.payments as p
-          left join public.payment_checks as c on c.payment_id = p.payment_id
-         where p.payment_id = v_job.key and p.created_at > now() - interval '30 days';
-        if v_due_at is null then
-            perform platform.job_done('payment_check', v_job.key);
-        elsif v_due_at > clock_timestamp() then
-            perform platform.job_put_off('payment_check', v_job.key, v_due_at);
-        else
-            -- A payment that kills whoever asks about it waits longer each time, and keeps no other
-            -- one waiting.
-            continue when platform.job_begin('payment_check', v_job.key) is null;
+    -- looks at a thousand at most, in one walk: each look from the beginning again (job_next) would
+    -- meet all that this call has put off.
+    for v in
+        select j.key,
+               (select backend.check_due_at(p, c.settled, p_after_s * interval '1 second')
+                from public.payments as p
+                left join public.payment_checks as c on c.payment_id = p.payment_id
+                where p.payment_id = j.key and p.created_at > now() - interval '30 days') as due_at
+        from (
+            select d.key
+            from platform.jobs as d
+            where d.kind = 'payment_check' and d.due_at <= v_now
+            order by d.due_at
+            limit 1000
+              for update skip locked) as j
+    loop
+        if v.due_at is null then
+            perform platform.job_done('payment_check', v.key);
+        elsif v.due_at > clock_timestamp() then
+            perform platform.job_put_off('payment_check', v.key, v.due_at);
+        -- A payment that kills whoever asks about it waits longer each time, and keeps no other one
+        -- waiting.
+        elsif platform.job_begin('payment_check', v.key) is not null then
             v_found := v_found + 1;
-            payment_id := v_job.key;
+            payment_id := v.key;
             return next;
         end if;
+        exit when v_found >= p_limit
+               or clock_timestamp() > statement_timestamp() + interval '2 seconds';
     end loop;
 end
 $$;

@@ -353,7 +353,8 @@ returns boolean
 language plpgsql stable
 as $$
 begin
-    -- To have a dead event tried again decides nothing about its money.
+    -- To have a dead event tried again, or to have seen a callback that nobody can read, decides
+    -- nothing about the money.
     return exists (
         select
         from public.reviews as r
@@ -361,7 +362,7 @@ begin
           and r.payment_id = p_payment_id
           and r.state = 'resolved'
           and r.resolved_by is distinct from 'events'
-          and not (r.kind = 'event_dead' and r.resolution = 'accept'));
+          and not (r.kind in ('event_dead', 'callback_unreadable') and r.resolution = 'accept'));
 end
 $$;
 comment on function backend.was_decided(text, text) is

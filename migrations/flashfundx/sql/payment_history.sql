@@ -89,6 +89,8 @@ as $$
         select a.order_id from public.payment_attempts as a where a.invoice_id = p_key
         union
         select e.order_id from public.payment_events as e where e.payment_id = p_key
+        union
+        select c.order_id from public.unapplied_callbacks as c where c.payment_id = p_key
     ), known as (
         select array_agg(o.id) filter (where o.id is not null) as ids from o
     )
@@ -99,7 +101,11 @@ as $$
             where p.order_id = any (k.ids) or p.payment_id = p_key or p.invoice_id = p_key
             union all
             select e.payment_id from public.payment_events as e
-            where e.order_id = any (k.ids) or e.payment_id = p_key) as x), '{}')
+            where e.order_id = any (k.ids) or e.payment_id = p_key
+            union all
+            select c.payment_id from public.unapplied_callbacks as c
+            where (c.order_id = any (k.ids) or c.payment_id = p_key)
+              and c.payment_id is not null) as x), '{}')
     from known as k
 $$;
 comment on function backend.history_payments(text) is
@@ -147,6 +153,12 @@ as $$
     from events as e
     left join platform.jobs as j
            on j.kind = 'payment_event' and j.key = e.id::text and j.state <> 'dead'
+    union all
+    select c.received_at, 'callback_unapplied', jsonb_strip_nulls(jsonb_build_object(
+        'id', c.id, 'source', c.source, 'reason', c.reason, 'payment_id', c.payment_id,
+        'order_id', c.order_id, 'raw', backend.callback_text(c.raw)))
+    from public.unapplied_callbacks as c
+    where c.payment_id = any (p_payment_ids) or c.order_id = any (p_order_ids)
     union all
     select m.received_at, 'transition', jsonb_build_object(
         'payment_id', m.payment_id, 'from', m.came_from, 'to', m.status, 'event', m.id,

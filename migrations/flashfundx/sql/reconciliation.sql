@@ -15,7 +15,8 @@ begin
     insert into public.reconciliation_runs as r (reason, since)
     values ('asked', p_since)
     on conflict ((true)) where finished_at is null do update
-       set since = least(r.since, excluded.since), position = '', list_page = 0, listed_event = null
+       set since = least(r.since, excluded.since), position = '', list_page = 0,
+           listing = excluded.listing, listed_at = null, listed_key = ''
     returning r.id into v_id;
     delete from public.reconciliation_work as w where w.run_id = v_id;
     perform platform.job_put('reconciliation', v_id::text);
@@ -30,6 +31,8 @@ returns table (run_id text, since text, list_page integer)
 language plpgsql security definer
 set search_path = pg_catalog, public, backend, pg_temp
 set enable_seqscan = off                -- see record_payment_event
+set enable_hashjoin = off               -- see payments_to_compare
+set enable_mergejoin = off
 as $$
 declare
     v_run public.reconciliation_runs;
@@ -73,9 +76,7 @@ begin
      where r.id = v_run.id
     returning * into v_run;
     if not backend.list_changes(v_run) then
-        -- Some seconds' worth of it is listed; the next turn goes on.
-        update public.reconciliation_runs as r set lost = 0 where r.id = v_run.id;
-        perform platform.job_put_off('reconciliation', v_run.id::text, clock_timestamp());
+        perform backend.go_on_later(v_run.id);
         return;
     end if;
     if v_run.lost > 5 then
@@ -93,6 +94,18 @@ comment on function backend.claim_reconciliation() is
     'claims in a row did not come back from is listed and passed over.';
 grant execute on function backend.claim_reconciliation() to fn_reconcile;
 
+create or replace function backend.go_on_later(p_run_id bigint)
+returns void
+language plpgsql
+as $$
+begin
+    update public.reconciliation_runs as r set lost = 0 where r.id = p_run_id;
+    perform platform.job_put_off('reconciliation', p_run_id::text, clock_timestamp());
+end
+$$;
+comment on function backend.go_on_later(bigint) is
+    'Gives a run back that got some seconds further: the next turn goes on.';
+
 create or replace function backend.pass_over(p_run public.reconciliation_runs)
 returns void
 language plpgsql
@@ -103,7 +116,10 @@ begin
     select * into v_payment from backend.changed_payments(p_run) limit 1;
     perform backend.note_difference(p_run.id, 'provider', 'missing',
         case when v_payment.payment_id is null then 'list_page' else 'answer' end,
-        v_payment.payment_id, v_payment.order_id, null, null, null,
+        v_payment.payment_id, v_payment.order_id, null, null,
+        -- Of each run anew, whatever was accepted of another one.
+        case when v_payment.payment_id is null
+             then format('run %s, page %s', p_run.id, p_run.list_page) end,
         case when v_payment.payment_id is null
              then format('page %s of the provider''s list: processing did not return, %s times',
                          p_run.list_page, p_run.lost)
@@ -112,7 +128,8 @@ begin
     update public.reconciliation_runs as r
        set lost = 0,
            position = coalesce(v_payment.payment_id, r.position),
-           list_page = r.list_page + (v_payment.payment_id is null)::int
+           list_page = r.list_page
+                       + (v_payment.payment_id is null and r.list_page >= 0)::int
      where r.id = p_run.id;
 end
 $$;
@@ -143,14 +160,27 @@ begin
     else
         perform platform.job_failed('reconciliation', p_run_id::text, null, p_problem);
     end if;
-    -- One payment that never gets an answer does not keep the others from theirs.
+    -- One payment that never gets an answer does not keep the others from theirs, nor does a list
+    -- that cannot be read keep the books from being compared.
     skipped := coalesce(v_run.failures >= 20 and p_payment_id is not null, false);
-    if skipped then
+    if skipped and p_payment_id = '' then
+        perform backend.note_difference(p_run_id, 'provider', 'missing', 'list_page', null, null,
+            null, null, format('run %s, page %s', p_run_id, v_run.list_page),
+            format('the provider''s list could not be read from page %s on, 20 tries in a row: %s',
+                   v_run.list_page, v_run.problem));
+        update public.reconciliation_runs as r
+           set failures = 0, list_page = -1
+         where r.id = p_run_id;
+    elsif skipped then
         perform backend.note_difference(p_run_id, 'provider', 'missing', 'answer', p_payment_id,
             (select p.order_id from public.payments as p where p.payment_id = p_payment_id),
             null, null, null, 'it could not be compared, 20 tries in a row: ' || v_run.problem);
         update public.reconciliation_runs as r
-           set failures = 0, position = greatest(r.position, p_payment_id)
+           set failures = 0,
+               -- One of the provider's list stands nowhere in this order, see unknown_payments.
+               position = case when exists (select from public.payments as p
+                                            where p.payment_id = p_payment_id)
+                               then greatest(r.position, p_payment_id) else r.position end
          where r.id = p_run_id;
     end if;
     return next;
@@ -158,37 +188,9 @@ end
 $$;
 comment on function backend.pause_reconciliation(bigint, text, text) is
     'Gives a run back unfinished; with a problem, the next try is half a minute later. After 20 '
-    'problems in a row the payment they were about is listed and passed over.';
+    'problems in a row the payment they were about is listed and passed over, or, with an empty id, '
+    'the rest of the provider''s list.';
 grant execute on function backend.pause_reconciliation(bigint, text, text) to fn_reconcile;
-
-create or replace function backend.note_books(p_run_id bigint, p_order_ids text[])
-returns void
-language plpgsql
-as $$
-declare
-    v record;
-begin
-    for v in
-        select * from backend.books_differences(p_order_ids)
-        union all
-        select * from backend.totals_differences(array(
-            select distinct o.user_id
-            from public.orders as o
-            where o.order_id = any (p_order_ids)))
-        order by 4, 2
-    loop
-        perform backend.note_difference(p_run_id, 'books', v.kind, v.aspect, v.payment_id,
-            v.order_id, v.user_id, v.ours, v.theirs, v.explanation,
-            case
-                when v.aspect = 'waiting_delivery'
-                     and backend.heal_books(p_run_id, v.kind, v.order_id)
-                    then 'healed: the queue was put right'
-            end);
-    end loop;
-end
-$$;
-comment on function backend.note_books(bigint, text[]) is
-    'Lists where two books disagree about these orders and their customers.';
 
 create or replace function backend.finish_reconciliation(p_run_id bigint)
 returns table (checked integer, healed integer, differences integer)
@@ -201,8 +203,6 @@ as $$
 #variable_conflict use_column
 declare
     v_run public.reconciliation_runs;
-    v_keys text[];
-    v record;
 begin
     select * into v_run
       from public.reconciliation_runs as r
@@ -212,49 +212,15 @@ begin
         return;
     end if;
     if not backend.list_changes(v_run) then         -- asked for anew meanwhile
-        perform platform.job_put_off('reconciliation', p_run_id::text, clock_timestamp());
+        perform backend.go_on_later(p_run_id);
         return;
     end if;
-    loop
-        v_keys := array(
-            select w.key
-            from public.reconciliation_work as w
-            where w.run_id = p_run_id and w.scope = 'order'
-            order by w.key
-            limit 500);
-        exit when v_keys = '{}';
-        perform backend.note_books(p_run_id, v_keys);
-        delete from public.reconciliation_work as w
-         where w.run_id = p_run_id and w.scope = 'order' and w.key = any (v_keys);
+    while backend.compare_listed(p_run_id) or backend.end_gone(p_run_id) loop
         if clock_timestamp() > statement_timestamp() + interval '2 seconds' then
-            -- The next turn goes on.
-            perform platform.job_put_off('reconciliation', p_run_id::text, clock_timestamp());
+            perform backend.go_on_later(p_run_id);
             return;
         end if;
     end loop;
-    for v in
-        select * from backend.totals_differences(array(
-            select w.key::uuid
-            from public.reconciliation_work as w
-            where w.run_id = p_run_id and w.scope = 'user'))
-        union all
-        select * from backend.lost_money(v_run.since)
-    loop
-        perform backend.note_difference(p_run_id, 'books', v.kind, v.aspect, v.payment_id,
-            v.order_id, v.user_id, v.ours, v.theirs, v.explanation);
-    end loop;
-    delete from public.reconciliation_work as w where w.run_id = p_run_id;
-    update public.reconciliation_differences as d
-       set resolved_at = clock_timestamp(), resolution = 'gone'
-     where d.scope = 'books'
-       and d.resolved_at is null
-       and d.last_run_id <> p_run_id
-       -- An event without an order is looked at only as long as it is young: it stays listed.
-       and (d.aspect <> 'order'
-            or not exists (
-                select
-                from public.payment_events as e
-                where e.payment_id = d.payment_id and e.outcome = 'order_not_found'));
     perform platform.job_drop('reconciliation', p_run_id::text);
     return query
         update public.reconciliation_runs as r
@@ -292,6 +258,8 @@ returns table (payment_id text)
 language plpgsql security definer
 set search_path = pg_catalog, public, backend, pg_temp
 set enable_seqscan = off                -- see record_payment_event
+set enable_hashjoin = off               -- a few, along the list, however long that is
+set enable_mergejoin = off
 as $$
 #variable_conflict use_column
 declare
@@ -301,13 +269,15 @@ begin
       into v_run
       from public.reconciliation_runs as r
      where r.id = p_run_id and r.finished_at is null;
-    perform backend.list_changes(v_run);            -- what came since is compared at once
-    return query
-        select p.payment_id from backend.changed_payments(v_run) as p limit p_limit;
+    -- Asked for anew meanwhile: none is passed over when all is listed first.
+    if backend.list_changes(v_run) then
+        return query
+            select p.payment_id from backend.changed_payments(v_run) as p limit p_limit;
+    end if;
 end
 $$;
 comment on function backend.payments_to_compare(bigint, integer) is
-    'The next payments of a run.';
+    'The next payments of a run; none, too, while there is more to list than a turn can.';
 grant execute on function backend.payments_to_compare(bigint, integer) to fn_reconcile;
 
 create or replace function backend.compare_payment(
@@ -449,12 +419,20 @@ as $$
 begin
     update public.reconciliation_runs as r
        set list_page = p_page,
-           lost = case when p_page > r.list_page then 0 else r.lost end
+           lost = case when p_page > r.list_page then 0 else r.lost end,
+           failures = case when p_page > r.list_page then 0 else r.failures end
      where r.id = p_run_id and r.finished_at is null;
     return query
         select x.id
         from jsonb_array_elements_text(p_ids::jsonb) as x (id)
-        where not exists (select from public.payments as p where p.payment_id = x.id);
+        where not exists (select from public.payments as p where p.payment_id = x.id)
+          -- Nor those that were passed over in this run, or that an administrator left as they are.
+          and not exists (
+                select
+                from public.reconciliation_differences as d
+                where d.payment_id = x.id
+                  and (d.scope, d.aspect) = ('provider', 'answer')
+                  and (d.last_run_id = p_run_id or d.resolution like 'accepted:%'));
 end
 $$;
 comment on function backend.unknown_payments(bigint, integer, text) is

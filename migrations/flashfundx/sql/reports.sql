@@ -1,11 +1,14 @@
 -- Reports for administrators and the service key: one function each, over days from p_from up to,
--- and without, p_to, which are days of UTC. Money is what the books have as completed.
+-- and without, p_to, which are days of UTC. Money is what the books have as completed. Each call is
+-- planned for its days: one is read along an index, a year from end to end. (Those about customers:
+-- reports_of_customers.)
 
 create or replace function public.revenue_report(p_from date, p_to date)
 returns table (day date, payments bigint, gross numeric, refunds numeric, chargebacks numeric,
                net numeric)
 language plpgsql stable security definer
 set search_path = pg_catalog, public, backend, pg_temp
+set plan_cache_mode = force_custom_plan
 as $$
 begin
     perform backend.require_staff('read reports');
@@ -32,6 +35,7 @@ create or replace function public.funnel_report(p_from date, p_to date)
 returns table (step text, orders bigint, percent numeric, median_time interval)
 language plpgsql stable security definer
 set search_path = pg_catalog, public, backend, pg_temp
+set plan_cache_mode = force_custom_plan
 as $$
 begin
     perform backend.require_staff('read reports');
@@ -65,6 +69,7 @@ returns table (account_type text, account_size numeric, platform_type text, orde
                paid bigint, revenue numeric)
 language plpgsql stable security definer
 set search_path = pg_catalog, public, backend, pg_temp
+set plan_cache_mode = force_custom_plan
 as $$
 begin
     perform backend.require_staff('read reports');
@@ -82,36 +87,6 @@ $$;
 comment on function public.popularity_report(date, date) is
     'Orders, paid orders and their price by account type, size and platform.';
 grant execute on function public.popularity_report(date, date) to authenticated, service_role;
-
-create or replace function public.customers_report(p_limit integer, p_inactive_days integer)
-returns table (user_id uuid, email text, total_orders integer, total_spent numeric,
-               last_order_at timestamptz, inactive boolean)
-language plpgsql stable security definer
-set search_path = pg_catalog, public, backend, pg_temp
-as $$
-#variable_conflict use_column
-begin
-    perform backend.require_staff('read reports');
-    return query
-        select u.id, u.email::text, u.total_orders, u.total_spent::numeric, l.created_at,
-               greatest(l.created_at, u.last_login_at, u.created_at)
-                   < now() - p_inactive_days * interval '1 day'
-        from public.user_profiles as u
-        left join lateral (
-            select o.created_at
-            from public.orders as o
-            where o.user_id = u.id
-            order by o.created_at desc
-            limit 1) as l on true
-        where u.deleted_at is null
-        order by u.total_spent desc, u.id
-        limit least(p_limit, 10000);
-end
-$$;
-comment on function public.customers_report(integer, integer) is
-    'Customers by what they spent, and who neither ordered nor signed in for so many days.';
-grant execute on function public.customers_report(integer, integer)
-    to authenticated, service_role;
 
 create or replace function public.stuck_orders()
 returns table (order_id text, problem text, since timestamptz, order_status text,
@@ -152,6 +127,7 @@ returns table (provider text, status text, pay_currency text, payments bigint, p
                with_money bigint)
 language plpgsql stable security definer
 set search_path = pg_catalog, public, backend, pg_temp
+set plan_cache_mode = force_custom_plan
 as $$
 #variable_conflict use_column
 begin
@@ -204,3 +180,116 @@ comment on function public.challenge_progress() is
     'Where the delivered accounts stand: how many in each phase, failed and breached, which share '
     'of those that are decided got to live, and after which time half of them had.';
 grant execute on function public.challenge_progress() to authenticated, service_role;
+
+create or replace function public.times_report(p_from date, p_to date)
+returns table (day date, deliveries bigint, delivery_p50 interval, delivery_p99 interval,
+               decisions bigint, decision_p50 interval, decision_p99 interval)
+language plpgsql stable security definer
+set search_path = pg_catalog, public, backend, pg_temp
+set plan_cache_mode = force_custom_plan
+as $$
+begin
+    perform backend.require_staff('read reports');
+    return query
+        with t as (
+            select d.delivered_at as at, d.delivered_at - o.paid_at as delivery,
+                   null::interval as decision
+            from public.delivered_accounts as d
+            join public.orders as o on o.order_id = d.order_id
+            where d.delivered_at >= p_from::timestamp at time zone 'UTC'
+              and d.delivered_at < p_to::timestamp at time zone 'UTC'
+            union all
+            select r.resolved_at, null, r.resolved_at - r.created_at
+            from public.reviews as r
+            where r.resolved_at >= p_from::timestamp at time zone 'UTC'
+              and r.resolved_at < p_to::timestamp at time zone 'UTC'
+              -- What later events answered is nobody's decision.
+              and r.resolved_by is distinct from 'events'
+        )
+        select (t.at at time zone 'UTC')::date, count(t.delivery),
+               percentile_cont(0.5) within group (order by t.delivery),
+               percentile_cont(0.99) within group (order by t.delivery),
+               count(t.decision),
+               percentile_cont(0.5) within group (order by t.decision),
+               percentile_cont(0.99) within group (order by t.decision)
+        from t
+        group by 1
+        order by 1;
+end
+$$;
+comment on function public.times_report(date, date) is
+    'How long it took on each day from paid to delivered, and until somebody decided a review: half '
+    'of them, and 99 of a hundred.';
+grant execute on function public.times_report(date, date) to authenticated, service_role;
+
+create or replace function public.month_close(p_month date)
+returns table (line text, entries bigint, amount numeric)
+language plpgsql stable security definer
+set search_path = pg_catalog, public, backend, pg_temp
+set plan_cache_mode = force_custom_plan
+as $$
+begin
+    perform backend.require_staff('read reports');
+    return query
+        with t as materialized (
+            select t.*
+            from public.payment_transactions as t
+            where t.status = 'completed'
+              and t.processed_at >= date_trunc('month', p_month::timestamp) at time zone 'UTC'
+              and t.processed_at < (date_trunc('month', p_month::timestamp) + interval '1 month')
+                                   at time zone 'UTC'
+        ),
+        p as (
+            select t.amount, v.price_amount
+            from t
+            join public.payments as v on v.payment_id = t.provider_transaction_id
+            where t.provider = 'nowpayments' and t.transaction_type = 'payment'
+        ),
+        o as (
+            -- What was ever paid for the orders of the month: pieces may be of another one.
+            select o.final_amount,
+                   (select sum(a.amount)
+                    from public.payment_transactions as a
+                    where a.order_id = o.order_id and a.status = 'completed'
+                      and a.transaction_type = 'payment') as paid
+            from public.orders as o
+            where o.order_id in (
+                select t.order_id from t where t.transaction_type = 'payment')
+        )
+        select 'provider: payments', count(*), coalesce(round(sum(p.price_amount), 2), 0) from p
+        union all
+        select 'books: payments of the provider', count(*), coalesce(sum(t.amount), 0)
+        from t where t.transaction_type = 'payment' and t.provider = 'nowpayments'
+        union all
+        select 'books: payments by hand', count(*), coalesce(sum(t.amount), 0)
+        from t where t.transaction_type = 'payment' and t.provider <> 'nowpayments'
+        union all
+        select 'books: refunds', count(*), coalesce(-sum(t.amount), 0)
+        from t where t.transaction_type = 'refund'
+        union all
+        select 'books: chargebacks', count(*), coalesce(-sum(t.amount), 0)
+        from t where t.transaction_type = 'chargeback'
+        union all
+        select 'books: net', count(*),
+               coalesce(sum(case t.transaction_type when 'payment' then t.amount
+                                                    else -t.amount end), 0)
+        from t
+        union all
+        select 'orders: paid, at their price', count(*), coalesce(sum(o.final_amount), 0) from o
+        union all
+        select 'difference: books less provider', count(*), coalesce(sum(p.amount - p.price_amount), 0)
+        from p where p.amount is distinct from p.price_amount
+        union all
+        select 'difference: books less orders', count(*), coalesce(sum(o.paid - o.final_amount), 0)
+        from o where o.paid <> o.final_amount
+        union all
+        select 'difference: of the reconciliation, open', count(*), null
+        from public.reconciliation_differences as d
+        where d.resolved_at is null;
+end
+$$;
+comment on function public.month_close(date) is
+    'The close of the month in which a day is: the payments that were booked in it as the provider '
+    'has them, as the books do, and the orders they paid for; how many of them differ and by how '
+    'much; and what the reconciliation has open now.';
+grant execute on function public.month_close(date) to authenticated, service_role;

@@ -6,7 +6,8 @@
 -- wrong_asset (another coin than agreed, or a child in one), unknown_status, paid_twice,
 -- order_closed, payment_of_other_order, refund_of_other_payment, refunded_in_part,
 -- failed_after_delivery, counted_payment_failed, order_not_found; from the delivery itself:
--- delivery_error, delivered_by_hand. Those that only inform stand at the head of payment_credit.
+-- delivery_error, delivered_by_hand; from a callback that nobody could read and that had no effect:
+-- callback_unreadable. Those that only inform stand at the head of payment_credit.
 
 create or replace function backend.open_review(
     p_kind       text,
@@ -238,6 +239,14 @@ declare
 begin
     if p_review.kind = 'event_dead' and p_action = 'accept' then
         return backend.retry_event((p_review.detail ->> 'event')::bigint);
+    end if;
+    if p_review.kind = 'callback_unreadable' then
+        -- It was not applied and never will be: the order stands as the other events left it.
+        return case p_action
+            when 'accept' then jsonb_build_object('success', true)
+            else jsonb_build_object('success', false, 'error',
+                'The callback had no effect; accept says that it was seen')
+        end;
     end if;
     -- The caller holds the lock.
     select * into v_order from public.orders as o where o.order_id = p_review.order_id;

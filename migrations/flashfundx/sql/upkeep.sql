@@ -41,6 +41,9 @@ create or replace trigger payment_events_as_told
         provider_updated_at, received_at, arguments
     on public.payment_events
     for each statement execute function platform.refuse_change();
+create or replace trigger unapplied_callbacks_append_only
+    before update or delete or truncate on public.unapplied_callbacks
+    for each statement execute function platform.refuse_change();
 create or replace trigger credential_reveals_append_only
     before update or delete or truncate on public.credential_reveals
     for each statement execute function platform.refuse_change();
@@ -58,6 +61,31 @@ create or replace trigger orders_kept
     before delete on public.orders
     for each row
     when (old.payment_status <> 'pending' or old.delivery_status <> 'pending')
+    execute function platform.refuse_change();
+
+create or replace trigger delivered_accounts_as_handed_out
+    before update on public.delivered_accounts
+    for each row
+    when ((old.id, old.user_id, old.order_id, old.container_account_id)
+          is distinct from (new.id, new.user_id, new.order_id, new.container_account_id))
+    execute function platform.refuse_change();
+
+-- What was decided stays as it was decided; what is open is closed by a decision, and not removed.
+create or replace trigger reviews_kept
+    before delete on public.reviews
+    for each statement execute function platform.refuse_change();
+create or replace trigger reviews_as_decided
+    before update on public.reviews
+    for each row
+    when (old.state = 'resolved' and old.* is distinct from new.*)
+    execute function platform.refuse_change();
+create or replace trigger reconciliation_differences_kept
+    before delete on public.reconciliation_differences
+    for each statement execute function platform.refuse_change();
+create or replace trigger reconciliation_differences_as_resolved
+    before update on public.reconciliation_differences
+    for each row
+    when (old.resolved_at is not null and old.* is distinct from new.*)
     execute function platform.refuse_change();
 
 -- The books: completed rows are money counted. A refund may grow, when the rest goes back as well.
@@ -108,6 +136,9 @@ from unnest(array[
     'delivered_accounts', 'payment_transactions', 'reviews', 'payment_attempts',
     'reconciliation_runs', 'reconciliation_differences', 'stock_alerts']) as t;
 select platform.audit_table('public.payments', 'payment_id'),
+       -- What the provider said stays; to which order it belongs and what came of it may be written.
+       platform.audit_table('public.payment_events', 'id', p_masks => 'raw arguments',
+                            p_events => 'insert or update'),
        platform.audit_table('public.payment_checks', 'payment_id'),
        -- Who waits follows from something else.
        platform.audit_table('public.waiting_deliveries', 'order_id',

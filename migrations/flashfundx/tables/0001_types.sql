@@ -23,9 +23,11 @@ revoke all on schema backend from public;
 create domain public.order_number as text check (value ~ '^(FFX[0-9]{9})?$');
 create domain public.account_type as text
     check (value in ('instant', 'hft', 'one_step', 'two_step'));
-create domain public.account_size as numeric(15,2) check (value > 0);
+-- Not a number is greater than every number: no bound from below keeps it out.
+create domain public.account_size as numeric(15,2) check (value > 0 and value <> 'NaN');
 create domain public.platform_type as text check (value in ('mt4', 'mt5'));
-create domain public.usd_amount as numeric(10,2) check (value >= 0);
+create domain public.usd_amount as numeric(10,2) check (value >= 0 and value <> 'NaN');
+create domain public.usd_limit as numeric(15,2) check (value >= 0 and value <> 'NaN');
 create domain public.order_state as text
     check (value in ('pending', 'processing', 'completed', 'failed', 'cancelled', 'refunded'));
 create domain public.order_payment_state as text

@@ -25,6 +25,9 @@ comment on table public.payment_transactions is
 create index payment_transactions_order_idx on public.payment_transactions (order_id);
 create index payment_transactions_user_idx
     on public.payment_transactions (user_id, created_at desc);
+-- Reports. (Not where status = 'completed': then every change of the state would write all indexes.)
+create index payment_transactions_processed_idx
+    on public.payment_transactions (processed_at) where processed_at is not null;
 
 create table public.payment_attempts (
     id              uuid primary key default gen_random_uuid(),
@@ -185,6 +188,8 @@ comment on column public.reviews.resolution is
 create unique index reviews_open_once_idx
     on public.reviews (kind, payment_id, order_id) nulls not distinct where state = 'open';
 create index reviews_order_idx on public.reviews (order_id);
+create index reviews_resolved_idx
+    on public.reviews (resolved_at) where resolved_at is not null;
 
 create table public.webhook_debug_calls (
     id          bigint generated always as identity primary key,

@@ -27,8 +27,11 @@ create table public.reconciliation_runs (
     requested_at timestamptz not null default clock_timestamp(),
     started_at   timestamptz,
     finished_at  timestamptz,
-    -- What is to be compared is listed first; up to this event it is.
-    listed_event bigint,
+    -- What is to be compared is listed first, table by table: the one that is being listed, and its
+    -- last row that is. Null: all are.
+    listing      text default 'payments',
+    listed_at    timestamptz,
+    listed_key   text not null default '',
     -- The last payment that was compared: where the next process goes on.
     position     text not null default '',
     -- The next page of the provider's own list.

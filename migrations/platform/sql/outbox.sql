@@ -425,4 +425,5 @@ grant execute on function platform.forget_mail_words(integer) to fn_send_outbox;
 
 -- A new mail follows from something else; its words are kept for a while only.
 select platform.audit_table('public.outbox', 'id', p_masks => 'recipient html plain variables secrets',
-                            p_events => 'update or delete');
+                            p_events => 'update or delete'),
+       platform.audit_table('platform.mail_kinds', 'kind');

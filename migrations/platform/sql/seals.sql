@@ -28,6 +28,12 @@ begin
             errcode = 'FFX10',
             message = 'ffx.credential_keys is malformed: it must be id:64 hex digits[,id:…]';
     end if;
+    -- Nobody could tell which of two sealed a value, and a change of the key would seal nothing anew.
+    if v_keys ~ '(^|,)([a-z0-9]+):.*,\2:' then
+        raise exception using
+            errcode = 'FFX10',
+            message = 'ffx.credential_keys has two keys of one id';
+    end if;
     return query
         select split_part(k.pair, ':', 1), decode(split_part(k.pair, ':', 2), 'hex'), k.n = 1
         from string_to_table(v_keys, ',') with ordinality as k (pair, n);

@@ -1,6 +1,14 @@
 -- How people stand: active, suspended or banned. One function sets it, and whoever decides something
 -- asks in the same statement. What it means is the application's: which transition refuses whom.
 
+-- What is deleted has its triggers; they would not hear of a TRUNCATE.
+create or replace trigger users_no_truncate
+    before truncate on auth.users
+    for each statement execute function platform.refuse_change();
+create or replace trigger standing_no_truncate
+    before truncate on platform.standing
+    for each statement execute function platform.refuse_change();
+
 create or replace function platform.standing_of(p_user_id uuid)
 returns text
 language plpgsql stable                 -- its plan is kept

@@ -5,6 +5,9 @@
 create domain public.outbox_state as text
     check (value in ('pending', 'sending', 'sent', 'dead'));
 
+-- Words of a caller's own: as many as a request of send-email may bring.
+create domain public.mail_words as text check (octet_length(value) <= 262144);
+
 create table public.outbox (
     id            uuid primary key default gen_random_uuid(),
     kind          text not null,
@@ -14,15 +17,15 @@ create table public.outbox (
     -- would lock rows for no gain. An application that deletes a person deletes their mails.
     reference     text,
     person        uuid,
-    recipient     text not null check (recipient <> ''),
+    recipient     public.medium_text not null check (recipient <> ''),
     -- Null: the mail brings its own words in subject, html and plain.
     template_name text,
     variables     jsonb not null default '{}' check (jsonb_typeof(variables) = 'object'),
     -- Variables that nobody may read here: sealed (see seals.sql), and gone when the mail is.
     secrets       jsonb check (jsonb_typeof(secrets) = 'object'),
-    subject       text,
-    html          text,
-    plain         text,
+    subject       public.medium_text,
+    html          public.mail_words,
+    plain         public.mail_words,
     -- Given at the first claim, before anything is sent, and kept: whoever sends again because a
     -- process died in between sends the same message.
     message_id    text unique,

@@ -5,6 +5,9 @@ import { beforeEach, test } from 'node:test';
 
 import { paymentId } from '../lib/flashfundx/ipn.mjs';
 import { clearFaults, control, fault, providerPayment, settled } from '../lib/flashfundx/sandbox.mjs';
+import { value } from '../lib/db.mjs';
+import { call } from '../lib/http.mjs';
+import { until } from '../lib/wait.mjs';
 import {
   checkout,
   delivered,
@@ -115,3 +118,25 @@ for (const name of ['duplicate', 'reorder']) {
     assert.equal(new Set((await events(order)).map((e) => e.status)).size, (await events(order)).length);
   });
 }
+
+test('sandbox, a callback that takes long holds up no other', async () => {
+  const slow = await openedSale();
+  const { order, paymentId: id } = await openedSale();
+  await Promise.all([settled(slow.paymentId), settled(id)]);
+  await fault('callback', 'slow', { delayMs: 9_000 });
+  await control(slow.paymentId, 'pay');
+  await until(async () => (await value('select count(*)::int from sandbox.faults where times_left > 0')) === 0, 'its callback is sent');
+  const runs = () => value(`select runs::int from schedules where name = 'sandbox'`);
+  const began = await runs();
+  await until(async () => (await runs()) > began, 'a run that does not wait for it');
+  const waiting = async () => (await providerPayment(slow.paymentId)).callbacks.filter((c) => c.state === 'waiting');
+  assert.ok((await waiting()).some((c) => c.attempts === 0), 'it is still on its way');
+  await control(id, 'pay');
+  await untilState(order, 'completed/paid/delivered');
+  await settled(slow.paymentId, { timeout: 30_000 });
+});
+
+test('sandbox, an address that is no text is not found', async () => {
+  for (const path of ['_control/orders/%ff', '_control/payments/%c3%28', 'payment/%ff'])
+    assert.equal((await call('GET', `/sandbox/v1/${path}`)).status, 404, path);
+});

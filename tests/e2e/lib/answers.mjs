@@ -18,5 +18,7 @@ export function envelope(answer, status, error) {
   refused(answer, status, error);
   assert.match(answer.headers['content-type'], /^application\/json/);
   assert.equal(answer.headers['access-control-expose-headers'], '*', 'a page may read Retry-After');
+  assert.equal(answer.headers['cache-control'], 'no-store', 'nobody keeps a refusal');
+  assert.match(answer.headers['x-request-id'], /^[0-9a-f]{32}$/, 'it can be found in the logs');
   corsOnce(answer, error);
 }

@@ -1,7 +1,7 @@
 // Processes of a test: the system's own services, and private processes of a shipped binary.
 import { execFile, spawn } from 'node:child_process';
-import { appendFileSync, closeSync, openSync, readFileSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, copyFileSync, openSync, readFileSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
 
 import { Fcgi, ask } from './fcgi.mjs';
 import { home, scratchFolder } from './system.mjs';
@@ -120,19 +120,19 @@ const sanitizers = {
 
 /**
  * A process of its own from the system's installed binary, with other settings; it talks FastCGI
- * on a socket of its own. Its log is kept with the system's logs.
+ * on a socket of its own. Its log is kept with the system's logs. `through`: a command that runs the
+ * one behind it, and becomes it.
  */
 export class Private {
-  static async start(name, settings = {}) {
+  static async start(name, settings = {}, { through = [] } = {}) {
     const self = new Private();
     self.name = name;
-    self.logFile = join(home, 'log', `private-${name}.log`);
-    appendFileSync(self.logFile, '');
     self.folder = scratchFolder('fn');
     self.socket = join(self.folder, `${name}.sock`);
-    self.logStart = readFileSync(self.logFile).length;
+    self.logFile = join(home, 'log', `private-${name}-${basename(self.folder)}.log`);
     const log = openSync(self.logFile, 'a');
-    self.process = spawn(join(home, 'bin', name), {
+    const [program, ...words] = [...through, join(home, 'bin', name)];
+    self.process = spawn(program, words, {
       env: { PATH: process.env.PATH, ...sanitizers, ...settingsOf(name), WORKERS: '1', ...settings, RUN_DIR: self.folder },
       stdio: ['ignore', log, log],
     });
@@ -159,7 +159,19 @@ export class Private {
 
   /** What it logged since its start. */
   log() {
-    return readFileSync(this.logFile).subarray(this.logStart).toString();
+    return readFileSync(this.logFile, 'utf8');
+  }
+
+  /** One of its figures, which `health` tells. */
+  async figure(name) {
+    const health = this.name === 'health' ? this : await Private.start('health');
+    try {
+      if (health !== this) copyFileSync(join(this.folder, `${this.name}.metrics`), join(health.folder, `${this.name}.metrics`));
+      const { text } = await health.ask('GET', { params: { PATH_INFO: '/metrics' } });
+      return Number(new RegExp(`^${name}\\{function="${this.name}"\\} (\\d+)$`, 'm').exec(text)[1]);
+    } finally {
+      if (health !== this) await health.stop();
+    }
   }
 
   open() {

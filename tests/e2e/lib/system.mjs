@@ -31,6 +31,13 @@ export const scratchFolder = (name) => mkdtempSync(join(home, `${name}-`));
 /** What a function says of itself. */
 export const spec = (name) => JSON.parse(readFileSync(join(home, 'functions', `${name}.json`), 'utf8'));
 
+/** Of a function, what it is at its own address: its first route. `who` is "user", "user+service", … */
+export function door(name) {
+  const all = spec(name);
+  const first = all.routes[0];
+  return { ...all, ...first, who: first?.who.join('+'), deeper: all.routes.some((r) => r.path !== '') };
+}
+
 /** What a function says to --check with the settings of this system: {status, stdout, stderr}. */
 export function checkFunction(name) {
   const settings = readFileSync(join(home, 'functions', `${name}.env`), 'utf8')

@@ -6,17 +6,17 @@ import { test } from 'node:test';
 
 import { call, client, invoke } from '../lib/http.mjs';
 import { checkoutBody, makeSale } from '../lib/flashfundx/shop.mjs';
-import { anonKey, env, functionNames, serviceKey, spec } from '../lib/system.mjs';
+import { anonKey, door, env, functionNames, serviceKey } from '../lib/system.mjs';
 import { mint, userClaims, userToken } from '../lib/tokens.mjs';
 import { makeUser } from '../lib/users.mjs';
 
-const guarded = functionNames.map(spec).filter((s) => ['user', 'service', 'any_token'].includes(s.auth));
+const guarded = functionNames.map(door).filter((s) => /user|service/.test(s.who));
 const now = () => Math.floor(Date.now() / 1000);
 const b64 = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
 
 /** Claims that pass the door when they are rightly signed; the sub keeps the rate limit apart. */
 const claimsFor = (s, user) =>
-  s.auth === 'user'
+  s.who === 'user'
     ? userClaims(user)
     : { role: 'service_role', iss: 'supabase', sub: randomUUID(), iat: now(), exp: now() + 60 };
 
@@ -32,7 +32,11 @@ function refused(answer, status, error, what) {
   if (error instanceof RegExp) assert.match(answer.json.error, error, what);
   else assert.equal(answer.json.error, error, what);
   assert.equal(answer.headers['access-control-allow-origin'], '*', what);
-  assert.equal(answer.headers['www-authenticate'], status === 401 ? 'Bearer' : undefined, what);
+  const challenge = answer.headers['www-authenticate'];
+  // RFC 6750, 3: a parameter at least; an error only where a token was sent.
+  if (status !== 401) assert.equal(challenge, undefined, what);
+  else if (error === 'Missing authorization header') assert.equal(challenge, 'Bearer realm="functions"', what);
+  else assert.match(challenge, /^Bearer realm="functions"(, error="invalid_token")?$/, what);
 }
 
 function forgeries(good) {
@@ -135,6 +139,7 @@ for (const s of guarded) {
     for (const [what, token] of Object.entries(forgeries(good))) {
       const answer = await send(s, { token });
       refused(answer, 401, what === 'expired' ? 'Token has expired' : /./, what);
+      assert.match(answer.headers['www-authenticate'], /error="invalid_token"/, what);
       assert.doesNotMatch(answer.text, /signature|secret|HS256|alg/i, `${what}: the answer tells too much`);
     }
   });
@@ -153,13 +158,13 @@ for (const s of guarded) {
   });
 
   test(`${s.name}: the key alone, in apikey, is the token`, async () => {
-    refused(await send(s, { apikey: anonKey }), s.auth === 'service' ? 403 : 401, /./, 'anonymous key');
+    refused(await send(s, { apikey: anonKey }), s.who === 'service' ? 403 : 401, /./, 'anonymous key');
     const answer = await send(s, { apikey: mint(claimsFor(s, await makeUser())) });
     assert.equal(answer.status, 400, answer.text);
   });
 }
 
-for (const s of guarded.filter((one) => one.auth === 'user')) {
+for (const s of guarded.filter((one) => one.who === 'user')) {
   test(`${s.name}: a project key is no user, 401`, async () => {
     refused(await send(s, { token: anonKey, apikey: anonKey }), 401, 'User token required', 'anonymous key');
     refused(
@@ -177,7 +182,7 @@ for (const s of guarded.filter((one) => one.auth === 'user')) {
   });
 }
 
-for (const s of guarded.filter((one) => one.auth === 'service')) {
+for (const s of guarded.filter((one) => one.who === 'service')) {
   test(`${s.name}: users and the anonymous key are not let in, 403`, async () => {
     const user = await makeUser();
     refused(await send(s, { token: user.token, apikey: anonKey }), 403, 'Service role key required', 'user');

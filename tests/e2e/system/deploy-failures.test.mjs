@@ -1,8 +1,10 @@
 // A deploy that goes wrong: it says so, what ran before serves, and nobody takes a dead function for a live one.
 // system: own: settings and programs are spoilt on purpose
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { appendFileSync, chmodSync, copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { execFile, execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { appendFileSync, chmodSync, copyFileSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
@@ -35,6 +37,7 @@ const improve = (name) => appendFileSync(builtFile(name), 'another build');
 const whole = (name) => copyFileSync(join(folder, name), builtFile(name));
 const installed = (name) => readFileSync(join(home, 'bin', name));
 const ownSettings = (name) => readFileSync(join(home, 'functions', `${name}.env`), 'utf8');
+const which = (name) => execFileSync('sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).trim();
 const answers = async (name) => (await invoke(name, {}, 'POST')).status !== 502;
 
 before(() => {
@@ -68,6 +71,64 @@ test('settings with which a function cannot start are refused, and it serves wit
   assert.ok(await answers('send-email'));
 });
 
+/** All that deploy.sh makes of a system, with its bytes. */
+const made = () => Object.fromEntries([
+  ...['bin', 'functions', 'nginx'].map((name) => join(home, name)),
+  ...readdirSync(join(home, 'services')).map((name) => join(home, 'services', name)).filter((dir) => statSync(dir).isDirectory()),
+].flatMap((dir) => readdirSync(dir).map((name) => join(dir, name)))
+  .filter((file) => statSync(file).isFile() && !file.endsWith('/loaded'))
+  .concat(['system', 'pg_hba', 'pg_ident'].map((name) => join(home, 'postgres', `${name}.conf`)))
+  .map((file) => [file, createHash('sha256').update(readFileSync(file)).digest('hex')]));
+const running = () => ['postgres', 'nginx', ...functionNames].map(servicePid);
+/** `deploy.sh up` with programs in front of those of the machine. */
+async function up(programs, env = {}) {
+  const bin = scratchFolder('front');
+  chmodSync(bin, 0o755);
+  for (const [name, script] of Object.entries({ cmake: 'exit 0', ...programs }))
+    writeFileSync(join(bin, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  return run(join(clone, 'deploy.sh'), ['up'], { PATH: `${bin}:${process.env.PATH}`, ...env });
+}
+const anotherPort = () => new Promise((resolve) => {
+  const server = createServer().listen(0, '127.0.0.1', () => {
+    const { port } = server.address();
+    server.close(() => resolve(String(port)));
+  });
+});
+const settingsNow = () => readFileSync(envFile, 'utf8');
+
+test('up whose nginx refuses its new configuration leaves everything as it was', async () => {
+  const before = made(), processes = running();
+  const { status, stderr } = await up({ nginx: 'echo "[emerg] spoilt" >&2; exit 1' }, { FFX_PORT: await anotherPort() });
+  assert.equal(status, 1, stderr);
+  assert.match(stderr, /nginx refuses its configuration/);
+  assert.deepEqual(made(), before);
+  assert.equal(settingsNow(), settings.toString(), 'the port as well');
+  assert.deepEqual(running(), processes, 'and nothing was started again');
+  assert.equal((await invoke('health', {}, 'GET')).status, 200);
+});
+
+test('up that fails after its functions were replaced brings all of them back, and nginx', async () => {
+  const before = made(), nginx = servicePid('nginx');
+  // The first word to nginx is lost; then the configuration of before is what it is told of.
+  const sv = `case "$*" in *hup*/nginx) [ -e ${folder}/told ] || { touch ${folder}/told; exit 1; };; esac; exec ${which('sv')} "$@"`;
+  appendFileSync(envFile, 'MAIL_DOMAIN=other.example\n');
+  const spoilt = settingsNow();
+  try {
+    const { status, stderr } = await up({ sv }, { FFX_PORT: await anotherPort() });
+    assert.equal(status, 1, stderr);
+    assert.match(stderr, /nginx does not answer on its new configuration/);
+    assert.match(stderr, /send-email serves again as before/);
+    assert.match(stderr, /nginx serves again as before/);
+    assert.equal(settingsNow(), spoilt, 'the settings are as they were written');
+  } finally {
+    writeFileSync(envFile, settings);
+  }
+  assert.deepEqual(made(), before);
+  assert.equal(servicePid('nginx'), nginx);
+  assert.ok(!readFileSync(`/proc/${servicePid('send-email')}/environ`, 'utf8').includes('other.example'));
+  assert.equal((await invoke('health', {}, 'GET')).status, 200);
+});
+
 test('a line of the settings that says nothing is refused with its number, and no value is shown', async () => {
   const number = settings.toString().split('\n').length;
   for (const [line, why] of [
@@ -99,9 +160,12 @@ test('what systemd gets: room for every worker twice, and settings between quote
   const out = join(folder, 'units');
   const made = await run(join(clone, 'nginx/generate'), ['--production', 'api.example.com', join(home, 'bin'), out]);
   assert.equal(made.status, 0, made.stderr);
-  const tasks = (name) => Number(/^TasksMax=(\d+)$/m.exec(readFileSync(join(out, `systemd/fn-${name}.service`), 'utf8'))[1]);
+  const limit = (name, line) => Number(line.exec(readFileSync(join(out, `systemd/fn-${name}.service`), 'utf8'))[1]);
+  const tasks = (name) => limit(name, /^TasksMax=(\d+)$/m), megabytes = (name) => limit(name, /^MemoryMax=(\d+)M$/m);
   assert.ok(tasks('send-email') > 2 * 64 * 4, 'two generations of 64 workers with their threads');
   assert.ok(tasks('send-outbox') >= 2 * 4);
+  assert.equal(megabytes('send-email'), 64 * megabytes('send-outbox'), 'and their memory');
+  assert.equal(megabytes('send-outbox'), 256, 'which one worker has as well');
   const lines = readFileSync(join(out, 'env/send-email.env'), 'utf8').split('\n').filter(Boolean);
   for (const line of lines) assert.match(line, /^(# .*|#?[A-Z_]+='[^']*')$/);
   assert.ok(lines.includes("DATABASE_URL=''") && lines.includes("#SMTP_PORT='587'"));

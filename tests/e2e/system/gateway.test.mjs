@@ -9,12 +9,12 @@ import { gzipSync } from 'node:zlib';
 
 import { corsOnce, envelope } from '../lib/answers.mjs';
 import { call, invoke, raw } from '../lib/http.mjs';
-import { clone, functionNames, home, log, spec } from '../lib/system.mjs';
+import { clone, deploy, door, functionNames, home, log } from '../lib/system.mjs';
 import { mint } from '../lib/tokens.mjs';
 import { makeUser } from '../lib/users.mjs';
 import { until } from '../lib/wait.mjs';
 
-const routed = functionNames.map(spec).filter((s) => s.route !== null);
+const routed = functionNames.map(door).filter((s) => s.route !== null);
 const functions = routed.filter((s) => s.route.startsWith('/functions/v1/'));
 
 // What supabase-js sends beyond what browsers allow by themselves.
@@ -31,10 +31,13 @@ const clientHeaders = [
   'baggage',
 ];
 
+/** HEAD is served wherever GET is. */
+const allowed = (methods) => [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ');
+
 /** A token that passes the function's door; every call of this one counts against a limit of its own. */
-async function tokenFor({ auth }) {
-  if (auth === 'user') return (await makeUser()).token;
-  if (auth === 'service' || auth === 'any_token') {
+async function tokenFor({ who }) {
+  if (who === 'user') return (await makeUser()).token;
+  if (who.includes('service')) {
     return mint({ role: 'service_role', sub: randomUUID(), iat: 0, exp: Math.floor(Date.now() / 1000) + 60 });
   }
   return undefined;
@@ -55,7 +58,7 @@ test("the contract's functions are there", () => {
   }
 });
 
-for (const { name, route, methods, subpaths, auth, json_body: jsonBody, body_max: bodyMax } of functions) {
+for (const { name, route, methods, deeper, who, body: bodyKind, body_max: bodyMax } of functions) {
   test(`${name}: OPTIONS answers 200 "ok" with the CORS headers`, async () => {
     const answer = await call('OPTIONS', route, {
       headers: { origin: 'https://shop.example', 'access-control-request-method': methods[0] },
@@ -63,8 +66,9 @@ for (const { name, route, methods, subpaths, auth, json_body: jsonBody, body_max
     assert.equal(answer.status, 200);
     assert.equal(answer.text, 'ok');
     corsOnce(answer, name);
-    const allowed = answer.headers['access-control-allow-headers'].toLowerCase().split(/, */);
-    for (const header of clientHeaders) assert.ok(allowed.includes(header), `${header} is not allowed`);
+    assert.equal(answer.headers.allow, allowed(methods));
+    const allowedHeaders = answer.headers['access-control-allow-headers'].toLowerCase().split(/, */);
+    for (const header of clientHeaders) assert.ok(allowedHeaders.includes(header), `${header} is not allowed`);
     const allowedMethods = answer.headers['access-control-allow-methods'].split(/, */);
     for (const method of [...methods, 'OPTIONS'])
       assert.ok(allowedMethods.includes(method), `${method} is not allowed`);
@@ -77,7 +81,7 @@ for (const { name, route, methods, subpaths, auth, json_body: jsonBody, body_max
     for (const method of wrong) {
       const answer = await call(method, route);
       envelope(answer, 405, 'Method not allowed');
-      assert.equal(answer.headers.allow, [...methods, 'OPTIONS'].join(', '), method);
+      assert.equal(answer.headers.allow, allowed(methods), method);
     }
   });
 
@@ -97,7 +101,7 @@ for (const { name, route, methods, subpaths, auth, json_body: jsonBody, body_max
     assert.equal(new Set(ids).size, ids.length);
   });
 
-  if (!subpaths) {
+  if (!deeper) {
     test(`${name}: nothing is served below its address`, async () => {
       envelope(await call(methods[0], `${route}/more`), 404, 'Requested function was not found');
     });
@@ -106,7 +110,7 @@ for (const { name, route, methods, subpaths, auth, json_body: jsonBody, body_max
   if (bodyMax > 0) {
     test(`${name}: a body over its limit of ${bodyMax} bytes is 413`, async () => {
       const method = methods.includes('POST') ? 'POST' : methods[0];
-      const token = await tokenFor({ auth });
+      const token = await tokenFor({ who });
       envelope(
         await call(method, route, { token, body: 'x'.repeat(bodyMax + 1) }),
         413,
@@ -117,7 +121,7 @@ for (const { name, route, methods, subpaths, auth, json_body: jsonBody, body_max
     });
   }
 
-  if (jsonBody) {
+  if (bodyKind === 'json') {
     // What a lenient parser would let through; each is refused with the place and the reason.
     const malformed = {
       'only white space': ' \n',
@@ -146,7 +150,7 @@ for (const { name, route, methods, subpaths, auth, json_body: jsonBody, body_max
     };
     test(`${name}: malformed JSON is 400 with a reason`, async () => {
       for (const [kind, body] of Object.entries(malformed)) {
-        const answer = await call('POST', route, { token: await tokenFor({ auth }), body });
+        const answer = await call('POST', route, { token: await tokenFor({ who }), body });
         assert.equal(answer.status, 400, `${kind}: ${answer.text}`);
         assert.equal(answer.json?.success, false, kind);
         assert.match(answer.json.error, /^Invalid JSON/, `${kind}: ${answer.text}`);
@@ -156,17 +160,17 @@ for (const { name, route, methods, subpaths, auth, json_body: jsonBody, body_max
 
     test(`${name}: no body at all is 400`, async () => {
       envelope(
-        await call('POST', route, { token: await tokenFor({ auth }), body: '' }),
+        await call('POST', route, { token: await tokenFor({ who }), body: '' }),
         400,
         'Request body is empty',
       );
-      envelope(await call('POST', route, { token: await tokenFor({ auth }) }), 400, 'Request body is empty');
+      envelope(await call('POST', route, { token: await tokenFor({ who }) }), 400, 'Request body is empty');
     });
 
     test(`${name}: JSON that is no object is 400`, async () => {
       for (const body of ['[]', '"x"', '1', 'true', 'null']) {
         envelope(
-          await call('POST', route, { token: await tokenFor({ auth }), body }),
+          await call('POST', route, { token: await tokenFor({ who }), body }),
           400,
           'Request body must be a JSON object',
         );
@@ -181,41 +185,45 @@ for (const { name, route, methods, subpaths, auth, json_body: jsonBody, body_max
         'multipart/form-data; boundary=x',
       ]) {
         const answer = await call('POST', route, {
-          token: await tokenFor({ auth }),
+          token: await tokenFor({ who }),
           body: '{}',
           headers: { 'content-type': type },
         });
         envelope(answer, 415, 'Content-Type must be application/json');
+        // RFC 9110, 12.5.3: Accept-Encoding would say that the coding was wrong.
+        assert.equal(answer.headers['accept-encoding'], undefined);
+        assert.equal(answer.headers.accept, 'application/json');
       }
     });
 
     test(`${name}: a body in another coding is 415 and says which is taken`, async () => {
       for (const coding of ['gzip', 'br', 'identity, gzip']) {
         const answer = await call('POST', route, {
-          token: await tokenFor({ auth }),
+          token: await tokenFor({ who }),
           body: gzipSync('{}'),
           headers: { 'content-encoding': coding },
         });
         envelope(answer, 415, 'Content-Encoding must be identity');
         assert.equal(answer.headers['accept-encoding'], 'identity');
+        assert.equal(answer.headers.accept, undefined);
       }
       const plain = { 'content-encoding': 'identity' };
-      const answer = await call('POST', route, { token: await tokenFor({ auth }), body: '{}', headers: plain });
+      const answer = await call('POST', route, { token: await tokenFor({ who }), body: '{}', headers: plain });
       assert.equal(answer.status, 400, answer.text);
     });
 
     test(`${name}: a byte order mark before JSON is skipped, one of them`, async () => {
-      const answer = await call('POST', route, { token: await tokenFor({ auth }), body: '\ufeff{}' });
+      const answer = await call('POST', route, { token: await tokenFor({ who }), body: '\ufeff{}' });
       assert.equal(answer.status, 400, answer.text);
       assert.match(answer.json.error, /^Missing required fields/);
-      const twice = await call('POST', route, { token: await tokenFor({ auth }), body: '\ufeff\ufeff{}' });
+      const twice = await call('POST', route, { token: await tokenFor({ who }), body: '\ufeff\ufeff{}' });
       assert.match(twice.json.error, /^Invalid JSON/);
     });
 
     test(`${name}: JSON with a charset, or without a content type, is read`, async () => {
       for (const type of ['application/json; charset=utf-8', 'Application/JSON;charset=UTF-8']) {
         const answer = await call('POST', route, {
-          token: await tokenFor({ auth }),
+          token: await tokenFor({ who }),
           body: '{}',
           headers: { 'content-type': type },
         });
@@ -234,6 +242,7 @@ test('an unknown function is 404 in JSON, readable by a browser', async () => {
     headers: { 'access-control-request-method': 'POST' },
   });
   assert.ok(preflight.status === 200 || preflight.status === 204);
+  assert.equal(preflight.headers.allow, 'OPTIONS');
   corsOnce(preflight, 'preflight');
 });
 
@@ -271,7 +280,21 @@ test('what nginx refuses itself has the same shape', async () => {
     assert.match(head, new RegExp(`^HTTP/1\\.1 ${status} `), text.slice(0, 400));
     assert.equal(head.match(/^access-control-allow-origin: \*$/gim)?.length, 1, head);
     assert.match(head, /^Server: nginx$/im);
+    assert.match(head, /^Cache-Control: no-store$/im);
+    assert.match(head, /^X-Request-Id: [0-9a-f]{32}$/im);
     assert.equal(JSON.parse(body).success, false);
+  }
+});
+
+test('a method that nginx refuses itself is 405 and says which are right', async () => {
+  for (const [path, right] of [
+    ...routed.map(({ route, methods }) => [route, allowed(methods)]),
+    ...routed.filter((s) => s.subpaths).map(({ route, methods }) => [`${route}/x?a=1`, allowed(methods)]),
+    ['/nowhere', 'OPTIONS'],
+  ]) {
+    const text = await raw(`TRACE ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
+    assert.match(text, /^HTTP\/1\.1 405 /, path);
+    assert.equal(text.match(/^Allow: (.*)\r$/im)?.[1], right, `${path}: ${text}`);
   }
 });
 
@@ -345,6 +368,21 @@ test('one JSON line is logged per request, with its id and without secrets', asy
   assert.equal(entry.data.status, 400);
   assert.equal(new Date(entry.timestamp).toISOString(), entry.timestamp);
   assert.doesNotMatch(line, /do-not-log-me|eyJ/);
+});
+
+test('from which level on a function logs is changed while it runs', async () => {
+  const logged = async () => {
+    const { headers } = await call('GET', '/functions/v1/webhook-debug');
+    await call('GET', '/functions/v1/webhook-debug'); // of a later turn: the line of the first is written
+    return log('webhook-debug').includes(headers['x-request-id']);
+  };
+  assert.match((await deploy('log-level', 'webhook-debug', 'warn')).stdout, /logs from warn on/);
+  try {
+    await until(async () => !(await logged()), 'no line for a good request');
+  } finally {
+    await deploy('log-level', 'webhook-debug', 'default');
+  }
+  await until(logged, 'a line again');
 });
 
 test('OpenAPI names every address and method that the specs promise, and nothing else', () => {

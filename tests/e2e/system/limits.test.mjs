@@ -456,3 +456,21 @@ test('a worker at rest has given back what a burst made it take', () =>
       await until(() => memoryOf(worker).dirty < first.dirty + 512, `${first.dirty} KiB, which became ${dirty}, again`);
     assert.equal((await ask(1)).status, 400, 'and goes on');
   }));
+
+test('with a thousand on their way, what anybody may ask is refused at once, and the others are served', () =>
+  withPrivate('webhook-debug', { DB_CONNECTIONS: '2' }, (fn) =>
+    withSession(async (session) => {
+      await session.query('begin');
+      await session.query('lock table public.webhook_debug_calls in access exclusive mode');
+      const answers = [];
+      const began = Date.now();
+      const all = Array.from({ length: 1200 }, async () => answers.push(await fn.ask('POST', { body: '{}' }, 60_000)));
+      await until(() => answers.length >= 100, 'some are refused');
+      const took = Date.now() - began;
+      await session.query('commit');
+      answers.forEach(unavailable);
+      assert.ok(took < 3000, `refused at once, not after ${took} ms`);
+      await Promise.all(all);
+      assert.ok(answers.filter((answer) => answer.status === 200).length > 0, 'and on it goes');
+      assert.equal((await fn.ask('POST', { body: '{}' })).status, 200);
+    })));

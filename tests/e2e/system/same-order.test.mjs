@@ -7,7 +7,7 @@ import pg from 'pg';
 
 import { value } from '../lib/db.mjs';
 import { Private } from '../lib/process.mjs';
-import { DELIVERED, assertBooks, books, callbacksOf, makeSales, post, states } from '../lib/flashfundx/sales.mjs';
+import { DELIVERED, assertBooks, books, callbacksOf, eventsDone, makeSales, post, states } from '../lib/flashfundx/sales.mjs';
 import { Caller, Tally } from '../lib/fire.mjs';
 import { calls, mark, providerState } from '../lib/flashfundx/sandbox.mjs';
 import { addStock, attempts, checkout, checkoutBody, delivered, makeOrder, makeProduct, makeSale, orderState } from '../lib/flashfundx/shop.mjs';
@@ -27,6 +27,7 @@ test('50 identical callbacks at once deliver once', async () => {
   await atOnce(50, async (i) => tally.add((await post(callers[i], sale.callbacks[0])).status));
   callers.forEach((caller) => caller.close());
   assert.deepEqual(tally.counts, { 200: 50 });
+  await eventsDone([sale]);
   assert.deepEqual(await states([sale]), { [DELIVERED]: 1 });
   await assertBooks([sale], product, 1);
 });
@@ -41,6 +42,7 @@ test('two payments of one order finish at once: one counts and delivers, the oth
   const answers = await atOnce(both.length, (i) => post(callers[i], both[i]));
   callers.forEach((caller) => caller.close());
   assert.ok(answers.every((answer) => answer.status === 200));
+  await eventsDone(sales);
   assert.deepEqual(await states(sales), { [DELIVERED]: orders });
   const b = await books(sales);
   assert.equal(b.delivered.length, orders);

@@ -14,7 +14,8 @@ static void
 check_caller(const struct caller *caller, struct str payload)
 {
     char id[UUID_SIZE];
-    const bool user = strcmp(caller->role, "authenticated") == 0;
+    const bool user =
+        strcmp(caller->role, "authenticated") == 0 || strcmp(caller->role, "staff") == 0;
 
     MUST(user || strcmp(caller->role, "anon") == 0 || strcmp(caller->role, "service_role") == 0);
     MUST(caller->user_id[0] == '\0' ? !user : uuid_read(str_of(caller->user_id), id));

@@ -88,7 +88,7 @@ statuses() {
 signed_callbacks_are_not_limited() { # BIN_DIR
     local home=$work/production-run bin=$1 port route first result=0
     production_nginx_start "$bin" "$home" || return 1
-    for route in $(specs "$bin" 'select(.auth == "signature") | .route'); do
+    for route in $(specs "$bin" 'select(.route and any(.routes[].who[]; . == "signature")) | .route'); do
         statuses "$port" "$route" | tee "$work/statuses"
         [[ $(awk '{ print $2 }' "$work/statuses") == 502 ]] || result=1
         # Another spelling of the address that nginx would take for the same is limited.
@@ -96,7 +96,7 @@ signed_callbacks_are_not_limited() { # BIN_DIR
         statuses "$port" "${route%/*}/$first${route##*/?}" | tee "$work/statuses"
         grep -q ' 429$' "$work/statuses" || result=1
     done
-    route=$(specs "$bin" 'select(.route and .auth != "signature") | .route' | head -n 1)
+    route=$(specs "$bin" 'select(.route and all(.routes[].who[]; . != "signature")) | .route' | head -n 1)
     statuses "$port" "$route" | tee "$work/statuses"
     grep -q ' 429$' "$work/statuses" || result=1
     kill -QUIT "$(<"$home/nginx.pid")"
@@ -121,6 +121,8 @@ production_serves_its_own_host() { # BIN_DIR
     grep -qi '^strict-transport-security: max-age=' <<<"$answer" || { echo "no HSTS: $answer"; result=1; }
     answer=$(site "$port" /x -H 'Host: other.example' -w '%{http_code}')
     [[ $answer == '{"success":false,"error":"This host is not served here"}421' ]] || { echo "421: $answer"; result=1; }
+    answer=$(curl -si --noproxy '*' --max-time 5 -H 'Host: api.example.com' "http://127.0.0.1:$port/x")
+    [[ $answer == *'400'*'{"success":false,"error":"Bad request"}' ]] || { echo "plain HTTP: $answer"; result=1; }
     ! curl -sk --noproxy '*' --resolve "other.example:$port:127.0.0.1" "https://other.example:$port/" ||
         { echo 'a certificate for another host'; result=1; }
     site "$port" '/functions/v1/check-payment-status?userId=who-is-it' >/dev/null
@@ -129,6 +131,15 @@ production_serves_its_own_host() { # BIN_DIR
     ! grep -H who-is-it "$home"/log/* || result=1
     grep -q '"path":"/functions/v1/check-payment-status","status":502' "$home/log/$APP.access.log" || result=1
     return "$result"
+}
+
+leftovers_are_refused() { # BIN_DIR
+    local out=$work/production-again
+    "$clone/nginx/generate" --production api.example.com "$1" "$out" &&
+        "$clone/nginx/generate" --production api.example.com "$1" "$out" && # again is no harm
+        touch "$out/bin/of-an-earlier-release" &&
+        ! "$clone/nginx/generate" --production api.example.com "$1" "$out" 2>"$work/refused" &&
+        grep 'of-an-earlier-release is of no function' "$work/refused"
 }
 
 units_are_sound() { # BIN_DIR: systemd itself reads them, where it is installed

@@ -1,6 +1,6 @@
 -- What callers may write: a list of columns, and no text or JSON without a bound.
 begin;
-select plan(12);
+select plan(14);
 select make_user('ann');
 select make_user('boss');
 insert into administrators (email) values ('boss@example.com');
@@ -31,6 +31,23 @@ select is_empty(
          and t.typbasetype in ('text'::regtype, 'jsonb'::regtype)
          and not exists (select from pg_constraint as k where k.contypid = t.oid) $$,
     'and every domain of texts says how');
+
+-- NaN passes every bound from below; two columns say otherwise what they take, or decide nothing.
+select set_eq(
+    $$ select c.relname || '.' || a.attname
+       from pg_class as c
+       join pg_attribute as a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+       join pg_type as t on t.oid = a.atttypid
+       where c.relnamespace in ('public'::regnamespace, 'platform'::regnamespace)
+         and c.relkind in ('r', 'p')
+         and (has_column_privilege('service_role', c.oid, a.attnum, 'insert')
+              or has_column_privilege('service_role', c.oid, a.attnum, 'update'))
+         and 'numeric'::regtype in (a.atttypid, t.typbasetype)
+         and not exists (
+            select from pg_constraint as k
+            where k.contypid = t.oid and pg_get_constraintdef(k.oid) like '%NaN%') $$,
+    array['shop_settings.value', 'orders.crypto_amount'], 'every amount that a caller may write is a number');
+select is(as_service($$ update prices set price = 'NaN' $$), 'ERROR 23514', 'so is a price');
 
 select is(as_user('ann', $$ update user_profiles set first_name = repeat('x', 5000000)
                             where id = auth.uid() $$), 'ERROR 23514', 'a name of five megabytes');

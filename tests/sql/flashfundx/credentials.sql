@@ -1,6 +1,6 @@
 -- Trading passwords at rest: sealed when they are written, opened for those who may, rotated.
 begin;
-select plan(52);
+select plan(53);
 
 select make_user('ann'), make_user('bob'), make_user('boss');
 insert into administrators values ('boss@example.com');
@@ -66,6 +66,9 @@ set local session_replication_role = replica;       -- no triggers
 select throws_ok($$ update account_container set password = 'new' $$, '23514', null,
                  'the table itself takes no plain one');
 set local session_replication_role = origin;
+select set_config('ffx.credential_keys', 'k2:' || repeat('a', 64) || ',k1:' || repeat('b', 64) || ',k1:' || repeat('c', 64), true);
+select throws_ok('select platform.seal(''x'', gen_random_uuid(), ''password'')', 'FFX10',
+                 'ffx.credential_keys has two keys of one id', 'two keys of one id');
 set local ffx.credential_keys = 'k1:short';
 select throws_ok('select platform.seal(''x'', gen_random_uuid(), ''password'')', 'FFX10',
                  'ffx.credential_keys is malformed: it must be id:64 hex digits[,id:…]',

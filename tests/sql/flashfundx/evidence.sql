@@ -1,7 +1,7 @@
 -- Sales outlive people, and what is evidence stays: for customers, administrators, the service key
 -- and the owner alike, TRUNCATE included.
 begin;
-select plan(68);
+select plan(97);
 select make_user('ann');
 select make_user('boss');
 select make_user('bob');
@@ -13,6 +13,7 @@ select event('FFX000000002', 'b1', 'partially_paid', 70);
 select attach(b.attempt_id, 'c1') from tests.begin('ann', 'FFX000000003') as b,
      lateral backend.attach_invoice(b.attempt_id::uuid, 'i1', 'https://x') as i;
 select backend.reveal(id, 'password', password, 'test') from account_container where login_id = '1';
+select backend.store_unapplied_callback('ipn', '{}', 'payment field payment_id is missing', null, null, true);
 
 -- Nobody removes it.
 create function tests.refused(p_as text, p_sql text)
@@ -39,20 +40,37 @@ select ok(refused(who, 'delete from ' || t), format('%s removes nothing from %s'
 from unnest(array['owner', 'service', 'boss']) as who,
      unnest(array['payment_events', 'payment_transactions', 'credential_reveals', 'admin_audit_log',
                   'payments', 'payment_attempts', 'delivered_accounts', 'account_container',
-                  'orders']) as t;
+                  'unapplied_callbacks', 'orders', 'reviews']) as t;
+select ok(refused('owner', 'delete from reconciliation_differences'),
+          'nor what provider and books differed in');
 select ok(refused('owner', 'truncate ' || t || ' cascade'), 'nor by truncate: ' || t)
 from unnest(array['payment_events', 'payment_transactions', 'credential_reveals', 'admin_audit_log',
                   'payments', 'payment_attempts', 'delivered_accounts', 'account_container',
-                  'orders', 'user_profiles', 'reviews', 'outbox', 'platform.jobs']) as t;
+                  'unapplied_callbacks', 'orders', 'user_profiles', 'reviews', 'outbox', 'platform.jobs',
+                  'auth.users', 'platform.standing', 'reconciliation_differences']) as t;
 
 -- Nobody rewrites it.
 select ok(refused(who, 'update payment_events set ' || change), format('%s: events, %s', who, change))
 from unnest(array['owner', 'service']) as who,
      unnest(array['raw = ''x''', 'status = ''finished''', 'actually_paid = 1']) as change;
+select ok(refused(who, 'update unapplied_callbacks set reason = ''x'''), who || ': callbacks')
+from unnest(array['owner', 'service', 'boss']) as who;
 select ok(refused(who, 'update payment_transactions set ' || change
                   || ' where provider_transaction_id = ''a1'''), format('%s: books, %s', who, change))
 from unnest(array['owner', 'service']) as who,
      unnest(array['amount = 1', 'status = ''pending''', 'order_id = ''FFX000000002''']) as change;
+
+-- Whose an account is, and for which order.
+select ok(refused(who, 'update delivered_accounts set ' || change), format('%s: deliveries, %s', who, change))
+from unnest(array['owner', 'service', 'boss']) as who,
+     unnest(array['user_id = tests.id(''bob'')', 'order_id = ''FFX000000003''']) as change;
+
+-- What was decided stays decided.
+select is(resolve('FFX000000002', 'partially_paid', 'cancel') ~ '^ok', true, 'a decision');
+select ok(refused(who, 'update reviews set ' || change || ' where order_id = ''FFX000000002'''),
+          format('%s: decisions, %s', who, change))
+from unnest(array['owner', 'service']) as who,
+     unnest(array['state = ''open''', 'note = ''x''', 'pays = true']) as change;
 
 -- What was sold stays sold, by the account's own row.
 select ok(refused('service', $$ update account_container set status = 'available'
@@ -103,6 +121,10 @@ end
 $$;
 select is(audited($$ update payments set actually_paid = 1 where payment_id = 'a1' $$),
           'UPDATE payments', 'payments');
+select is(audited($$ update payment_events set order_id = 'FFX000000003' where payment_id = 'a1' $$),
+          'UPDATE payment_events', 'to which order an event belongs');
+select is((select count(*) from admin_audit_log where table_name = 'payment_events'
+             and new_values ->> 'raw' like '{%'), 0::bigint, 'which is not told word by word');
 select is(audited($$ update payment_attempts set detail = 'x' $$), 'UPDATE payment_attempts', 'attempts');
 select is(audited($$ update platform.jobs set due_at = 'infinity' where key = 'a1' $$), 'UPDATE jobs', 'the queue');
 select * from finish();

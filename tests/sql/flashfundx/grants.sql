@@ -13,6 +13,7 @@ values
     ('fn_payment_webhook', 'record_payment_event'),
     ('fn_payment_webhook', 'lock_for_events'),
     ('fn_payment_webhook', 'store_payment_event'),
+    ('fn_payment_webhook', 'store_unapplied_callback'),
     ('fn_process_events', 'claim_next_event'),
     ('fn_process_events', 'process_event'),
     ('fn_check_payment_status', 'apply_payment_event'),
@@ -111,6 +112,12 @@ select set_eq(
         ('authenticated', 'stuck_orders'), ('service_role', 'stuck_orders'),
         ('authenticated', 'failed_payments_report'), ('service_role', 'failed_payments_report'),
         ('authenticated', 'challenge_progress'), ('service_role', 'challenge_progress'),
+        ('authenticated', 'times_report'), ('service_role', 'times_report'),
+        ('authenticated', 'month_close'), ('service_role', 'month_close'),
+        ('authenticated', 'spending_report'), ('service_role', 'spending_report'),
+        ('authenticated', 'inactivity_report'), ('service_role', 'inactivity_report'),
+        ('authenticated', 'lifetime_value_report'), ('service_role', 'lifetime_value_report'),
+        ('authenticated', 'cohorts_report'), ('service_role', 'cohorts_report'),
         ('authenticated', 'deliver_account_to_user'), ('service_role', 'deliver_account_to_user'),
         ('authenticated', 'get_available_accounts_count'),
         ('service_role', 'get_available_accounts_count'),
@@ -125,6 +132,7 @@ select set_eq(
 select is_empty(
     $$ select c.relname, r.name, p.name
        from unnest(array['payments', 'payment_events', 'payment_attempts', 'waiting_deliveries',
+                         'unapplied_callbacks',
                          'webhook_debug_calls', 'schedules', 'admin_audit_log', 'outbox',
                          'payment_checks', 'reconciliation_runs', 'reconciliation_differences',
                          'stock_levels', 'stock_alerts', 'credential_reveals']) as c (relname)

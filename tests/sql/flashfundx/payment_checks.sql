@@ -1,6 +1,6 @@
 -- Which payments the provider is asked about, back-off, and the end of attempts nobody finished.
 begin;
-select plan(45);
+select plan(47);
 select make_user('ann');
 select make_order('ann', n) from generate_series(1, 20) as n;
 
@@ -203,5 +203,12 @@ select alike(attempt_state(17), 'open: timed out; found: the provider told of pa
 select alike(attempt_state(18), 'open: found%x18', 'or one of its own');
 select is(attempt_state(19), 'refused: ', 'an end that is known is left alone');
 select is((select count(*) from backend.settle_attempts(100)), 0::bigint, 'a second time: nothing');
+-- Thousands that were heard of since they were last looked at
+update platform.jobs set due_at = now() + interval '1 day' where kind = 'payment_check';
+select silent('z' || n, 'waiting', '10 minutes', '0 seconds') from generate_series(1, 1200) as n;
+select pg_stat_get_xact_blocks_fetched('platform.jobs'::regclass) as before \gset
+select is(due(), null, 'nobody is asked about them');
+select cmp_ok(pg_stat_get_xact_blocks_fetched('platform.jobs'::regclass) - :before, '<', 10000::bigint,
+              'each is looked at once, and not all that are put off by then as well');
 select * from finish();
 rollback;

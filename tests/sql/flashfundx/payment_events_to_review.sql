@@ -1,6 +1,6 @@
 -- record_payment_event: what never delivers, and the evidence for a human.
 begin;
-select plan(110);
+select plan(114);
 select make_user('ann');
 select make_order('ann', n) from generate_series(1, 40) as n;
 select make_stock(n::text) from generate_series(1, 9) as n;
@@ -131,6 +131,12 @@ select rows_eq(
     $$ values (1::bigint, 'FFX999999999') $$, 'stored once');
 select is(reviews('FFX999999999'), 'order_not_found', 'money without an order needs a human');
 select is(event(null, 'h2', 'waiting', 0), 'order_not_found', 'no order id at all');
+select is(event('FFX999999998', 'h3', 'failed', 70), 'order_not_found', 'a failed one without an order');
+select is(reviews('FFX999999998'), 'order_not_found', 'needs a human where money had arrived');
+select is((select string_agg(payment_id, ',') from backend.lost_money(now())), 'h1,h3',
+          'and the comparison lists it');
+select is(event('FFX999999997', 'h4', 'expired', 0) || coalesce(reviews('FFX999999997'), ''),
+          'order_not_found', 'not where none had');
 insert into orders (order_id, user_id, account_type, account_size, platform_type)
 values ('FFX999999999', id('ann'), 'hft', 10000, 'mt5');
 select make_stock('z');

@@ -1,6 +1,6 @@
 -- Provider against books and books against books: each difference once, healed ones not again.
 begin;
-select plan(44);
+select plan(57);
 select make_user('ann'), make_user('boss');
 insert into administrators (email) values ('boss@example.com');
 select make_order('ann', n) from generate_series(1, 12) as n;
@@ -66,9 +66,11 @@ select is((select count(*) from reconciliation_runs where finished_at is null), 
 -- Provider
 select event('FFX000000001', '101', 'finished'), event('FFX000000002', '102', 'waiting', 0),
        event('FFX000000003', '103', 'waiting', 0);
+select next_run();
 select is((select string_agg(payment_id, ',') from backend.payments_to_compare(run(), 2)), '101,102',
           'payments in order');
 select compare('101', theirs('101'));
+select event('FFX000000010', '110', 'waiting', 0);
 select is((select string_agg(payment_id, ',') from backend.payments_to_compare(run(), 2)), '102,103',
           'from where the run stands');
 select is(differences('101'), null, 'what agrees is not listed');
@@ -81,6 +83,8 @@ select is(differences('102'),
     'amount price_amount 349 350 open; currency price_currency usd eur open; '
     'state status waiting expired open', 'each figure that differs');
 select compare('103', null);
+select is_empty('select from backend.payments_to_compare(run(), 2)',
+                'what came when all was listed is for the next run');
 select is(differences('103'), 'extra payment waiting - open', 'unknown to the provider');
 select is(compare('101', theirs('101', '{"payment_extra_ids": [104, 101]}')), '104',
           'a repeated deposit that the books do not have');
@@ -88,6 +92,8 @@ select compare('104', '{"payment_id": 104, "payment_status": "finished", "order_
 select is(differences('104'), 'missing payment - finished open', 'one that belongs nowhere');
 select finish_run();
 select next_run();
+select alike((select string_agg(payment_id, ',') from backend.payments_to_compare(run(), 9)), '%,110',
+             'which has it');
 select compare('102', theirs('102', '{"price_amount": 350}'));
 select is(differences('102') ~ '^([^;]*gone; )*amount price_amount 349 350 open; [^;]*gone; [^;]*gone$',
           true, 'what went away is marked so; what is still there is listed once');
@@ -133,6 +139,19 @@ select compare('102', theirs('102', '{"price_amount": 350}'));
 select is(claim(), '102 0', 'a run that gets further is not lost');
 select backend.pause_reconciliation(run(), null, null);
 select is((select lost from reconciliation_runs where id = run()), 0, 'nor one that is given back');
+select claim();
+create function tests.end_in_the_middle() returns integer language plpgsql as $$
+begin
+    create or replace function backend.list_changes(p_run public.reconciliation_runs)
+    returns boolean language sql as 'select false';
+    perform backend.finish_reconciliation(tests.run());
+    raise exception using errcode = 'FFX99',
+        message = (select r.lost || ' ' || j.state from reconciliation_runs as r, platform.jobs as j
+                   where r.id = tests.run() and j.kind = 'reconciliation');
+end
+$$;
+select throws_ok('select end_in_the_middle()', 'FFX99', '0 waiting',
+                 'nor one whose end takes more turns than one');
 update reconciliation_runs set position = '999' where id = run();
 select claim() from generate_series(1, 6);
 select is(claim(), '999 1', 'a page of the list is passed over in the same way');
@@ -140,6 +159,33 @@ select is((select explanation from reconciliation_differences where aspect = 'li
           'page 0 of the provider''s list: processing did not return, 6 times', 'and listed');
 update reconciliation_differences set resolved_at = now(), resolution = 'gone'
 where aspect in ('answer', 'list_page') and explanation like '%did not return%';
+
+-- A payment of the provider's list that never gets an answer, and a list that cannot be read
+create function tests.unheard(p_ids text) returns text language sql as $$
+    select string_agg(payment_id, ',') from backend.unknown_payments(run(), 1, p_ids)
+$$;
+create function tests.pause(p_at text, p_times integer) returns text language plpgsql as $$
+declare
+    v_said text := '';
+begin
+    for n in 1..p_times loop
+        v_said := v_said || (select skipped from backend.pause_reconciliation(tests.run(), p_at, 'HTTP 500'));
+    end loop;
+    return v_said;
+end
+$$;
+update reconciliation_runs set failures = 0 where id = run();
+select is(unheard('["101", "9900", "9901"]'), '9900,9901', 'payments that the books never heard of');
+select is(pause('9900', 19), repeat('false', 19), 'one of them gets no answer');
+select is(pause('9900', 1), 'true', 'but not for ever');
+select is(unheard('["101", "9900", "9901"]'), '9901', 'the others get theirs');
+select is((select position from reconciliation_runs where id = run()), '999', 'from where the run stands');
+select is(pause('', 19) || pause('', 1), repeat('false', 19) || 'true', 'nor does the list keep the run');
+select is((select list_page from reconciliation_runs where id = run()), -1, 'which goes on without it');
+select is((select explanation from reconciliation_differences
+           where aspect = 'list_page' and resolved_at is null),
+          'the provider''s list could not be read from page 1 on, 20 tries in a row: HTTP 500', 'and says so');
+select is(claim(), '999 -1', 'until it ends');
 
 -- Accepting
 select is(as_user('ann', 'select public.accept_difference(1, '''')'), 'ERROR 42501', 'not a customer''s');
@@ -170,6 +216,8 @@ update account_container set status = 'delivered';
 select finish_run();
 select next_run();
 select finish_run();
+select is_empty($$ select from reconciliation_differences where aspect = 'list_page' and resolved_at is null $$,
+                'a list that can be read again is no difference any more');
 select rows_eq($$ select n, books('FFX' || lpad(n::text, 9, '0')) from generate_series(1, 9) as n $$,
     $$ values (1, 'missing waiting_delivery healed'),
               (2, null), (3, null),

@@ -7,7 +7,7 @@ select set_eq(
     array['user_profiles', 'administrators', 'prices', 'trading_rules', 'crypto_addresses',
           'email_templates', 'orders', 'account_container', 'delivered_accounts',
           'waiting_deliveries', 'payment_transactions', 'payment_attempts', 'payments',
-          'payment_events', 'reviews', 'webhook_debug_calls', 'schedules', 'admin_audit_log',
+          'payment_events', 'unapplied_callbacks', 'reviews', 'webhook_debug_calls', 'schedules', 'admin_audit_log',
           'shop_settings', 'stock_levels', 'stock_alerts',
           'outbox', 'payment_checks', 'reconciliation_runs', 'reconciliation_work',
           'reconciliation_differences',

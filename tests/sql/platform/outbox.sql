@@ -1,6 +1,6 @@
 -- The outbox of any application: what it may add or refuse when a mail is sent, and secrets.
 begin;
-select plan(36);
+select plan(39);
 
 insert into email_templates (template_name, template_type, subject, html_content)
 values ('code', 'welcome', 'Your code', '<p>{{code}}</p>');
@@ -19,6 +19,12 @@ returns table (id text, attempt text, variables jsonb) language sql as $$
 $$;
 create function tests.mail(p_cause text) returns outbox language sql as
     $$ select m from outbox as m where m.cause = p_cause $$;
+
+-- No more words than a request may bring
+select throws_ok(format($$ select * from platform.send_email(null, %s, 'd.example') $$, args), '23514', null, why)
+from (values ($$ 'a@example.com', 's', repeat('x', 262145), null $$, 'a body of more than 256 KiB'),
+             ($$ 'a@example.com', repeat('s', 4001), 'x', null $$, 'a subject of more than 4,000 characters'),
+             ($$ repeat('a', 4001), 's', 'x', null $$, 'such a recipient')) as w (args, why);
 
 -- What the application says
 select platform.write_mail('prepared', c, 'a@example.com', '{"own": 1}', c)

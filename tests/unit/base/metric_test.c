@@ -376,7 +376,44 @@ there_is_no_last_service(void **state UNUSED)
     }
 }
 
+static void
+routes_are_counted_apart(void **state UNUSED)
+{
+    const char *const labels[] = {"GET /a", "POST /a/:id"};
+
+    assert_true(metric_open(dir, "shop"));
+    metric_routes(labels, 2);
+    metric_route(0, 200, 700);
+    metric_route(0, 304, 700);
+    metric_route(1, 404, 1);
+    metric_route(1, 503, 1);
+    rendered("# TYPE ffx_route_requests_total counter\n"
+             "ffx_route_requests_total{function=\"shop\",route=\"GET /a\",class=\"2xx\"} 2\n"
+             "ffx_route_requests_total{function=\"shop\",route=\"GET /a\",class=\"4xx\"} 0\n");
+    rendered("{function=\"shop\",route=\"POST /a/:id\",class=\"4xx\"} 1\n"
+             "ffx_route_requests_total{function=\"shop\",route=\"POST /a/:id\",class=\"5xx\"} 1\n");
+    rendered("ffx_route_duration_seconds_bucket{function=\"shop\",route=\"GET /a\",le=\"0.001\"} 2\n");
+    rendered("ffx_route_duration_seconds_sum{function=\"shop\",route=\"GET /a\"} 0.001400\n");
+}
+
+static void
+a_route_with_another_label_begins_anew(void **state UNUSED)
+{
+    const char *const before[] = {"GET /a", "GET /b"}, *const after[] = {"GET /a", "GET /c"};
+
+    assert_true(metric_open(dir, "shop"));
+    metric_routes(before, 2);
+    metric_route(0, 200, 1);
+    metric_route(1, 200, 1);
+    metric_routes(after, 2);
+    rendered("route=\"GET /a\",class=\"2xx\"} 1\n");
+    rendered("route=\"GET /c\",class=\"2xx\"} 0\n");
+    assert_null(strstr(render(), "GET /b"));
+}
+
 static const struct CMUnitTest tests[] = {
+    TEST(routes_are_counted_apart),
+    TEST(a_route_with_another_label_begins_anew),
     TEST(there_is_no_last_service),
     TEST(file_is_for_owner_and_group),
     TEST(nothing_is_left_aside),

@@ -73,9 +73,12 @@ a_port_is_what_the_url_or_its_scheme_says(void **state UNUSED)
 static void
 a_host_name_is_made_of_labels(void **state UNUSED)
 {
-    static const char *const good[] = {"a", "localhost", "a-b.example", "192.0.2.1", "xn--x.org"};
-    static const char *const wrong[] = {"",     ".",   "a.",  ".a",  "a..b",  "-a",          "a-",
-                                        "a-.b", "a_b", "a b", "a:1", "[::1]", "\303\251.org"};
+    static const char *const good[] = {"a", "localhost", "a-b.example", "1.2.example", "xn--x.org",
+                                       "a.1b"};
+    static const char *const wrong[] = {"",      ".",           "a.",        ".a",  "a..b", "-a",
+                                        "a-",    "a-.b",        "a_b",       "a b", "a:1",  "[::1]",
+                                        "1",     "192.0.2.1",   "a.example.1",
+                                        "\303\251.org"};
     char label[65];
 
     for (size_t i = 0; i < ARRAY_LEN(good); i++)
@@ -89,7 +92,24 @@ a_host_name_is_made_of_labels(void **state UNUSED)
     assert_false(host_name_ok((struct str){label, 64}));
 }
 
+static void
+a_host_is_a_name_or_an_address(void **state UNUSED)
+{
+    static const char *const good[] = {"localhost", "192.0.2.1", "[::1]", "[2001:db8::1]"};
+    static const char *const wrong[] = {"",        "192.0.2.300", "192.0.2",        "1.2.3.4.5", "[]",
+                                        "[x]",     "[::1",        "::1",            "[1.2.3.4]",
+                                        "[:::1]",  "[fe80::1%eth0]", "a b"};
+
+    for (size_t i = 0; i < ARRAY_LEN(good); i++)
+        if (!host_ok(str_of(good[i])))
+            fail_msg("%s is none", good[i]);
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+        if (host_ok(str_of(wrong[i])))
+            fail_msg("%s is one", wrong[i]);
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(a_host_is_a_name_or_an_address),
     cmocka_unit_test(a_host_name_is_made_of_labels),
     cmocka_unit_test(a_port_is_what_the_url_or_its_scheme_says),
     cmocka_unit_test(host_ends_where_port_path_or_query_begin),

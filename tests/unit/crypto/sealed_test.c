@@ -68,6 +68,8 @@ keys_have_ids(void **state UNUSED)
         "k1:0" KEY,
         "abcdefghijklmnopq:" KEY,
         "k1:" KEY ",k2",
+        "k1:" KEY ",k1:" KEY,
+        "k1:" KEY ",k2:" KEY ",k2:" KEY,
     };
 
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {

@@ -107,7 +107,46 @@ a_connection_is_found_in_the_list(void **state UNUSED)
     db_hosts_release(&a);
 }
 
+static void
+lists_are_copied_from_another_beginning(void **state UNUSED)
+{
+    struct db_addresses a = {.conninfo = "host=/run/a,127.0.0.1,/run/c port=1,2,3"}, b;
+
+    assert_false(db_hosts_copy(&a, 0, &b)); /* not found yet */
+    db_hosts_find(&a);
+    assert_true(db_hosts_copy(&a, 4, &b));
+    assert_int_equal(b.count, 3);
+    assert_string_equal(b.hosts, "127.0.0.1,/run/c,/run/a");
+    assert_string_equal(b.addresses, ",,");
+    assert_string_equal(b.ports, "2,3,1");
+    assert_int_equal(db_hosts_which(&b, "/run/c", NULL, "3"), 2);
+    db_hosts_release(&a);
+    db_hosts_release(&b);
+}
+
+static void
+what_libpq_says_too_late_is_a_problem(void **state UNUSED)
+{
+    static const char *const good[] = {
+        "postgresql://u:p@a:1,b:2/x?target_session_attrs=read-write", "dbname=x",
+        "host=a,b,c port=5432 sslmode=verify-full connect_timeout=2",
+        "hostaddr=192.0.2.1,192.0.2.2 port=5433", "host=a,b port=,5433"};
+    static const char *const wrong[] = {
+        "mysql://u@a/x", "shop", "postgresql://u@a:x/y", "host=a port=5x", "host=a port=0",
+        "host=a port=65536", "host=a,b,c port=1,2", "host=a hostaddr=192.0.2.1,192.0.2.2",
+        "postgresql://u@a/x?target_session_attrs=readwrite", "host=a sslmode=on",
+        "host=a sslmode=require,", "host=a connect_timeout=2s"};
+
+    for (size_t i = 0; i < ARRAY_LEN(good); i++)
+        if (db_hosts_problem(good[i]) != NULL)
+            fail_msg("%s: %s", good[i], db_hosts_problem(good[i]));
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+        if (db_hosts_problem(wrong[i]) == NULL)
+            fail_msg("%s is none", wrong[i]);
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(what_libpq_says_too_late_is_a_problem),
     cmocka_unit_test(a_socket_folder_needs_no_lookup),
     cmocka_unit_test(an_address_needs_no_lookup),
     cmocka_unit_test(a_name_needs_a_lookup),
@@ -118,6 +157,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(addresses_of_the_string_are_kept),
     cmocka_unit_test(several_hosts_are_seen),
     cmocka_unit_test(a_connection_is_found_in_the_list),
+    cmocka_unit_test(lists_are_copied_from_another_beginning),
 };
 
 int

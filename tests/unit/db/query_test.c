@@ -1,17 +1,7 @@
-/*
- * Statements on a real server: the one that PGHOST, PGPORT and PGUSER name (tests/sql/run gives
- * them); without PGHOST there is none, and these tests are left out.
- */
-#include "check_loop.h"
-
-#include "base/task.h"
-#include "db/query.h"
-#include "loop/wait.h"
+/* Statements on a real server. */
+#include "check_db.h"
 
 #define CONNECTIONS 4
-
-static const char *server; /* NULL: there is none */
-static pid_t own_pid;
 
 /* ---- statements on coroutines of their own ---- */
 
@@ -24,9 +14,8 @@ struct asked {
     int rows;
     char text[64]; /* of the first column */
     struct fail fail;
+    char said[512]; /* by the server, of its failure */
 };
-
-static size_t under_way;
 
 static enum err
 ask(struct task *task, void *arg)
@@ -35,8 +24,11 @@ ask(struct task *task, void *arg)
     struct db_result *result;
     const char *const params[] = {q->param, "x"};
     const size_t count = q->param == NULL ? 0 : q->stmt->kind == DB_GROUPED ? 2 : 1;
+    const enum err e = db_query(task, q->stmt, params, count, &result);
 
-    TRY(db_query(task, q->stmt, params, count, &result));
+    check_said(task, q->said, sizeof q->said);
+    if (e != ERR_OK)
+        return e;
     q->rows = db_rows(result);
     if (q->rows > 0) {
         const struct db_row row = db_row(result, 0);
@@ -47,31 +39,23 @@ ask(struct task *task, void *arg)
     return ERR_OK;
 }
 
-static void
-ask_on_coroutine(void *arg)
-{
-    struct asked *q = arg;
-    const int64_t began_ms = clock_ms();
-    struct task task = {.arena = arena_new((size_t)256 * 1024),
-                        .deadline_ms = began_ms + q->limit_ms};
-
-    q->err = task_run(&task, ask, q);
-    q->took_ms = clock_ms() - began_ms;
-    q->fail = task.fail;
-    arena_free(task.arena);
-    if (--under_way == 0)
-        loop_exit();
-}
-
 /* All of them in one turn of the loop, to their ends. */
 static void
 ask_all(struct asked *all, size_t count)
 {
-    under_way = count;
-    for (size_t i = 0; i < count; i++)
-        co_start(ask_on_coroutine, &all[i]);
-    run_for(20000);
-    assert_int_equal(under_way, 0);
+    struct check_work works[128] = {0};
+
+    assert_true(count <= ARRAY_LEN(works));
+    for (size_t i = 0; i < count; i++) {
+        works[i] = (struct check_work){.work = ask, .arg = &all[i], .limit_ms = all[i].limit_ms};
+        check_start(&works[i]);
+    }
+    check_finish();
+    for (size_t i = 0; i < count; i++) {
+        all[i].err = works[i].err;
+        all[i].took_ms = works[i].took_ms;
+        all[i].fail = works[i].fail;
+    }
 }
 
 static struct asked
@@ -105,8 +89,6 @@ a_late_read_takes_no_neighbour_with_it(void **state UNUSED)
                           {.stmt = &one, .limit_ms = 15000},
                           {.stmt = &one, .limit_ms = 15000}};
 
-    if (server == NULL)
-        skip();
     ask_all(all, ARRAY_LEN(all));
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
         if (i == 1)
@@ -125,8 +107,6 @@ the_server_is_told_to_end_what_is_late(void **state UNUSED)
 {
     struct asked late = {.stmt = &sleep_and_write, .param = "30", .limit_ms = 100};
 
-    if (server == NULL)
-        skip();
     ask_all(&late, 1);
     assert_int_equal(late.err, ERR_TIMEOUT);
     run_for(500);
@@ -138,8 +118,6 @@ late_statements_do_not_add_connections(void **state UNUSED)
 {
     struct asked all[24];
 
-    if (server == NULL)
-        skip();
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         all[i] = (struct asked){.stmt = i % 2 == 0 ? &sleep_and_write : &sleep_s,
                                 .param = "30",
@@ -163,8 +141,6 @@ a_late_member_of_a_group_takes_no_other_with_it(void **state UNUSED)
                                      .lock_params = {1, 2}};
     struct asked all[8];
 
-    if (server == NULL)
-        skip();
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         all[i] = (struct asked){.stmt = &grouped, .param = "0", .limit_ms = 15000};
     all[3].param = "0.6";
@@ -181,8 +157,6 @@ a_statement_without_rows_is_done(void **state UNUSED)
 {
     static struct db_stmt none = {.sql = "DO $$ BEGIN END $$", .kind = DB_WRITE};
 
-    if (server == NULL)
-        skip();
     for (int i = 0; i < 2; i++) {
         const struct asked q = ask_one(&none);
 
@@ -198,8 +172,6 @@ there_is_no_last_statement(void **state UNUSED)
     static char texts[ARRAY_LEN(many)][32];
     static struct asked all[ARRAY_LEN(many)];
 
-    if (server == NULL)
-        skip();
     for (int again = 0; again < 2; again++) {
         for (size_t i = 0; i < ARRAY_LEN(many); i++) {
             (void)snprintf(texts[i], sizeof texts[i], "SELECT %zu", i);
@@ -220,12 +192,37 @@ a_failure_has_its_sqlstate(void **state UNUSED)
 {
     static struct db_stmt wrong = {.sql = "SELECT 1/0", .kind = DB_READ};
 
-    if (server == NULL)
-        skip();
     const struct asked q = ask_one(&wrong);
     assert_int_equal(q.err, ERR_INTERNAL);
     assert_string_equal(q.fail.sqlstate, "22012");
     assert_string_equal(ask_one(&one).fail.sqlstate, "");
+}
+
+static void
+a_failure_has_what_the_server_said(void **state UNUSED)
+{
+    static struct db_stmt twice = {.sql = "INSERT INTO things VALUES (1, 'a'), (1, 'b')",
+                                   .kind = DB_WRITE};
+    static struct db_stmt none = {.sql = "INSERT INTO things VALUES (1, NULL)", .kind = DB_WRITE};
+    static struct db_stmt raised = {
+        .sql = "DO $$ BEGIN RAISE SQLSTATE 'PT418' USING message = 'm', detail = 'd', hint = 'h'; "
+               "END $$",
+        .kind = DB_WRITE};
+    static struct db_stmt unknown = {.sql = "SELECT é.nothing FROM things é", .kind = DB_READ};
+    static const char *const said[] = {
+        "23505 duplicate key value violates unique constraint \"things_key\" | Key (id)=(1) "
+        "already "
+        "exists. | - | public things - things_key | 0 of 0",
+        "23502 null value in column \"name\" of relation \"things\" violates not-null constraint | "
+        "Failing row contains (1, null). | - | public things name - | 0 of 0",
+        "PT418 m | d | h | - - - - | 0 of 0",
+        "42703 column é.nothing does not exist | - | - | - - - - | 8 of 0",
+    };
+    struct db_stmt *const stmts[] = {&twice, &none, &raised, &unknown};
+
+    for (size_t i = 0; i < ARRAY_LEN(stmts); i++)
+        assert_string_equal(ask_one(stmts[i]).said, said[i]);
+    assert_string_equal(ask_one(&one).said, "");
 }
 
 /* ---- encodings ---- */
@@ -238,20 +235,16 @@ words_arrive_as_they_are_whatever_the_database_is_set_to(void **state UNUSED)
     struct asked all[] = {{.stmt = &echo, .param = "Zoë 😀", .limit_ms = 5000},
                           {.stmt = &length, .param = "Zoë 😀", .limit_ms = 5000}};
 
-    if (server == NULL)
-        skip();
     ask_all(all, ARRAY_LEN(all));
     assert_int_equal(all[0].err, ERR_OK);
     assert_string_equal(all[0].text, "Zoë 😀");
     assert_string_equal(all[1].text, "5");
 }
 
-static void load_settings(const char *name);
-
 static void
 ask_latin1(void)
 {
-    load_settings("latin1");
+    check_db_load("latin1");
     (void)fprintf(stderr, "%s", ask_one(&one).fail.detail);
 }
 
@@ -261,72 +254,113 @@ a_database_in_another_encoding_is_refused(void **state UNUSED)
 {
     char text[4096];
 
-    if (server == NULL)
-        skip();
     (void)check_child(ask_latin1, text, sizeof text);
     assert_non_null(strstr(text, "the database, or this connection to it, is not in UTF8"));
 }
 
+/* ---- who is slow holds nobody up ---- */
+
+#define CALLERS   64
+#define SAMPLES   20000
+#define FAIR_MS   1500
+#define SPREAD_MS 20 /* what a machine with others on it may add */
+
+static int64_t samples_us[SAMPLES];
+static size_t sample_count;
+static int64_t fair_until_ms;
+
+static enum err
+read_often(struct task *task, void *stmt)
+{
+    struct db_result *result;
+
+    while (clock_ms() < fair_until_ms) {
+        const int64_t began_us = clock_us();
+
+        TRY(db_query(task, stmt, DB_PARAMS("7"), &result));
+        if (sample_count < SAMPLES)
+            samples_us[sample_count++] = clock_us() - began_us;
+        co_sleep_ms(2);
+    }
+    return ERR_OK;
+}
+
+static enum err
+sleep_often(struct task *task, void *sleep)
+{
+    struct db_result *result;
+
+    while (clock_ms() < fair_until_ms)
+        TRY(db_query(task, sleep, DB_PARAMS("0.3"), &result));
+    return ERR_OK;
+}
+
+static int
+by_size(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+/* The 99th of a hundred keyed reads, in us, beside so many sleepers. */
+static int64_t
+keyed_p99(struct db_stmt *keyed, size_t sleepers_count)
+{
+    struct check_work works[CALLERS + 4];
+
+    sample_count = 0;
+    fair_until_ms = clock_ms() + FAIR_MS;
+    for (size_t i = 0; i < CALLERS + sleepers_count; i++) {
+        works[i] = (struct check_work){.work = i < CALLERS ? read_often : sleep_often,
+                                       .arg = i < CALLERS ? keyed : &sleep_s,
+                                       .limit_ms = 10000,
+                                       .memory = (size_t)4 * 1024 * 1024};
+        check_start(&works[i]);
+    }
+    check_finish();
+    for (size_t i = 0; i < CALLERS + sleepers_count; i++)
+        assert_int_equal(works[i].err, ERR_OK);
+    qsort(samples_us, sample_count, sizeof samples_us[0], by_size);
+    return samples_us[sample_count * 99 / 100];
+}
+
+static void
+who_is_slow_holds_nobody_up(void **state UNUSED)
+{
+    static struct db_stmt keyed = {.sql = "SELECT name FROM things WHERE id = $1::int",
+                                   .kind = DB_READ};
+
+    const int64_t alone_us = keyed_p99(&keyed, 0);
+    for (size_t sleepers_count = 1; sleepers_count <= 4; sleepers_count += 3) {
+        const int64_t beside_us = keyed_p99(&keyed, sleepers_count);
+
+        print_message("p99 %d us alone, %d us beside %zu sleepers\n", (int)alone_us, (int)beside_us,
+                      sleepers_count);
+        assert_in_range(beside_us, 0, 2 * alone_us + SPREAD_MS * 1000);
+    }
+}
+
 static const struct CMUnitTest tests[] = {
-    TEST(a_database_in_another_encoding_is_refused),
-    TEST(words_arrive_as_they_are_whatever_the_database_is_set_to),
-    TEST(a_late_read_takes_no_neighbour_with_it),
-    TEST(the_server_is_told_to_end_what_is_late),
-    TEST(late_statements_do_not_add_connections),
-    TEST(a_late_member_of_a_group_takes_no_other_with_it),
-    TEST(a_statement_without_rows_is_done),
-    TEST(there_is_no_last_statement),
-    TEST(a_failure_has_its_sqlstate),
+    DB_TEST(a_database_in_another_encoding_is_refused),
+    DB_TEST(words_arrive_as_they_are_whatever_the_database_is_set_to),
+    DB_TEST(a_late_read_takes_no_neighbour_with_it),
+    DB_TEST(the_server_is_told_to_end_what_is_late),
+    DB_TEST(late_statements_do_not_add_connections),
+    DB_TEST(a_late_member_of_a_group_takes_no_other_with_it),
+    DB_TEST(a_statement_without_rows_is_done),
+    DB_TEST(there_is_no_last_statement),
+    DB_TEST(a_failure_has_its_sqlstate),
+    DB_TEST(who_is_slow_holds_nobody_up),
+    DB_TEST(a_failure_has_what_the_server_said),
 };
-
-/* Databases of this test: ffx_unit_PID_NAME. */
-static void
-load_settings(const char *name)
-{
-    struct buf problems;
-    size_t count = 0;
-    char url[512];
-
-    (void)snprintf(url, sizeof url, "host=%s dbname=ffx_unit_%d_%s application_name=query_test_%d",
-                   server, (int)own_pid, name, (int)getpid());
-    while (db_settings[count] != NULL)
-        count++;
-    buf_init_heap(&problems, 4096);
-    MUST(setenv("DATABASE_URL", url, 1) == 0);
-    if (!settings_load(db_settings, count, &problems))
-        die("%s", problems.ptr);
-    buf_release(&problems);
-}
-
-static void
-shell(const char *command)
-{
-    if (system(command) != 0)
-        die("failed: %s", command);
-}
 
 int
 main(void)
 {
-    char command[512];
-
-    server = getenv("PGHOST");
-    own_pid = getpid();
-    if (server != NULL) {
-        (void)snprintf(command, sizeof command,
-                       "d=ffx_unit_%d; createdb -E UTF8 -T template0 ${d}_utf8 && "
-                       "createdb -E LATIN1 -T template0 --locale=C ${d}_latin1 && psql -qXd "
-                       "${d}_utf8 -c \"alter database ${d}_utf8 set client_encoding = 'LATIN1'\"",
-                       (int)own_pid);
-        shell(command);
-        load_settings("utf8");
-    }
-    loop_init();
-    const int failed = cmocka_run_group_tests_name("db_query", tests, NULL, NULL);
-    if (server != NULL) {
-        (void)snprintf(command, sizeof command,
-                       "d=ffx_unit_%d; dropdb -f ${d}_utf8 && dropdb -f ${d}_latin1", (int)own_pid);
-        shell(command);
-    }
-    return failed;
+    return check_db_main("db_query", tests, ARRAY_LEN(tests),
+                         "createdb -E LATIN1 -T template0 --locale=C ${d}_latin1",
+                         "psql -qXd ${d}_utf8 -c \"create table things (id int constraint "
+                         "things_key primary key, name text not null)\" -c \"alter database "
+                         "${d}_utf8 set client_encoding = 'LATIN1'\"");
 }

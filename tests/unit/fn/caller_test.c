@@ -4,6 +4,7 @@
 #include "fn/caller.h"
 #include "fn/internal.h"
 #include "fn/request.h"
+#include "fn/spec.h"
 
 #define NOW    1800000000
 #define SECRET STR("a-secret-of-at-least-32-characters")
@@ -150,7 +151,7 @@ token_of(const char *name, const char *value)
     const struct net_request http = {.headers = &header, .header_count = 1};
     const struct fn_req req = {.http = &http};
 
-    return fn_token(&req);
+    return fn_credential(&req);
 }
 
 static void
@@ -165,7 +166,130 @@ one_or_more_blanks_stand_before_a_token(void **state UNUSED)
     check_str(token_of("apikey", "abc"), "abc");
 }
 
+/* ---- the gateway's rule for keys ---- */
+
+#define PUBLISHABLE "sb_publishable_0123456789abcdefghijk"
+#define SECRET_KEY  "sb_secret_0123456789abcdefghijklmnop"
+
+static int
+load_keys(void **state UNUSED)
+{
+    struct setting *const keys[] = {&cfg_jwt_secret, &cfg_publishable_key, &cfg_secret_key};
+    struct buf problems;
+
+    (void)setenv("JWT_SECRET", "a-secret-of-at-least-32-characters", 1);
+    (void)setenv("SUPABASE_PUBLISHABLE_KEY", PUBLISHABLE, 1);
+    (void)setenv("SUPABASE_SECRET_KEY", SECRET_KEY, 1);
+    buf_init_heap(&problems, 4096);
+    const bool ok = settings_load(keys, 3, &problems);
+    buf_release(&problems);
+    return ok ? 0 : -1;
+}
+
+/* A token with these claims, good for an hour. */
+static const char *
+bearer_of(const char *claims)
+{
+    return arena_printf(a, "Bearer %s",
+                        jws_sign(a, SECRET, str_of(arena_printf(a, "{%s,\"exp\":4102444800}", claims))));
+}
+
+#define CLAIMS_USER  "\"role\":\"authenticated\",\"sub\":\"" USER "\""
+#define CLAIMS_STAFF "\"role\":\"staff\",\"sub\":\"" USER "\""
+#define CLAIMS_ANON  "\"role\":\"anon\""
+
+/* The role of whoever brings these two (NULL: not there) to a route for `who`; "" for nobody, the
+ * status when it is refused. */
+static const char *
+role_at(unsigned who, bool key_needed, const char *authorization, const char *apikey)
+{
+    const struct fn_spec spec = {.key_needed = key_needed};
+    const struct fn_route route = {.who = who};
+    const struct fn_match match = {.route = &route};
+    struct task task = {.arena = a};
+    struct header headers[2];
+    struct net_request http = {.headers = headers};
+    struct fn_req *req = ARENA_NEW(a, struct fn_req);
+
+    if (authorization != NULL)
+        headers[http.header_count++] = (struct header){STR("authorization"), str_of(authorization)};
+    if (apikey != NULL)
+        headers[http.header_count++] = (struct header){STR("apikey"), str_of(apikey)};
+    *req = (struct fn_req){.task = &task, .http = &http, .spec = &spec, .match = &match};
+    const enum err e = fn_authenticate(req);
+    return e == ERR_OK ? req->caller.role : arena_printf(a, "%d", err_info(e)->http_status);
+}
+
+#define ALL (FN_ANON | FN_USER | FN_STAFF | FN_SERVICE)
+
+static void
+a_bearer_token_counts_before_a_key(void **state UNUSED)
+{
+    assert_string_equal(role_at(ALL, false, bearer_of(CLAIMS_USER), SECRET_KEY), "authenticated");
+    assert_string_equal(role_at(ALL, false, "Basic x", SECRET_KEY), "401");
+}
+
+static void
+a_key_of_the_new_form_stands_for_its_role(void **state UNUSED)
+{
+    assert_string_equal(role_at(ALL, false, NULL, SECRET_KEY), "service_role");
+    assert_string_equal(role_at(ALL, false, NULL, PUBLISHABLE), "anon");
+    assert_string_equal(role_at(ALL, false, "Bearer " PUBLISHABLE, PUBLISHABLE), "anon");
+    assert_string_equal(role_at(ALL, false, "Bearer " PUBLISHABLE, NULL), "anon");
+    assert_string_equal(role_at(ALL, false, NULL, SECRET_KEY "x"), "401");
+    assert_string_equal(role_at(ALL, false, NULL, "sb_"), "401");
+}
+
+static void
+a_legacy_key_in_apikey_is_the_bearer(void **state UNUSED)
+{
+    const char *anon = bearer_of(CLAIMS_ANON) + strlen("Bearer ");
+
+    assert_string_equal(role_at(ALL, false, NULL, anon), "anon");
+    assert_string_equal(role_at(ALL, false, "Bearer " PUBLISHABLE, anon), "anon");
+}
+
+static void
+the_mask_says_who_may(void **state UNUSED)
+{
+    assert_string_equal(role_at(FN_USER, false, bearer_of(CLAIMS_ANON), NULL), "401");
+    assert_string_equal(role_at(FN_SERVICE, false, bearer_of(CLAIMS_USER), NULL), "403");
+    assert_string_equal(role_at(FN_STAFF, false, bearer_of(CLAIMS_USER), NULL), "403");
+    assert_string_equal(role_at(FN_STAFF, false, bearer_of(CLAIMS_STAFF), NULL), "staff");
+    assert_string_equal(role_at(FN_USER, false, bearer_of(CLAIMS_STAFF), NULL), "401");
+    assert_string_equal(role_at(FN_STAFF, false, bearer_of("\"role\":\"staff\""), NULL), "401");
+    assert_string_equal(role_at(FN_USER | FN_STAFF, false, NULL, NULL), "401");
+}
+
+static void
+nobody_is_let_in_where_the_mask_says_so(void **state UNUSED)
+{
+    assert_string_equal(role_at(FN_NOBODY | FN_USER, false, NULL, NULL), "");
+    assert_string_equal(role_at(FN_NOBODY | FN_USER, false, "Bearer x", NULL), "401");
+    assert_string_equal(role_at(FN_NOBODY, true, "Bearer x", NULL), "");
+    assert_string_equal(role_at(FN_SIGNATURE, true, "Bearer x", NULL), "");
+}
+
+static void
+where_a_key_is_needed_a_token_is_not_enough(void **state UNUSED)
+{
+    const char *user = bearer_of(CLAIMS_USER);
+
+    assert_string_equal(role_at(ALL, true, user, NULL), "401");
+    assert_string_equal(role_at(ALL, true, user, "sb_publishable_of_another_system_00"), "401");
+    assert_string_equal(role_at(ALL, true, user, user + strlen("Bearer ")), "401");
+    assert_string_equal(role_at(ALL, true, user, PUBLISHABLE), "authenticated");
+    assert_string_equal(role_at(ALL, true, user, bearer_of(CLAIMS_ANON) + strlen("Bearer ")),
+                        "authenticated");
+}
+
 static const struct CMUnitTest tests[] = {
+    TEST(a_bearer_token_counts_before_a_key),
+    TEST(a_key_of_the_new_form_stands_for_its_role),
+    TEST(a_legacy_key_in_apikey_is_the_bearer),
+    TEST(the_mask_says_who_may),
+    TEST(nobody_is_let_in_where_the_mask_says_so),
+    TEST(where_a_key_is_needed_a_token_is_not_enough),
     TEST(one_or_more_blanks_stand_before_a_token),
     TEST(refused_tokens_leave_the_caller_untouched),
     TEST(second_use_says_the_same),
@@ -179,5 +303,5 @@ static const struct CMUnitTest tests[] = {
 int
 main(void)
 {
-    return cmocka_run_group_tests_name("fn_caller", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("fn_caller", tests, load_keys, NULL);
 }

@@ -31,7 +31,7 @@ accepted(const char *key, int tries, int calls, int window_s)
     int wait_s;
 
     for (int i = 0; i < tries; i++)
-        good += limit_take(str_of(key), calls, window_s, &wait_s);
+        good += limit_take(str_of(key), 0, calls, window_s, &wait_s);
     return good;
 }
 
@@ -60,7 +60,7 @@ empty_key_is_a_key(void **state UNUSED)
     int wait_s;
 
     assert_int_equal(accepted("", 10, 5, 3600), 5);
-    assert_false(limit_take(STR_NONE, 5, 3600, &wait_s));
+    assert_false(limit_take(STR_NONE, 0, 5, 3600, &wait_s));
 }
 
 static void
@@ -69,7 +69,7 @@ refusal_tells_when_to_come_again(void **state UNUSED)
     int wait_s = 0;
 
     assert_int_equal(accepted("a", 6, 6, 3600), 6);
-    assert_false(limit_take(STR("a"), 6, 3600, &wait_s));
+    assert_false(limit_take(STR("a"), 0, 6, 3600, &wait_s));
     assert_in_range(wait_s, 599, 600); /* one call every window / calls */
 }
 
@@ -79,7 +79,7 @@ waiting_time_is_at_least_a_second(void **state UNUSED)
     int wait_s = 0;
 
     assert_int_equal(accepted("a", 100, 100, 3), 100);
-    assert_false(limit_take(STR("a"), 100, 3, &wait_s));
+    assert_false(limit_take(STR("a"), 0, 100, 3, &wait_s));
     assert_int_equal(wait_s, 1);
 }
 
@@ -88,7 +88,7 @@ waiting_time_is_untouched_when_accepted(void **state UNUSED)
 {
     int wait_s = -7;
 
-    assert_true(limit_take(STR("a"), 1, 60, &wait_s));
+    assert_true(limit_take(STR("a"), 0, 1, 60, &wait_s));
     assert_int_equal(wait_s, -7);
 }
 
@@ -102,7 +102,7 @@ calls_come_back_one_by_one(void **state UNUSED)
     const int64_t start_us = clock_us();
     assert_int_equal(accepted("a", 50, 50, 1), 50);
     while (good < 3) {
-        good += limit_take(STR("a"), 50, 1, &wait_s);
+        good += limit_take(STR("a"), 0, 50, 1, &wait_s);
         assert_true(clock_us() - start_us < 30000000);
     }
     assert_true(clock_us() - start_us >= 60000); /* not before their time */
@@ -123,7 +123,7 @@ more_keys_than_places_still_work(void **state UNUSED)
         int wait_s;
 
         (void)snprintf(key, sizeof(key), "key-%d", i);
-        assert_true(limit_take(str_of(key), 5, 3600, &wait_s));
+        assert_true(limit_take(str_of(key), 0, 5, 3600, &wait_s));
     }
 }
 
@@ -138,7 +138,7 @@ few_keys_do_not_disturb_each_other(void **state UNUSED)
             int wait_s;
 
             (void)snprintf(key, sizeof(key), "user-%d", i);
-            good += limit_take(str_of(key), 2, 3600, &wait_s);
+            good += limit_take(str_of(key), 0, 2, 3600, &wait_s);
         }
         assert_int_equal(good, round < 2 ? 1000 : 0);
     }
@@ -199,7 +199,7 @@ no_calls_allowed(void)
 {
     int wait_s;
 
-    if (limit_take(STR("a"), 0, 60, &wait_s))
+    if (limit_take(STR("a"), 0, 0, 60, &wait_s))
         _exit(0);
 }
 
@@ -298,7 +298,19 @@ what_is_no_address_counts_as_it_is(void **state UNUSED)
     assert_false(same_network("192.0.2.1x", "192.0.2.1"));
 }
 
+static void
+what_is_called_counts_for_itself(void **state UNUSED)
+{
+    int wait_s = 0;
+
+    assert_true(limit_take(STR("one person"), 0, 1, 3600, &wait_s));
+    assert_true(limit_take(STR("one person"), 1, 1, 3600, &wait_s));
+    assert_false(limit_take(STR("one person"), 0, 1, 3600, &wait_s));
+    assert_false(limit_take(STR("one person"), 1, 1, 3600, &wait_s));
+}
+
 static const struct CMUnitTest tests[] = {
+    TEST(what_is_called_counts_for_itself),
     cmocka_unit_test(an_ipv6_address_counts_for_its_network_of_64_bits),
     cmocka_unit_test(an_ipv4_address_counts_alone_also_in_the_clothes_of_ipv6),
     cmocka_unit_test(what_is_no_address_counts_as_it_is),

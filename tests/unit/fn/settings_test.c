@@ -63,39 +63,54 @@ log_level_is_known(void **state UNUSED)
 
 /* ---- each setting has its form ---- */
 
+static char long_secret[NP_IPN_SECRET_MAX + 2];
+static const struct {
+    const char *env;
+    const char *good[5], *wrong[9];
+} forms[] = {
+    {"SMTP_HOST",
+     {"mail.example.org", "192.0.2.1", "smtps://mail.example.org", "smtp://localhost", "[::1]"},
+     {"mail.example.org:587", "mail example", "http://mail.example.org", "mail/", "-x", "[]",
+      "[mail]", "192.0.2.300"}},
+    {"SMTP_FROM",
+     {"shop@example.org", "The Shop <shop@example.org>", "\"A, B\" <a@b.example>"},
+     {"Shop", "Shop <shop>", "shop@example.org, other@example.org", "<shop@example.org",
+      "shop@example..org", "shop@-", "shop@192.0.2.1"}},
+    {"MAIL_NAME", {"The Shop"}, {"Shop <a@b.example>", " Shop", "Shop "}},
+    {"MAIL_DOMAIN",
+     {"example.org", "shop-1.example.org"},
+     {"example .org", "example.org ", "@example.org", "https://example.org", "a..b", "-a.org",
+      "192.0.2.1"}},
+    {"RESEND_API_KEY", {"re_123"}, {"re 123", "re_123 "}},
+    {"RESEND_API_URL",
+     {"https://api.resend.com", "http://127.0.0.1:1", "http://localhost/x"},
+     {"api.resend.com", "https://", "https://a b", "http://api.resend.com", "https://[x]",
+      "https://192.0.2.300", "http://127.0.0.1.example.org"}},
+    {"NOWPAYMENTS_API_URL",
+     {"https://api.nowpayments.io/v1"},
+     {"http://api.nowpayments.io/v1", "https://api.nowpayments.io/v1/"}},
+    {"NOWPAYMENTS_SANDBOX_API_URL",
+     {"http://127.0.0.1:54321/sandbox/v1", "http://[::1]:1/v1"},
+     {"http://sandbox/v1", "http://192.0.2.1/v1"}},
+    {"NOWPAYMENTS_API_KEY", {"ABC-123"}, {"ABC 123", "ABC "}},
+    {"NOWPAYMENTS_IPN_SECRET", {"s", " with blanks "}, {"  ", long_secret}},
+    {"NOWPAYMENTS_EMAIL", {"a@b.example"}, {"a", "a@", "@b", "A <a@b.example>", "a@b@c", "a@b..c"}},
+    {"DATABASE_URL",
+     {"postgresql://fn_x:pw@/shop?host=%2Frun&port=1", "host=/run dbname=shop"},
+     {"mysql://x/y", "shop", "postgresql://[::1/x", "postgresql://a:x/y", "host=a port=65536",
+      "postgresql://a,b/x?target_session_attrs=readwrite"}},
+    {"SUPABASE_URL", {"https://api.example.org"}, {"https://api.example.org/", "https://a_b"}},
+    {"RUN_DIR", {"/run/ffx"}, {"run", "./run", "/run/ffx "}},
+};
+
 static void
 forms_are_kept(void **state UNUSED)
 {
     static struct setting *const own[] = {&cfg_supabase_url, &cfg_run_dir, NULL};
     static struct setting *const *const lists[] = {db_settings, np_settings, np_login_settings,
-                                                   mail_settings, own};
-    static const struct {
-        const char *env;
-        const char *good[5], *wrong[6];
-    } forms[] = {
-        {"SMTP_HOST",
-         {"mail.example.org", "192.0.2.1", "smtps://mail.example.org", "smtp://localhost", "[::1]"},
-         {"mail.example.org:587", "mail example", "http://mail.example.org", "mail/", "-x", "[]"}},
-        {"SMTP_FROM",
-         {"shop@example.org", "The Shop <shop@example.org>", "\"A, B\" <a@b.example>"},
-         {"Shop", "Shop <shop>", "shop@example.org, other@example.org", "<shop@example.org"}},
-        {"MAIL_NAME", {"The Shop"}, {"Shop <a@b.example>", " Shop", "Shop "}},
-        {"MAIL_DOMAIN",
-         {"example.org", "shop-1.example.org"},
-         {"example .org", "example.org ", "@example.org", "https://example.org", "a..b", "-a.org"}},
-        {"RESEND_API_KEY", {"re_123"}, {"re 123", "re_123 "}},
-        {"RESEND_API_URL",
-         {"https://api.resend.com"},
-         {"api.resend.com", "https://", "https://a b"}},
-        {"NOWPAYMENTS_API_KEY", {"ABC-123"}, {"ABC 123", "ABC "}},
-        {"NOWPAYMENTS_EMAIL", {"a@b.example"}, {"a", "a@", "@b", "A <a@b.example>"}},
-        {"DATABASE_URL",
-         {"postgresql://fn_x:pw@/shop?host=%2Frun&port=1", "host=/run dbname=shop"},
-         {"mysql://x/y", "shop", "postgresql://[::1/x"}},
-        {"SUPABASE_URL", {"https://api.example.org"}, {"https://api.example.org/", "https://a_b"}},
-        {"RUN_DIR", {"/run/ffx"}, {"run", "./run"}},
-    };
+                                                   mail_settings, np_ipn_settings, own};
 
+    memset(long_secret, 's', sizeof long_secret - 1);
     for (size_t f = 0; f < ARRAY_LEN(forms); f++) {
         struct setting *s = NULL;
 
@@ -115,6 +130,37 @@ forms_are_kept(void **state UNUSED)
                 fail_msg("%s=%s was accepted", s->env, forms[f].wrong[i]);
         }
         (void)unsetenv(s->env);
+    }
+}
+
+/* Half of a login would be as good as none, and nobody would hear of it. */
+static void
+what_goes_together_comes_together(void **state UNUSED)
+{
+    static struct setting *const *const lists[] = {np_login_settings, mail_settings};
+    static const struct {
+        size_t list;
+        const char *one, *other;
+    } pairs[] = {{0, "NOWPAYMENTS_EMAIL", "NOWPAYMENTS_PASSWORD"}, {1, "SMTP_USER", "SMTP_PASS"}};
+
+    assert_int_equal(setenv("SUPABASE_URL", "https://api.example.org", 1), 0);
+    for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
+        struct setting *const *const list = lists[pairs[i].list];
+        const char *const names[] = {pairs[i].one, pairs[i].other};
+        size_t count = 0;
+
+        while (list[count] != NULL)
+            count++;
+        for (size_t n = 0; n < ARRAY_LEN(names); n++) {
+            assert_int_equal(setenv(names[n], "a@b.example", 1), 0);
+            assert_false(settings_load(list, count, &problems));
+            assert_non_null(strstr(problems.ptr, names[1 - n]));
+            buf_clear(&problems);
+            assert_int_equal(setenv(names[1 - n], "x@y.example", 1), 0);
+            assert_true(settings_load(list, count, &problems));
+            assert_int_equal(unsetenv(names[0]) + unsetenv(names[1]), 0);
+        }
+        assert_true(settings_load(list, count, &problems));
     }
 }
 
@@ -157,7 +203,8 @@ a_function_with_a_schedule_has_the_database(void **state UNUSED)
 static void
 a_function_that_takes_tokens_has_their_secret(void **state UNUSED)
 {
-    const struct fn_spec spec = {.auth = FN_AUTH_USER, .settings = with_db};
+    static const struct fn_route routes[] = {{.methods = FN_GET, .path = "", .who = FN_USER}, {0}};
+    const struct fn_spec spec = {.routes = routes, .settings = with_db};
 
     assert_true(has(&spec, &cfg_jwt_secret));
     assert_true(has(&spec, &cfg_database_url));
@@ -169,6 +216,7 @@ static const struct CMUnitTest tests[] = {
     TEST(every_default_is_valid),
     TEST(log_level_is_known),
     TEST(forms_are_kept),
+    TEST(what_goes_together_comes_together),
     TEST(a_function_has_what_its_spec_lists),
     TEST(a_function_with_a_schedule_has_the_database),
     TEST(a_function_that_takes_tokens_has_their_secret),

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/task.h"
 #include "loop/loop.h"
 #include "loop/wait.h"
 
@@ -129,6 +130,64 @@ a_thousand_coroutines_wait_at_once(void **state UNUSED)
     assert_int_equal(ended, 1000);
 }
 
+/* ---- an arena that is full ---- */
+
+struct worked {
+    struct task task;
+    int waits; /* before it takes too much; 0: it never does */
+    enum err err;
+};
+
+static size_t under_way;
+
+static enum err
+work_and_wait(struct task *t, void *arg)
+{
+    const struct worked *w = arg;
+
+    for (int i = 1; i <= 3; i++) {
+        char *heap = malloc(100); /* what overflows later gives it back all the same */
+
+        assert_non_null(heap);
+        arena_defer(t->arena, free, heap);
+        co_sleep_ms(1); /* the others work meanwhile, each in a scope of its own */
+        (void)arena_alloc(t->arena, w->waits == i ? (size_t)1024 * 1024 : 100);
+    }
+    return ERR_OK;
+}
+
+static void
+work_on_coroutine(void *arg)
+{
+    struct worked *w = arg;
+
+    w->task.arena = arena_new(8 * 1024);
+    w->err = task_run(&w->task, work_and_wait, w);
+    arena_free(w->task.arena);
+    if (--under_way == 0)
+        loop_exit();
+}
+
+static void
+a_full_arena_ends_its_own_coroutine_only(void **state UNUSED)
+{
+    struct worked all[40] = {0};
+
+    under_way = ARRAY_LEN(all);
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        all[i].waits = (int)(i % 4);
+        co_start(work_on_coroutine, &all[i]);
+    }
+    run_for(5000);
+    assert_int_equal(under_way, 0);
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        assert_int_equal(all[i].err, i % 4 == 0 ? ERR_OK : ERR_MEMORY);
+    ended = 0;
+    co_start(sleep_a_little, NULL); /* on the stack of one that was left in its middle */
+    run_for(50);
+    assert_int_equal(ended, 1);
+}
+
 static const struct CMUnitTest tests[] = {
     TEST(a_coroutine_runs_until_its_first_wait),
     TEST(waking_twice_in_a_turn_wakes_once),
@@ -136,6 +195,7 @@ static const struct CMUnitTest tests[] = {
     TEST(a_coroutine_started_by_another_runs_after_it),
     TEST(a_stack_keeps_its_content_over_a_wait),
     TEST(a_thousand_coroutines_wait_at_once),
+    TEST(a_full_arena_ends_its_own_coroutine_only),
 };
 
 int

@@ -129,7 +129,58 @@ encoded_text_decodes_to_itself(void **state UNUSED)
     found(out.ptr, "q", text);
 }
 
+/* ---- all of them ---- */
+
+/* "name=value|…" of the query, in order; "!" for a bad one. */
+static const char *
+all_of(const char *query)
+{
+    struct str rest = str_of(query);
+    struct query_param one;
+    struct buf out;
+
+    buf_init_arena(&out, a, 1000);
+    for (bool ok; query_next(a, &rest, &one, &ok);)
+        if (ok)
+            buf_printf(&out, "%s=%s|", one.name.ptr, one.value.ptr);
+        else
+            buf_add_text(&out, "!|");
+    return out.len == 0 ? "" : out.ptr;
+}
+
+static void
+all_come_in_order_with_repeats(void **state UNUSED)
+{
+    assert_string_equal(all_of("b=1&a=2&b=3"), "b=1|a=2|b=3|");
+    assert_string_equal(all_of("id=gte.1&id=lt.9"), "id=gte.1|id=lt.9|");
+}
+
+static void
+all_are_decoded(void **state UNUSED)
+{
+    assert_string_equal(all_of("a%20b=c+d&e"), "a b=c d|e=|");
+}
+
+static void
+empty_pairs_are_none(void **state UNUSED)
+{
+    assert_string_equal(all_of(""), "");
+    assert_string_equal(all_of("&&a=1&&b=2&"), "a=1|b=2|");
+    assert_string_equal(all_of("=1"), "=1|");
+}
+
+static void
+a_bad_one_is_told(void **state UNUSED)
+{
+    assert_string_equal(all_of("a=%zz&b=1"), "!|b=1|");
+    assert_string_equal(all_of("a=%00&%ff=1&c=2"), "!|!|c=2|");
+}
+
 static const struct CMUnitTest tests[] = {
+    TEST(all_come_in_order_with_repeats),
+    TEST(all_are_decoded),
+    TEST(empty_pairs_are_none),
+    TEST(a_bad_one_is_told),
     TEST(query_finds_each_place),
     TEST(query_is_decoded),
     TEST(query_names_are_decoded),

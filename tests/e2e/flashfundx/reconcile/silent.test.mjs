@@ -6,11 +6,11 @@ import { beforeEach, test } from 'node:test';
 import { rows } from '../../lib/db.mjs';
 import { ipnBody, postIpn } from '../../lib/flashfundx/ipn.mjs';
 import { hurry, jobOf } from '../../lib/queue.mjs';
-import { clearFaults, control, fault, providerState, settled } from '../../lib/flashfundx/sandbox.mjs';
+import { calls, clearFaults, control, fault, mark, providerState, settled } from '../../lib/flashfundx/sandbox.mjs';
 import { attempts, checkout, delivered, events, makeSale, orderState, untilState } from '../../lib/flashfundx/shop.mjs';
 import { killWorkers, log } from '../../lib/system.mjs';
 import { until } from '../../lib/wait.mjs';
-import { checkRow, deafSale, heardSale, silence } from './sales.mjs';
+import { checkRow, deafSale, heardSale, now, silence } from './sales.mjs';
 
 beforeEach(clearFaults);
 
@@ -75,6 +75,21 @@ test('a payment the provider does not know: noted, and asked about ever more sel
   assert.equal(seen.failures, 1);
   assert.ok((await jobOf('payment_check', body.payment_id)).due_at - seen.checked_at > 250_000);
   assert.equal(await orderState(order), 'processing/pending/pending');
+});
+
+test('a comparison that takes long holds up no payment that is silent', async () => {
+  const since = await now();
+  for (let i = 0; i < 10; i++) await postIpn(ipnBody((await makeSale()).order, 'waiting'));
+  const { order, paymentId } = await deafSale();
+  const asked = await mark();
+  await fault('payment-get', 'slow', { times: 50, delayMs: 2000 });
+  await rows('select backend.request_reconciliation($1)', [since]);
+  await until(async () => (await calls(asked, '/payment/%')).length > 0, 'it compares');
+  const began = Date.now();
+  await silence(paymentId);
+  await untilState(order, 'completed/paid/delivered', { timeout: 20_000 });
+  await clearFaults();
+  assert.ok(Date.now() - began < 14_000, 'after a turn of the comparison, not after all of it');
 });
 
 test('the provider is down: nothing changes, and all goes on when it is back', async () => {

@@ -69,16 +69,19 @@ export async function states(sales) {
 export const DELIVERED = 'completed/paid/delivered';
 export const PAID_AND_WAITING = 'processing/paid/pending';
 
+/** What was acknowledged may still be in the inbox, when its order was held: it is applied. */
+export const eventsDone = (sales) =>
+  until(async () => await value(
+    `select count(*)::int from public.payment_events where order_id = any($1) and state <> 'done'`,
+    [sales.map((sale) => sale.order.order_id)]) === 0,
+  'every stored event is done', { timeout: 30_000 });
+
 /**
  * The end state after every callback of every sale arrived: `delivered` orders have one account
  * each, all others are paid and wait; nothing is counted twice and nothing is missing.
  */
 export async function assertBooks(sales, product, delivered) {
-  const ids = sales.map((sale) => sale.order.order_id);
-  // What was acknowledged may still be in the inbox.
-  await until(async () => await value(
-    `select count(*)::int from public.payment_events where order_id = any($1) and state <> 'done'`, [ids]) === 0,
-    'every stored event is done', { timeout: 30_000 });
+  await eventsDone(sales);
   const b = await books(sales);
   const money = (order) => Number(order.final_amount);
 

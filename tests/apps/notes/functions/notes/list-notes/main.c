@@ -1,34 +1,53 @@
 /*
- * list-notes: a user reads the own notes.
+ * list-notes: a user reads the own notes, all or one.
  */
 #include "db/query.h"
-#include "db/rows.h"
-#include "fn/answer.h"
 #include "fn/spec.h"
-#include "json/write.h"
+#include "fn/sqlroute.h"
 
-static struct db_stmt list_notes_stmt = {.sql = "SELECT notes.list_notes($1::uuid)", .kind = DB_READ};
+static struct fn_sql list_notes = {
+    .stmt = {.sql = "SELECT notes.list_notes($1::uuid)", .kind = DB_READ},
+    .params = {"@user"},
+};
 
-static enum err
-list_notes(struct fn_req *req, struct fn_res *res)
-{
-    struct db_row row;
+static struct fn_sql one_note = {
+    .stmt = {.sql = "SELECT notes.one_note($1::uuid, $2::bigint)", .kind = DB_READ},
+    .params = {"@user", "id"},
+    .missing = "There is no such note",
+};
 
-    TRY(db_one(req->task, &list_notes_stmt, DB_PARAMS(req->caller.user_id), &row));
+static const struct fn_input_doc one_inputs[] = {
+    {"id", "integer", true, "number of the note"},
+    {NULL, NULL, false, NULL},
+};
 
-    struct json_writer *w = fn_json(res, 200);
-    jw_open(w);
-    jw_bool_at(w, "success", true);
-    jw_key(w, "notes");
-    jw_raw(w, db_str(&row, 0));
-    jw_close(w);
-    return ERR_OK;
-}
-
-static const struct fn_answer_doc answers[] = {
+static const struct fn_answer_doc list_answers[] = {
     {200, "notes [{id, words, created_at}], the newest first"},
     {401, "no valid token"},
     {0, NULL},
+};
+
+static const struct fn_answer_doc one_answers[] = {
+    {200, "the note {id, words, created_at}"},
+    {401, "no valid token"},
+    {404, "There is no such note"},
+    {0, NULL},
+};
+
+static const struct fn_route routes[] = {
+    {.methods = FN_GET,
+     .path = "",
+     .who = FN_USER,
+     .answers = list_answers,
+     .sql = &list_notes},
+    {.methods = FN_GET,
+     .path = "/:id",
+     .who = FN_USER,
+     .summary = "One of the caller's notes",
+     .inputs = one_inputs,
+     .answers = one_answers,
+     .sql = &one_note},
+    {0},
 };
 
 static struct setting *const *const settings[] = {db_settings, NULL};
@@ -38,12 +57,9 @@ static const struct fn_spec spec = {
     .name = "list-notes",
     .summary = "The caller's notes",
     .route = "/functions/v1/list-notes",
-    .methods = FN_GET,
-    .auth = FN_AUTH_USER,
+    .routes = routes,
     .timeout_ms = 5000,
     .settings = settings,
-    .answers = answers,
-    .handle = list_notes,
 };
 
 int
