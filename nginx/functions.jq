@@ -17,13 +17,17 @@ upstream \(upstream_name) {
     keepalive_timeout 2s;
 }") | join("\n");
 
+# "/orders/:id" and "/files/*" as regular expressions of an address.
+def address: gsub(":[A-Za-z0-9_]+"; "[^/?]+") | sub("/\\*$"; "/[^?]*");
+
 # What is allowed at each address, for the 405 of a method that nginx itself refuses.
 def allowed_methods: "
 map $request_uri $allowed_methods {
     default OPTIONS;"
-    + (routed | map("
-    \"~^\(.route)([?]\(if .subpaths then "|/" else "" end)|$)\" \"\(.methods
-        + (if any(.methods[]; . == "GET") then ["HEAD"] else [] end) + ["OPTIONS"] | join(", "))\";") | join("")) + "
+    + (routed | map(.route as $route | .routes | group_by(.path)[] | [.[].methods[]] as $methods
+        | "
+    \"~^\($route)\(.[0].path | address)([?]|$)\" \"\(["GET", "POST", "PUT", "PATCH", "DELETE"] - (["GET", "POST", "PUT", "PATCH", "DELETE"] - $methods)
+        + (if any($methods[]; . == "GET") then ["HEAD"] else [] end) + ["OPTIONS"] | join(", "))\";") | join("")) + "
 }";
 
 # Lines of a map: addresses without a limit per client.  Signed callbacks about everybody come

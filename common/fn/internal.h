@@ -108,6 +108,8 @@ NODISCARD enum err fn_authenticate(struct fn_req *req);
 
 /* ---- sqlroute.c ---- */
 
+/* Every input that a route describes, checked; the missing ones are named together. */
+NODISCARD enum err fn_check_inputs(struct fn_req *req, const struct fn_input_doc *inputs);
 /* Check the inputs, call, answer with the JSON that comes. */
 NODISCARD enum err fn_serve_sql(struct fn_req *req, struct fn_res *res);
 

@@ -52,8 +52,6 @@ find_input(struct fn_req *req, const char *name, struct str *ret)
     struct str rest = req->http->query;
     struct query_param one;
     for (bool ok; query_next(req->task->arena, &rest, &one, &ok);) {
-        if (!ok)
-            return false;
         if (!str_is(one.name, name))
             continue;
         if (ret->ptr != NULL)
@@ -109,11 +107,25 @@ wrong_type(struct fn_req *req, const struct fn_input_doc *input)
                     input->type);
 }
 
-/* Every input that the route describes, checked; the missing ones are named together. */
-static enum err
-check_inputs(struct fn_req *req, const struct fn_input_doc *inputs)
+static bool
+query_is_well_encoded(const struct fn_req *req)
+{
+    struct str rest = req->http->query;
+    struct query_param one;
+    bool ok = true;
+
+    while (ok && query_next(req->task->arena, &rest, &one, &ok))
+        ;
+    return ok;
+}
+
+enum err
+fn_check_inputs(struct fn_req *req, const struct fn_input_doc *inputs)
 {
     struct buf missing;
+
+    if (!query_is_well_encoded(req))
+        return fail_set(&req->task->fail, ERR_INVALID, "The query string is not well encoded");
 
     buf_init_arena(&missing, req->task->arena, 1024);
     for (const struct fn_input_doc *i = inputs; i != NULL && i->name != NULL; i++) {
@@ -161,7 +173,7 @@ fn_serve_sql(struct fn_req *req, struct fn_res *res)
     struct db_row row;
     size_t count = 0;
 
-    TRY(check_inputs(req, route->inputs));
+    TRY(fn_check_inputs(req, route->inputs));
     for (; count < FN_SQL_PARAMS_MAX && sql->params[count] != NULL; count++)
         params[count] = param_text(req, sql->params[count]);
     TRY(db_one(req->task, &sql->stmt, params, count, &row));
