@@ -41,8 +41,9 @@
 static struct db_stmt lock_for_events = {.sql = "SELECT backend.lock_for_events($1, $2)"};
 
 static struct db_stmt record_event = {
-    .sql = "SELECT outcome, order_id FROM backend.record_payment_event(" EVENT_SQL ")",
+    .sql = "SELECT backend.apply_payment_event(" EVENT_SQL ")",
     .kind = DB_GROUPED,
+    .packed = true,
     .lock = &lock_for_events,
     .lock_params = {EVENT_ORDER_ID, EVENT_STATUS}};
 

@@ -2,8 +2,9 @@
 #include "shared/event.h"
 
 static struct db_stmt record_event = {
-    .sql = "SELECT outcome, order_id FROM backend.record_payment_event(" EVENT_SQL ")",
-    .kind = DB_WRITE};
+    .sql = "SELECT backend.apply_payment_event(" EVENT_SQL ")",
+    .kind = DB_WRITE,
+    .packed = true};
 
 /* An amount to pay that is none (0, or less) is not known.  It is plain decimal text. */
 static const char *

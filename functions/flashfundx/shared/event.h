@@ -1,6 +1,6 @@
 /*
  * event: what NOWPayments says about a payment, as SQL's composite type backend.payment_event: by a
- * callback or by an answer to us, all of it goes through backend.record_payment_event.
+ * callback or by an answer to us, all of it goes through backend.apply_payment_event.
  * Thread rule: loop's thread.
  */
 #ifndef FFX_EVENT_H
@@ -25,7 +25,7 @@ enum {
 void event_params(const char *source, const char *raw, const struct np_payment *p,
                   const char *ret[EVENT_PARAMS]);
 
-/* Record an answer of the provider to us; *ret_outcome as of backend.record_payment_event, and
+/* Record an answer of the provider to us; *ret_outcome as of backend.apply_payment_event, and
  * *ret_order_id, NULL when it has no order.  Failures as of db_one. */
 NODISCARD enum err event_record_poll(struct task *task, const struct np_payment *p,
                                      const char **ret_outcome, const char **ret_order_id);

@@ -58,7 +58,7 @@ as $$
 declare
     v_order public.orders;
 begin
-    select * into v_order from public.orders as o where o.order_id = new.order_id;
+    v_order := (select o from public.orders as o where o.order_id = new.order_id);
     perform backend.mail_customer('account_delivery', 'account_delivery ' || new.id, v_order);
     return null;
 end

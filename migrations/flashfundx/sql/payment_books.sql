@@ -2,11 +2,49 @@
 -- and as transactions. What is booked when, and how much of it, stands at the head of
 -- payment_credit.
 
+create or replace function backend.new_payment(
+    p_event     backend.payment_event,
+    p_order_id  text,
+    p_status    text,
+    p_parent_id text,
+    p_paid      numeric)
+returns public.payments
+language plpgsql
+as $$
+declare
+    v_payment public.payments;
+begin
+    -- Chosen on the provider's page (another coin), a repeated deposit, or faster than us.
+    insert into public.payments as p
+        (payment_id, order_id, parent_payment_id, invoice_id, purchase_id, status,
+         pay_address, payin_extra_id, pay_currency, crypto_currency, pay_amount, actually_paid,
+         price_amount, price_currency, outcome_amount, outcome_currency)
+    values
+        (p_event.payment_id, p_order_id, p_parent_id, nullif(p_event.invoice_id, ''),
+         nullif(p_event.purchase_id, ''), p_status, nullif(p_event.pay_address, ''),
+         -- Read as text: a body may hold what JSON of the database refuses.
+         nullif(substring(p_event.raw from '"payin_extra_id" *: *"?([^",}]{1,128})'), 'null'),
+         lower(p_event.pay_currency), backend.shop_currency(p_event.pay_currency),
+         nullif(platform.plain_amount(p_event.pay_amount), 0), p_paid,
+         platform.plain_amount(p_event.price_amount), lower(nullif(p_event.price_currency, '')),
+         platform.plain_amount(p_event.outcome_amount),
+         lower(nullif(p_event.outcome_currency, '')))
+    on conflict (payment_id) do nothing
+    returning p.* into v_payment;
+    if not found then
+        select * into v_payment from public.payments as p where p.payment_id = p_event.payment_id;
+    end if;
+    return v_payment;
+end
+$$;
+comment on function backend.new_payment(backend.payment_event, text, text, text, numeric) is
+    'Writes a payment that the provider told of first; the row, also when somebody was faster.';
+
 create or replace function backend.book_payment(
     p_order          public.orders,
     p_payment        public.payments,
     p_status         text,
-    p_review         text,
+    p_state          text,
     p_actually_paid  numeric,
     p_pay_amount     numeric,
     p_price_amount   numeric,
@@ -23,14 +61,7 @@ declare
         'pay_currency', p_payment.pay_currency,
         'price_amount', p_price_amount,
         'price_currency', p_price_currency));
-    -- "completed" is money counted for the order; money under review stays "processing".
-    v_state text := case
-        when p_status = 'waiting' then 'pending'
-        when p_status = 'finished' and p_review is null and p_payment.counted then 'completed'
-        when p_status in ('failed', 'expired') then 'failed'
-        else 'processing'
-    end;
-    v_processed_at timestamptz := case when v_state in ('completed', 'failed') then now() end;
+    v_processed_at timestamptz := case when p_state in ('completed', 'failed') then now() end;
 begin
     -- The order's row lock keeps others from inserting the same; mostly the row is there.
     update public.payment_transactions as t
@@ -38,7 +69,7 @@ begin
            provider_response = v_response,
            -- A discount may have come since.
            amount = case t.status when 'completed' then t.amount else p_order.final_amount end,
-           status = case t.status when 'completed' then 'completed' else v_state end,
+           status = case t.status when 'completed' then 'completed' else p_state end,
            processed_at = coalesce(t.processed_at, v_processed_at)
      where t.provider = 'nowpayments'
        and t.provider_transaction_id = p_payment.payment_id
@@ -49,13 +80,13 @@ begin
              provider_transaction_id, provider_status, provider_response, status, processed_at)
         values
             (p_order.order_id, p_order.user_id, 'payment', p_order.final_amount, p_order.currency,
-             'nowpayments', p_payment.payment_id, p_status, v_response, v_state, v_processed_at);
+             'nowpayments', p_payment.payment_id, p_status, v_response, p_state, v_processed_at);
     end if;
 end
 $$;
 comment on function backend.book_payment(public.orders, public.payments, text, text, numeric,
         numeric, numeric, text) is
-    'Writes the transaction row of a payment.';
+    'Writes the transaction row of a payment, whose state is p_state.';
 
 create or replace function backend.count_payment(p_order public.orders, p_payment_id text)
 returns void

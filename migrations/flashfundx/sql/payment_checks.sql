@@ -30,8 +30,7 @@ comment on function backend.check_due_at(public.payments, boolean, interval) is
 
 create or replace function backend.expect_check()
 returns trigger
-language plpgsql
-set search_path = pg_catalog, public, backend, pg_temp
+language plpgsql                        -- search path: whose change it is
 as $$
 begin
     -- Whatever else happens to a payment puts its next check off, which the next look finds.

@@ -93,7 +93,10 @@ begin
        or coalesce(p_outcome_amount, 0) = 0
        or left(p_outcome_currency, 4) not in ('usdt', 'usdc')
        or p_outcome_currency is null
-       or p_outcome_amount >= p_value * (100 - coalesce(
+    then
+        return p_value;
+    end if;
+    if p_outcome_amount >= p_value * (100 - coalesce(
             (select s.value
              from public.shop_settings as s
              where s.name = 'arrival_tolerance_percent'), 10)) / 100

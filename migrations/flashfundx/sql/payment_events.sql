@@ -12,17 +12,16 @@
 --   refunded            refunded    refunded  transaction "refund"; only when nothing that remains
 --                                             is credited to the order, see payment_credit
 
-create or replace function backend.record_payment_event(p_event backend.payment_event)
-returns table (
-    outcome text, order_id text, order_status text, payment_status text, delivery_status text)
+create or replace function backend.apply_payment_event(p_event backend.payment_event)
+returns text[]
 language plpgsql security definer
 set search_path = pg_catalog, public, backend, pg_temp
 -- Every row is found by an index. Plans are kept per connection, and one made while the tables
 -- were still empty would read them from end to end.
 set enable_seqscan = off
 as $$
-#variable_conflict use_column
 declare
+    outcome text;
     v_status text := backend.event_status(p_event.status);
     v_order_id text := nullif(p_event.order_id, '');
     v_parent_id text := backend.parent_id(p_event.parent_payment_id);
@@ -55,6 +54,8 @@ declare
     v_event_id bigint;
     v_event_order_id text;
     v_delivered boolean := false;
+    v_pays boolean;                 -- the order becomes paid
+    v_booked text;                  -- the state of the payment in the books
 begin
     v_rank := backend.payment_status_rank(v_status);
 
@@ -70,14 +71,12 @@ begin
        and e.state = 'done'
        and e.outcome <> 'order_not_found';
     if found then
-        outcome := 'duplicate';
-        select o.order_id, o.order_status, o.payment_status, o.delivery_status
-          into order_id, order_status, payment_status, delivery_status
-          from public.orders as o
-         where o.order_id = v_event_order_id;
-        v_again := v_again and payment_status <> 'paid'
-                   and order_status in ('pending', 'processing', 'failed')
-                   and not backend.was_decided(v_event_order_id, p_event.payment_id);
+        v_order := (select o from public.orders as o where o.order_id = v_event_order_id);
+        if v_again then
+            v_again := v_order.payment_status <> 'paid'
+                       and v_order.order_status in ('pending', 'processing', 'failed')
+                       and not backend.was_decided(v_event_order_id, p_event.payment_id);
+        end if;
         if v_again is not true then
             if p_event.source = 'poll' then
                 update public.payments as p
@@ -86,8 +85,8 @@ begin
             else
                 perform platform.await_standby();
             end if;
-            return next;
-            return;
+            return array['duplicate', v_order.order_id, v_order.order_status,
+                         v_order.payment_status, v_order.delivery_status];
         end if;
     end if;
 
@@ -96,43 +95,19 @@ begin
     if v_order_id is null then
         v_order_id := backend.order_of_payment(p_event.payment_id, v_parent_id, p_event.invoice_id);
     end if;
-    select * into v_order from public.orders as o where o.order_id = v_order_id for update;
-    if not found then
-        return query
-            select * from backend.record_event_without_order(p_event, v_status, v_paid);
-        return;
+    -- (As one value each: rows of so many columns cost more to describe than to find.)
+    v_order := (select o from public.orders as o where o.order_id = v_order_id for update);
+    if v_order.order_id is null then
+        return array[backend.record_event_without_order(p_event, v_status, v_paid), null, null,
+                     null, null];
     end if;
     v_old_order_status := v_order.order_status;
     v_old_payment_status := v_order.payment_status;
 
-    select * into v_payment from public.payments as p where p.payment_id = p_event.payment_id;
-    if not found then
-        -- Chosen on the provider's page (another coin), a repeated deposit, or faster than us.
-        insert into public.payments as p
-            (payment_id, order_id, parent_payment_id, invoice_id, purchase_id, status,
-             pay_address, payin_extra_id, pay_currency, crypto_currency, pay_amount, actually_paid,
-             price_amount, price_currency, outcome_amount, outcome_currency)
-        values
-            (p_event.payment_id, v_order.order_id, v_parent_id, nullif(p_event.invoice_id, ''),
-             nullif(p_event.purchase_id, ''),
-             case when v_rank is null then v_status else 'waiting' end,
-             nullif(p_event.pay_address, ''),
-             -- Read as text: a body may hold what JSON of the database refuses.
-             nullif(substring(p_event.raw from '"payin_extra_id" *: *"?([^",}]{1,128})'), 'null'),
-             lower(p_event.pay_currency),
-             backend.shop_currency(p_event.pay_currency),
-             nullif(platform.plain_amount(p_event.pay_amount), 0), v_paid,
-             platform.plain_amount(p_event.price_amount), lower(nullif(p_event.price_currency, '')),
-             platform.plain_amount(p_event.outcome_amount),
-             lower(nullif(p_event.outcome_currency, '')))
-        on conflict (payment_id) do nothing
-        returning p.* into v_payment;
-        if not found then
-            select *
-              into v_payment
-              from public.payments as p
-             where p.payment_id = p_event.payment_id;
-        end if;
+    v_payment := (select p from public.payments as p where p.payment_id = p_event.payment_id);
+    if v_payment.payment_id is null then
+        v_payment := backend.new_payment(p_event, v_order.order_id,
+            case when v_rank is null then v_status else 'waiting' end, v_parent_id, v_paid);
     end if;
 
     v_pay_amount := coalesce(nullif(platform.plain_amount(p_event.pay_amount), 0),
@@ -187,10 +162,11 @@ begin
         when v_status in ('confirmed', 'sending', 'finished') then
             v_review := backend.payment_problem(v_status, v_order, v_payment, v_paid,
                                                 v_pay_amount, v_price_amount, v_price_currency);
-            if v_review is null and v_payment.pay_currency <> lower(p_event.pay_currency)
-               and backend.shop_currency(v_payment.pay_currency)
+            if v_review is null and v_payment.pay_currency <> lower(p_event.pay_currency) then
+                if backend.shop_currency(v_payment.pay_currency)
                    <> backend.shop_currency(p_event.pay_currency) then
-                v_review := 'wrong_asset';
+                    v_review := 'wrong_asset';
+                end if;
             end if;
             if v_review is not null then
                 if v_order.order_status = 'pending' then
@@ -321,9 +297,11 @@ begin
             end if;
         end case;
     end if;
-    v_deliver := v_deliver and v_order.delivery_status = 'pending'
-                 and v_order.payment_status = 'paid' and v_order.order_status = 'processing'
-                 and not backend.is_held(v_order.order_id);
+    if v_deliver then
+        v_deliver := v_order.delivery_status = 'pending' and v_order.payment_status = 'paid'
+                     and v_order.order_status = 'processing'
+                     and not backend.is_held(v_order.order_id);
+    end if;
 
     outcome := case
         when v_review is not null then 'review'
@@ -331,13 +309,8 @@ begin
         else 'stale'
     end;
     if v_again and outcome <> 'applied' then
-        outcome := 'duplicate';             -- under review as before
-        order_id := v_order.order_id;
-        order_status := v_old_order_status;
-        payment_status := v_old_payment_status;
-        delivery_status := v_order.delivery_status;
-        return next;
-        return;
+        return array['duplicate', v_order.order_id, v_old_order_status, v_old_payment_status,
+                     v_order.delivery_status];      -- under review as before
     end if;
 
     -- Store -------------------------------------------------------------------------------------
@@ -356,19 +329,18 @@ begin
     returning e.id, e.last_error is not null into v_event_id, v_stored;
     if v_event_id is null then
         -- Another session stored the same event while this one waited for the lock.
-        outcome := 'duplicate';
-        order_id := v_order.order_id;
-        order_status := v_old_order_status;
-        payment_status := v_old_payment_status;
-        delivery_status := v_order.delivery_status;
-        return next;
-        return;
+        return array['duplicate', v_order.order_id, v_old_order_status, v_old_payment_status,
+                     v_order.delivery_status];
     end if;
 
     -- Act ---------------------------------------------------------------------------------------
-    if v_order.payment_status = 'paid' and v_old_payment_status <> 'paid' then
-        perform backend.uncount_others(v_order.order_id,
-                                       coalesce(v_counted_id, p_event.payment_id));
+    v_pays := v_order.payment_status = 'paid' and v_old_payment_status <> 'paid';
+    if v_pays then
+        -- One payment counts: an order that staff opened again may still have its former one.
+        update public.payments as p
+           set counted = false
+         where p.order_id = v_order.order_id and p.counted
+           and p.payment_id <> coalesce(v_counted_id, p_event.payment_id);
     end if;
     if v_moves then
         update public.payments as p
@@ -405,21 +377,42 @@ begin
         perform backend.book_refund(v_order, v_payment, v_back,
                                     least(v_credit, v_order.final_amount) - v_rest);
     elsif v_moves and not v_child then
-        perform backend.book_payment(v_order, v_payment, v_status, v_review, v_paid, v_pay_amount,
-                                     v_price_amount, v_price_currency);
-    end if;
-    if v_settles then
-        perform backend.count_payment(v_order, v_counted_id);
-    end if;
-    if v_other.payment_id is not null then
-        perform backend.count_instead(v_order, v_other.payment_id, p_event.payment_id, v_status);
-        if v_back is null and v_other.actually_paid > 1.01 * v_other.pay_amount then
-            perform backend.open_review('overpaid', v_order.order_id, v_other.payment_id,
-                jsonb_build_object('event', v_event_id, 'actually_paid', v_other.actually_paid,
-                    'pay_amount', v_other.pay_amount, 'final_amount', v_order.final_amount));
+        -- "completed" is money counted for the order; money under review stays "processing".
+        v_booked := case
+            when v_status = 'waiting' then 'pending'
+            when v_status = 'finished' and v_review is null and v_payment.counted then 'completed'
+            when v_status in ('failed', 'expired') then 'failed'
+            else 'processing'
+        end;
+        -- What only informs, and of nothing that the books would say otherwise, is not written.
+        perform
+           from public.payment_transactions as t
+          where t.provider = 'nowpayments'
+            and t.provider_transaction_id = p_event.payment_id
+            and t.transaction_type = 'payment'
+            and t.status = v_booked
+            and t.amount = v_order.final_amount
+            and v_status in ('waiting', 'confirming', 'confirmed', 'sending');
+        if not found then
+            perform backend.book_payment(v_order, v_payment, v_status, v_booked, v_paid,
+                                         v_pay_amount, v_price_amount, v_price_currency);
         end if;
     end if;
 
+    if v_settles or v_other.payment_id is not null then
+        if v_settles then
+            perform backend.count_payment(v_order, v_counted_id);
+        end if;
+        if v_other.payment_id is not null then
+            perform backend.count_instead(v_order, v_other.payment_id, p_event.payment_id,
+                                          v_status);
+            if v_back is null and v_other.actually_paid > 1.01 * v_other.pay_amount then
+                perform backend.open_review('overpaid', v_order.order_id, v_other.payment_id,
+                    jsonb_build_object('event', v_event_id, 'actually_paid', v_other.actually_paid,
+                        'pay_amount', v_other.pay_amount, 'final_amount', v_order.final_amount));
+            end if;
+        end if;
+    end if;
     if v_review is not null then
         perform backend.open_review(v_review, v_order.order_id, p_event.payment_id,
             jsonb_build_object(
@@ -432,20 +425,25 @@ begin
             || case when v_back is null then '{}'
                     else jsonb_build_object('remaining', round(v_rest, 2)) end);
     end if;
-    if v_status = 'refunded' and v_order.payment_status = 'refunded' and v_moves
-       and backend.has_account(v_order) then
-        perform backend.suspend_account(v_order.order_id);
-        v_note := 'refunded_after_delivery';
+    if v_status = 'refunded' and v_moves then
+        if v_order.payment_status = 'refunded' and backend.has_account(v_order) then
+            perform backend.suspend_account(v_order.order_id);
+            v_note := 'refunded_after_delivery';
+        elsif v_review = 'refunded_in_part' then
+            perform backend.suspend_account(v_order.order_id);
+            delete from public.waiting_deliveries as w where w.order_id = v_order.order_id;
+        end if;
     end if;
-    if v_review = 'refunded_in_part' then
-        perform backend.suspend_account(v_order.order_id);
-        delete from public.waiting_deliveries as w where w.order_id = v_order.order_id;
-    end if;
-    if v_order.payment_status = 'paid' and v_old_payment_status <> 'paid' then
-        perform backend.resolve_reviews(v_order.order_id,
-            array['underpaid', 'worth_less', 'partially_paid', 'counted_payment_failed']
-                || case when v_settles then array['child_payment', 'wrong_asset'] else '{}' end,
-            'answered by event ' || v_event_id || ': the order is paid');
+    if v_pays then
+        update public.reviews as r
+           set state = 'resolved',
+               resolution = 'answered by event ' || v_event_id || ': the order is paid',
+               resolved_by = 'events',
+               resolved_at = now()
+         where r.order_id = v_order.order_id
+           and r.state = 'open'
+           and (r.kind in ('underpaid', 'worth_less', 'partially_paid', 'counted_payment_failed')
+                or (v_settles and r.kind in ('child_payment', 'wrong_asset')));
         if v_old_order_status = 'failed' then
             perform backend.open_review('paid_late', v_order.order_id, p_event.payment_id,
                 jsonb_build_object('event', v_event_id, 'status', v_status));
@@ -485,16 +483,14 @@ begin
          where o.id = v_order.id;
     end if;
 
-    order_id := v_order.order_id;
-    order_status := v_order.order_status;
-    payment_status := v_order.payment_status;
-    delivery_status := v_order.delivery_status;
-    return next;
+    return array[outcome, v_order.order_id, v_order.order_status, v_order.payment_status,
+                 v_order.delivery_status];
 end
 $$;
-comment on function backend.record_payment_event(backend.payment_event) is
+comment on function backend.apply_payment_event(backend.payment_event) is
     'Stores what the provider says about a payment exactly once and moves order, payment and '
-    'transaction forward; a sufficient "finished" delivers. Outcome applied, duplicate, stale, '
-    'review or order_not_found. Raises for no reason of business.';
-grant execute on function backend.record_payment_event(backend.payment_event)
+    'transaction forward; a sufficient "finished" delivers. Outcome (applied, duplicate, stale, '
+    'review or order_not_found), order, order, payment and delivery status. Raises for no reason '
+    'of business.';
+grant execute on function backend.apply_payment_event(backend.payment_event)
     to fn_payment_webhook, fn_check_payment_status, fn_reconcile;

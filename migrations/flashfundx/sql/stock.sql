@@ -95,13 +95,21 @@ comment on function backend.stock_kinds() is 'The sizes and platforms that are i
 
 create or replace function public.refuse_recycling()
 returns trigger
-language plpgsql
-set search_path = pg_catalog, pg_temp
+language plpgsql                        -- search path: whose change it is
 as $$
 begin
-    raise exception using
-        errcode = '23514',
-        message = 'This account was handed to a customer and cannot be sold again';
+    -- (Asked here: the trigger's WHEN is read again for every statement, far dearer.)
+    if old.sold_at is not null
+       and (new.status in ('available', 'reserved')
+            or (new.sold_at, new.login_id, new.server_name, new.platform_type)
+               is distinct from
+               (old.sold_at, old.login_id, old.server_name, old.platform_type))
+    then
+        raise exception using
+            errcode = '23514',
+            message = 'This account was handed to a customer and cannot be sold again';
+    end if;
+    return new;
 end
 $$;
 comment on function public.refuse_recycling() is
@@ -110,13 +118,7 @@ comment on function public.refuse_recycling() is
 create or replace trigger account_container_sold_once
     before update of status, sold_at, login_id, server_name, platform_type
     on public.account_container
-    for each row
-    when (old.sold_at is not null
-          and (new.status in ('available', 'reserved')
-               or (new.sold_at, new.login_id, new.server_name, new.platform_type)
-                  is distinct from
-                  (old.sold_at, old.login_id, old.server_name, old.platform_type)))
-    execute function public.refuse_recycling();
+    for each row execute function public.refuse_recycling();
 
 create or replace function backend.note_sold()
 returns trigger

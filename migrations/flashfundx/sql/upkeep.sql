@@ -25,9 +25,6 @@ create or replace trigger account_container_updated_at
 create or replace trigger delivered_accounts_last_updated
     before update on public.delivered_accounts
     for each row execute function platform.update_last_updated_column();
-create or replace trigger payment_transactions_updated_at
-    before update on public.payment_transactions
-    for each row execute function platform.update_updated_at_column();
 create or replace trigger reviews_updated_at
     before update on public.reviews
     for each row execute function platform.update_updated_at_column();
@@ -95,19 +92,41 @@ create or replace trigger reconciliation_differences_as_resolved
 create or replace trigger payment_transactions_kept
     before delete on public.payment_transactions
     for each statement execute function platform.refuse_change();
+-- By columns and in a body: a condition of the trigger would be read again for every event.
 create or replace trigger payment_transactions_as_booked
-    before update on public.payment_transactions
+    before update of id, order_id, user_id, transaction_type, provider, provider_transaction_id,
+        currency, created_at
+    on public.payment_transactions
     for each row
     when ((old.id, old.order_id, old.user_id, old.transaction_type, old.provider,
            old.provider_transaction_id, old.currency, old.created_at)
           is distinct from
           (new.id, new.order_id, new.user_id, new.transaction_type, new.provider,
-           new.provider_transaction_id, new.currency, new.created_at)
-          or (old.status = 'completed'
-              and (new.status <> 'completed'
-                   or (new.amount <> old.amount
-                       and (old.transaction_type <> 'refund' or new.amount < old.amount)))))
+           new.provider_transaction_id, new.currency, new.created_at))
     execute function platform.refuse_change();
+create or replace function backend.keep_booked()
+returns trigger
+language plpgsql
+as $$
+begin
+    if old.status = 'completed'
+       and (new.status <> 'completed'
+            or (new.amount <> old.amount
+                and (old.transaction_type <> 'refund' or new.amount < old.amount)))
+    then
+        raise exception using
+            errcode = '42501',
+            message = 'payment_transactions is append-only';
+    end if;
+    new.updated_at := now();
+    return new;
+end
+$$;
+comment on function backend.keep_booked() is
+    'Trigger: a completed row of the books stays as it was booked; keeps updated_at.';
+create or replace trigger payment_transactions_updated_at
+    before update on public.payment_transactions
+    for each row execute function backend.keep_booked();
 
 select platform.audit_table('public.user_profiles', 'id', p_own => true),
        platform.audit_table('public.orders', 'order_id', p_own => true);

@@ -18,15 +18,17 @@ language plpgsql
 as $$
 declare
     v_error text := 'No available accounts';
+    v_waits boolean;
 begin
     -- Whoever paid earlier is served earlier: nobody overtakes the queue, which mostly is empty.
-    if not exists (
+    v_waits := exists (
             select
             from public.waiting_deliveries as w
             where w.account_size = p_order.account_size
               and w.platform_type = p_order.platform_type
-              and w.parked_at is null)
-       or not exists (
+              and w.parked_at is null);
+    if v_waits then
+        v_waits := exists (
             select
             from public.waiting_deliveries as w
             where w.account_size = p_order.account_size
@@ -34,8 +36,9 @@ begin
               and w.parked_at is null
               and (select backend.waits_for_stock(o)
                    from public.orders as o
-                   where o.order_id = w.order_id))
-    then
+                   where o.order_id = w.order_id));
+    end if;
+    if not v_waits then
         v_error := backend.try_delivery(p_order);
     end if;
     if v_error is not null then

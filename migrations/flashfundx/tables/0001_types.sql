@@ -44,6 +44,7 @@ create domain public.payment_provider as text
     check (value in ('lemon_squeezy', 'nowpayments', 'stripe', 'manual'));
 create domain public.event_outcome as text
     check (value in ('applied', 'stale', 'review', 'order_not_found'));
+create domain public.event_state as text check (value in ('done', 'received', 'dead'));
 -- ipn_previous: signed with the secret before the last change.
 create domain public.event_source as text
     check (value in ('ipn', 'ipn_previous', 'poll', 'admin'));

@@ -110,8 +110,7 @@ create table public.payment_events (
     raw                 text not null,
     provider_updated_at text,
     received_at         timestamptz not null default now(),
-    state               text not null default 'done'
-        constraint payment_events_state check (state in ('done', 'received', 'dead')),
+    state               public.event_state not null default 'done',
     tries               integer not null default 1,
     last_error          text,
     done_at             timestamptz default now(),
@@ -162,8 +161,6 @@ create index payment_events_received_idx on public.payment_events (received_at);
 create index payment_events_lost_idx
     on public.payment_events (received_at) where outcome = 'order_not_found';
 create index payment_events_order_idx on public.payment_events (order_id, id);
-create index payment_events_dead_idx
-    on public.payment_events (id) where state = 'dead';
 
 create table public.reviews (
     id          uuid primary key default gen_random_uuid(),

@@ -22,18 +22,20 @@ comment on function platform.iso_utc(timestamptz) is 'ISO 8601 in UTC with milli
 
 create or replace function platform.read_time(p_text text)
 returns timestamptz
-language sql stable
+language plpgsql stable                 -- a plan for each form, and made when it comes
 as $$
+begin
+    if p_text ~ '^[0-9]{10,14}$' then
+        return to_timestamp(p_text::numeric / 1000);
     -- Never raises: the day is added to the first of the month (30 February is 2 March).
-    select case
-        when p_text ~ '^[0-9]{10,14}$' then
-            to_timestamp(p_text::numeric / 1000)
-        when p_text ~ ('^[12][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])'
+    elsif p_text ~ ('^[12][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])'
                     || 'T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?'
                     || '(Z|[+-](0[0-9]|1[0-4]):?[0-5][0-9])$') then
-            (substr(p_text, 1, 8) || '01' || substr(p_text, 11))::timestamptz
-            + (substr(p_text, 9, 2)::int - 1) * interval '1 day'
-    end
+        return (substr(p_text, 1, 8) || '01' || substr(p_text, 11))::timestamptz
+               + (substr(p_text, 9, 2)::int - 1) * interval '1 day';
+    end if;
+    return null;
+end
 $$;
 comment on function platform.read_time(text) is
     'A provider''s time (ISO 8601 with zone, or epoch milliseconds); null when it is neither.';

@@ -42,7 +42,8 @@ begin
     if not found then
         return null;
     end if;
-    perform platform.job_put('mail', p_id::text);
+    insert into platform.jobs (kind, key, due_at)   -- its id is new: nothing to meet
+    values ('mail', p_id::text, clock_timestamp());
     return p_id;
 end
 $$;

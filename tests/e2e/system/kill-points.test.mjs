@@ -123,7 +123,7 @@ test('a statement takes effect when it was sent, whatever becomes of its sender'
   await replace('payment-webhook');
   for (const [step, effect] of [['before', 0], ['sent', 1]]) {
     const { order } = await makeSale();
-    const killer = killAt('payment-webhook', `payment-webhook sql backend.record_payment_event ${step} #1`);
+    const killer = killAt('payment-webhook', `payment-webhook sql backend.apply_payment_event ${step} #1`);
     await during('payment-webhook', async () => assert.equal((await postIpn(ipnBody(order, 'finished'))).status, 502));
     assert.ok(killer.struck());
     await until(async () => (await events(order)).length === effect, `${effect} event`);
