@@ -38,15 +38,27 @@ take_path(const char *path, char ret[NAME_SIZE])
     ret[n] = '\0';
 }
 
+/* The SQL function that a statement calls, or NULL. */
+static const char *
+called(const char *sql)
+{
+    static const char select[] = "SELECT ";
+    const char *from = strstr(sql, "FROM ");
+
+    if (from != NULL)
+        return from + strlen("FROM ");
+    return strncmp(sql, select, strlen(select)) == 0 ? sql + strlen(select) : NULL;
+}
+
 static void
 shorten(const char *what, char ret[NAME_SIZE])
 {
-    const char *from = strstr(what, "FROM "), *host = strstr(what, "://");
+    const char *function = called(what), *host = strstr(what, "://");
 
     if (host != NULL)
         take_path(host + 3 + strcspn(host + 3, "/"), ret);
-    else if (from != NULL)
-        (void)snprintf(ret, NAME_SIZE, "%.*s", (int)strcspn(from + 5, "("), from + 5);
+    else if (function != NULL)
+        (void)snprintf(ret, NAME_SIZE, "%.*s", (int)strcspn(function, "("), function);
     else
         (void)snprintf(ret, NAME_SIZE, "%s", what);
 }
