@@ -131,10 +131,8 @@ read_json(struct fn_req *req)
 static enum err
 admit(struct fn_req *req, bool too_large)
 {
-    if (req->match->route == NULL && req->match->allowed != 0)
-        return ERR_METHOD;
     if (req->match->route == NULL)
-        return fail_set(&req->task->fail, ERR_NOT_FOUND, "Requested function was not found");
+        return req->match->allowed != 0 ? ERR_METHOD : ERR_NOT_FOUND;
     if (too_large)
         return ERR_TOO_LARGE;
     TRY(check_load(req));
