@@ -253,14 +253,15 @@ test('a forged body of costly numbers is refused as fast as any other', async ()
     assert.equal(answer.status, 401, answer.text);
     return performance.now() - began;
   };
-  const median = (list) => list.sort((a, b) => a - b)[list.length >> 1];
+  // The least of many: what else the machine does is in all the others.
+  const most = process.env.FFX_PRESET === 'asan' ? 12 : 4;
   const small = [];
   for (let i = 0; i < 21; i++) small.push(await time('{"a":1}'));
   for (const [what, body] of Object.entries(bodies)) {
     times[what] = [];
     for (let i = 0; i < 21; i++) times[what].push(await time(body));
-    const more = median(times[what]) - median(small);
-    assert.ok(more < 4, `${what}: ${more.toFixed(1)} ms more than the smallest`);
+    const more = Math.min(...times[what]) - Math.min(...small);
+    assert.ok(more < most, `${what}: ${more.toFixed(1)} ms more than the smallest`);
   }
 });
 
