@@ -13,17 +13,14 @@ main() {
         "There are: $(basename -a "$FFX_HOME"/bin/* | tr '\n' ' ')"
     file=$FFX_HOME/run/$name.log-level
     case $level in
-    '') [[ -f $file ]] && printf '%s logs from %s on\n' "$name" "$(<"$file")" || printf '%s logs from LOG_LEVEL on\n' "$name" ;;
-    default)
-        rm -f "$file"
-        printf '%s logs from LOG_LEVEL on\n' "$name"
-        ;;
+    '') ;;
+    default) rm -f "$file" ;;
     debug | info | warn | error)
         printf '%s\n' "$level" >"$file.new"
         chmod 644 "$file.new"
         mv "$file.new" "$file"
-        printf '%s logs from %s on\n' "$name" "$level"
         ;;
     *) refuse "'$level' is no level" ;;
     esac
+    printf '%s logs from %s on\n' "$name" "$(cat "$file" 2>/dev/null || echo LOG_LEVEL)"
 }

@@ -81,7 +81,7 @@ services_prune() { # FUNCTION…
 service_remove() { # NAME, of a function
     sv -w 20 force-shutdown "$(service_dir "$1")" >/dev/null 2>&1 || true
     rm -rf "$(service_dir "$1")" "$FFX_HOME/bin/${1:?}" "$FFX_HOME/functions/$1".{env,json} \
-        "$FFX_HOME/run/$1".{sock,pid,generation,refused} # health would miss it
+        "$FFX_HOME/run/$1".{sock,pid,generation,refused,log-level} # health would miss it
 }
 
 # ---- starting and asking ----
