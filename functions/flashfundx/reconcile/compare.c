@@ -97,15 +97,20 @@ compare_with_children(struct task *task, const char *run_id, const char *payment
     return compare_missing(task, run_id, children, &child);
 }
 
+static bool
+turn_left(const struct task *task, int64_t until_ms)
+{
+    return time_left(task) && clock_ms() < until_ms;
+}
+
 /* Until the run is through or the turn is over; *ret_done tells which, *ret_at how far it got. */
 static enum err
-compare_payments(struct task *task, const char *run_id, bool *ret_done, const char **ret_at)
+compare_payments(struct task *task, const char *run_id, int64_t until_ms, bool *ret_done,
+                 const char **ret_at)
 {
-    const int64_t until_ms = clock_ms() + TURN_MS;
-
     *ret_done = false;
     *ret_at = NULL;
-    while (time_left(task) && clock_ms() < until_ms) {
+    while (turn_left(task, until_ms)) {
         struct db_result *next;
 
         TRY(db_query(task, &payments_to_compare, DB_PARAMS(run_id), &next));
@@ -113,7 +118,7 @@ compare_payments(struct task *task, const char *run_id, bool *ret_done, const ch
             *ret_done = true;
             return ERR_OK;
         }
-        for (int i = 0; i < db_rows(next) && time_left(task) && clock_ms() < until_ms; i++) {
+        for (int i = 0; i < db_rows(next) && turn_left(task, until_ms); i++) {
             const struct db_row row = db_row(next, i);
             *ret_at = db_text(&row, 0);
             TRY(compare_with_children(task, run_id, *ret_at));
@@ -126,7 +131,8 @@ compare_payments(struct task *task, const char *run_id, bool *ret_done, const ch
  * another coin, say, while no callback came through.  The list needs a login; without one only
  * repeated deposits of known payments are found. */
 static enum err
-look_for_missing(struct task *task, const struct db_row *run, bool *ret_done, const char **ret_at)
+look_for_missing(struct task *task, const struct db_row *run, int64_t until_ms, bool *ret_done,
+                 const char **ret_at)
 {
     const char *run_id = db_text(run, 0);
     const char *token, *ids;
@@ -140,7 +146,7 @@ look_for_missing(struct task *task, const struct db_row *run, bool *ret_done, co
         return ERR_OK;
     *ret_at = LIST;
     TRY(np_login(task, &token));
-    for (; count == NP_PAGE_SIZE && time_left(task); page++) {
+    for (; count == NP_PAGE_SIZE && turn_left(task, until_ms); page++) {
         struct db_result *unknown;
 
         *ret_at = LIST;
@@ -158,11 +164,13 @@ look_for_missing(struct task *task, const struct db_row *run, bool *ret_done, co
 static enum err
 compare_all(struct task *task, const struct db_row *run, bool *ret_done, const char **ret_at)
 {
-    TRY(compare_payments(task, db_text(run, 0), ret_done, ret_at));
+    const int64_t until_ms = clock_ms() + TURN_MS;
+
+    TRY(compare_payments(task, db_text(run, 0), until_ms, ret_done, ret_at));
     if (!*ret_done)
         return ERR_OK;
     *ret_at = NULL;
-    const enum err e = look_for_missing(task, run, ret_done, ret_at);
+    const enum err e = look_for_missing(task, run, until_ms, ret_done, ret_at);
     if (e != ERR_PROVIDER || strcmp(*ret_at, LIST) != 0)
         return e;
     /* A wrong password, say: the rest of the run is worth finishing. */
