@@ -26,7 +26,7 @@ map $request_uri $allowed_methods {
     default OPTIONS;"
     + (routed | map(.route as $route | .routes | group_by(.path)[] | [.[].methods[]] as $methods
         | "
-    \"~^\($route)\(.[0].path | address)([?]|$)\" \"\(["GET", "POST", "PUT", "PATCH", "DELETE"] - (["GET", "POST", "PUT", "PATCH", "DELETE"] - $methods)
+    \"~^\($route)\(.[0].path | address)([?]|$)\" \"\(["GET", "POST", "PUT", "PATCH", "DELETE"] | map(select(IN($methods[])))
         + (if any($methods[]; . == "GET") then ["HEAD"] else [] end) + ["OPTIONS"] | join(", "))\";") | join("")) + "
 }";
 
