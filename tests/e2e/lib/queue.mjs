@@ -10,3 +10,11 @@ export const hurry = (kind, keys = null) =>
       where kind = $1 and ($2::text[] is null or key = any ($2)) and state <> 'dead'`,
     [kind, keys],
   );
+
+/** Of these only one is left to do today. */
+export const onlyJob = (kind, key) =>
+  rows(
+    `update platform.jobs set due_at = now() + interval '1 day', state = 'waiting'
+      where kind = $1 and key <> $2 and state <> 'dead'`,
+    [kind, key],
+  );

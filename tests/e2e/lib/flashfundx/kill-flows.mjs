@@ -15,7 +15,7 @@ import { Tally, persist } from '../fire.mjs';
 import { invoke } from '../http.mjs';
 import { ipnBody, paymentId, postIpn } from './ipn.mjs';
 import { Victim } from '../kill-points.mjs';
-import { hurry } from '../queue.mjs';
+import { hurry, onlyJob } from '../queue.mjs';
 import { clearFaults, control, fault, providerState, settled } from './sandbox.mjs';
 import {
   addStock, attempts, checkout, delivered, events, hurryEvents, makeSale, orderRow, orderState, paymentStatus, untilState,
@@ -172,8 +172,7 @@ async function mailToSend() {
   await checkSold(sale);
   await rows('select backend.check_stock()'); // its mails about what earlier sales did to the stock are written
   const { id } = await deliveryMail(sale);
-  await rows(`update platform.jobs set due_at = now() + interval '1 day', state = 'waiting'
-               where kind = 'mail' and key <> $1 and state <> 'dead'`, [id]);
+  await onlyJob('mail', id);
   return { ...sale, mail: id };
 }
 
@@ -337,6 +336,7 @@ export const flows = (mail) => [
       const since = await value('select clock_timestamp()');
       const sale = await paidUnheard();
       await rows(`update public.payments set last_seen_at = now() - interval '10 minutes' where payment_id = $1`, [sale.payment]);
+      await onlyJob('payment_check', sale.payment);
       await rows('update public.reconciliation_runs set finished_at = now() where finished_at is null');
       await rows(`delete from platform.jobs where kind = 'reconciliation'`);
       const run = await value('select backend.request_reconciliation($1)', [since]);
