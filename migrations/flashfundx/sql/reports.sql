@@ -3,6 +3,14 @@
 -- planned for its days: one is read along an index, a year from end to end. (Those about customers:
 -- reports_of_customers.)
 
+create or replace function backend.day_begins(p_day date)
+returns timestamptz
+language sql immutable                  -- inlined
+as $$
+    select p_day::timestamp at time zone 'UTC'
+$$;
+comment on function backend.day_begins(date) is 'When a day of UTC begins.';
+
 create or replace function public.revenue_report(p_from date, p_to date)
 returns table (day date, payments bigint, gross numeric, refunds numeric, chargebacks numeric,
                net numeric)
@@ -21,8 +29,8 @@ begin
                sum(case t.transaction_type when 'payment' then t.amount else -t.amount end)
         from public.payment_transactions as t
         where t.status = 'completed'
-          and t.processed_at >= p_from::timestamp at time zone 'UTC'
-          and t.processed_at < p_to::timestamp at time zone 'UTC'
+          and t.processed_at >= backend.day_begins(p_from)
+          and t.processed_at < backend.day_begins(p_to)
         group by 1
         order by 1;
 end
@@ -45,8 +53,8 @@ begin
                    (select min(a.created_at) from public.payment_attempts as a
                     where a.order_id = o.order_id and a.invoice_id is not null) as invoiced_at
             from public.orders as o
-            where o.created_at >= p_from::timestamp at time zone 'UTC'
-              and o.created_at < p_to::timestamp at time zone 'UTC'
+            where o.created_at >= backend.day_begins(p_from)
+              and o.created_at < backend.day_begins(p_to)
         )
         select s.step, count(s.reached), round(100.0 * count(s.reached) / nullif(count(*), 0), 1),
                percentile_cont(0.5) within group (order by s.reached - o.created_at)
@@ -78,8 +86,8 @@ begin
                count(*) filter (where o.payment_status = 'paid'),
                coalesce(sum(o.final_amount) filter (where o.payment_status = 'paid'), 0)
         from public.orders as o
-        where o.created_at >= p_from::timestamp at time zone 'UTC'
-          and o.created_at < p_to::timestamp at time zone 'UTC'
+        where o.created_at >= backend.day_begins(p_from)
+          and o.created_at < backend.day_begins(p_to)
         group by 1, 2, 3
         order by 4 desc, 1, 2, 3;
 end
@@ -136,8 +144,8 @@ begin
         select 'nowpayments', p.status, p.pay_currency, count(*), sum(p.price_amount),
                count(*) filter (where p.actually_paid > 0)
         from public.payments as p
-        where p.created_at >= p_from::timestamp at time zone 'UTC'
-          and p.created_at < p_to::timestamp at time zone 'UTC'
+        where p.created_at >= backend.day_begins(p_from)
+          and p.created_at < backend.day_begins(p_to)
           and p.status in ('failed', 'expired', 'partially_paid', 'refunded')
         group by 2, 3
         order by 4 desc, 2, 3;
@@ -196,13 +204,13 @@ begin
                    null::interval as decision
             from public.delivered_accounts as d
             join public.orders as o on o.order_id = d.order_id
-            where d.delivered_at >= p_from::timestamp at time zone 'UTC'
-              and d.delivered_at < p_to::timestamp at time zone 'UTC'
+            where d.delivered_at >= backend.day_begins(p_from)
+              and d.delivered_at < backend.day_begins(p_to)
             union all
             select r.resolved_at, null, r.resolved_at - r.created_at
             from public.reviews as r
-            where r.resolved_at >= p_from::timestamp at time zone 'UTC'
-              and r.resolved_at < p_to::timestamp at time zone 'UTC'
+            where r.resolved_at >= backend.day_begins(p_from)
+              and r.resolved_at < backend.day_begins(p_to)
               -- What later events answered is nobody's decision.
               and r.resolved_by is distinct from 'events'
         )

@@ -106,14 +106,14 @@ as $$
         select t.user_id, min(t.processed_at) as at
         from public.payment_transactions as t
         where t.status = 'completed' and t.transaction_type = 'payment' and t.user_id is not null
-          and t.processed_at >= p_from::timestamp at time zone 'UTC'
-          and t.processed_at < p_to::timestamp at time zone 'UTC'
+          and t.processed_at >= backend.day_begins(p_from)
+          and t.processed_at < backend.day_begins(p_to)
         group by t.user_id) as f
     where not exists (
         select
         from public.payment_transactions as e
         where e.user_id = f.user_id and e.status = 'completed' and e.transaction_type = 'payment'
-          and e.processed_at < p_from::timestamp at time zone 'UTC')
+          and e.processed_at < backend.day_begins(p_from))
 $$;
 comment on function backend.first_payments(date, date) is
     'The customers whose first payment was in that time, with its month.';
