@@ -9,27 +9,6 @@
 static const struct {
     unsigned bit;
     const char *name;
-} methods[] = {
-    {FN_GET, "GET"}, {FN_POST, "POST"}, {FN_PUT, "PUT"}, {FN_PATCH, "PATCH"}, {FN_DELETE, "DELETE"},
-};
-
-void
-fn_methods_text(unsigned set, const char *separator, struct buf *out)
-{
-    const char *between = "";
-
-    for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
-        if ((set & methods[i].bit) == 0)
-            continue;
-        buf_add_text(out, between);
-        buf_add_text(out, methods[i].name);
-        between = separator;
-    }
-}
-
-static const struct {
-    unsigned bit;
-    const char *name;
 } callers[] = {
     {FN_NOBODY, "nobody"}, {FN_ANON, "anon"},       {FN_USER, "user"},
     {FN_STAFF, "staff"},   {FN_SERVICE, "service"}, {FN_SIGNATURE, "signature"},
@@ -53,9 +32,9 @@ write_methods(struct json_writer *w, unsigned set)
 {
     jw_key(w, "methods");
     jw_open_array(w);
-    for (size_t i = 0; i < ARRAY_LEN(methods); i++)
-        if ((set & methods[i].bit) != 0)
-            jw_text(w, methods[i].name);
+    for (const struct fn_method_name *m = fn_method_names; m->bit != 0; m++)
+        if ((set & m->bit) != 0)
+            jw_text(w, m->name);
     jw_close_array(w);
 }
 

@@ -26,6 +26,7 @@
 #include "fn/spec.h"
 
 struct net_request;
+struct query_param;
 struct fn_req;
 
 #define FN_MEMORY_DEFAULT ((size_t)1024 * 1024)
@@ -48,9 +49,6 @@ bool fn_uses_db(const struct fn_spec *spec);
 
 /* ---- describe.c ---- */
 
-/* "GET, POST" */
-void fn_methods_text(unsigned methods, const char *separator, struct buf *out);
-
 void fn_print_spec(const struct fn_spec *spec);
 void fn_print_help(const struct fn_spec *spec);
 
@@ -67,6 +65,14 @@ int fn_master(const struct fn_spec *spec, const char *program);
 int fn_worker(const struct fn_spec *spec, int listen_fd, int ready_fd);
 
 /* ---- route.c ---- */
+
+/* Those that a route may have, ended by bit 0; HEAD is GET's. */
+extern const struct fn_method_name {
+    unsigned bit;
+    const char *name;
+} fn_method_names[];
+/* "GET, POST" */
+void fn_methods_text(unsigned methods, const char *separator, struct buf *out);
 
 struct fn_param {
     struct str name, value;
@@ -108,8 +114,15 @@ NODISCARD enum err fn_authenticate(struct fn_req *req);
 
 /* ---- sqlroute.c ---- */
 
+/* Where a request's inputs are: its path, its JSON, and its query, read once. */
+struct fn_inputs {
+    const struct fn_req *req;
+    struct query_param *query;
+    size_t query_count;
+};
 /* Every input that a route describes, checked; the missing ones are named together. */
-NODISCARD enum err fn_check_inputs(struct fn_req *req, const struct fn_input_doc *inputs);
+NODISCARD enum err fn_read_inputs(struct fn_req *req, const struct fn_input_doc *inputs,
+                                  struct fn_inputs *ret);
 /* Check the inputs, call, answer with the JSON that comes. */
 NODISCARD enum err fn_serve_sql(struct fn_req *req, struct fn_res *res);
 

@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 
+#include "base/metric.h"
 #include "base/shared.h"
 #include "crypto/digest.h"
 
@@ -157,6 +158,20 @@ limit_take(struct str key, unsigned what, int calls, int window_s, int *ret_retr
                                         __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
             return true;
     }
+}
+
+enum err
+limit_check(struct task *task, struct str key, unsigned what, int calls, int window_s)
+{
+    int retry_after_s;
+
+    if (!setting_bool(&cfg_rate_limit) || limit_take(key, what, calls, window_s, &retry_after_s))
+        return ERR_OK;
+    metric_add(METRIC_RATE_LIMITED, 1);
+    const enum err e = fail_set(&task->fail, ERR_RATE_LIMITED,
+                                "Too many requests. Try again in %d s.", retry_after_s);
+    task->fail.retry_after_s = retry_after_s; /* fail_set cleared it */
+    return e;
 }
 
 struct str

@@ -11,6 +11,7 @@
 #define FFX_FN_LIMIT_H
 
 #include "base/setting.h"
+#include "base/task.h"
 
 #define LIMIT_SLOTS 16384
 
@@ -21,6 +22,11 @@ bool limit_open(const char *run_dir, const char *service);
  * True: go on.  False: refused; ret_retry_after_s (>= 1) says when to try again. */
 NODISCARD bool limit_take(struct str key, unsigned what, int calls, int window_s,
                           int *ret_retry_after_s);
+
+/* limit_take for a task, unless RATE_LIMIT is false: ERR_RATE_LIMITED with its text and Retry-After, and
+ * counted, when it is refused. */
+NODISCARD enum err limit_check(struct task *task, struct str key, unsigned what, int calls,
+                               int window_s);
 
 /* The key of whoever calls from `address`: an IPv4 address, or the /64 that an IPv6 address is in,
  * for one customer has that many; what is neither is its own key. */

@@ -81,20 +81,12 @@ static enum err
 limit_rate(struct fn_req *req)
 {
     uint8_t network[LIMIT_NETWORK_BYTES];
-    int retry_after_s;
-
     const struct fn_route *route = req->match->route;
 
-    if (route->rate_calls == 0 || !setting_bool(&cfg_rate_limit))
+    if (route->rate_calls == 0)
         return ERR_OK;
-    if (limit_take(limit_key(req, network), (unsigned)(route - req->spec->routes),
-                   route->rate_calls, route->rate_window_s, &retry_after_s))
-        return ERR_OK;
-    metric_add(METRIC_RATE_LIMITED, 1);
-    const enum err e = fail_set(&req->task->fail, ERR_RATE_LIMITED,
-                                "Too many requests. Try again in %d s.", retry_after_s);
-    req->task->fail.retry_after_s = retry_after_s; /* fail_set cleared it */
-    return e;
+    return limit_check(req->task, limit_key(req, network), (unsigned)(route - req->spec->routes),
+                       route->rate_calls, route->rate_window_s);
 }
 
 bool

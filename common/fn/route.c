@@ -7,21 +7,34 @@
 #include "fn/request.h"
 #include "net/request.h"
 
-static const struct {
-    const char *name;
-    unsigned bit;
-} methods[] = {
-    {"GET", FN_GET},     {"HEAD", FN_GET},      {"POST", FN_POST}, {"PUT", FN_PUT},
-    {"PATCH", FN_PATCH}, {"DELETE", FN_DELETE},
+const struct fn_method_name fn_method_names[] = {
+    {FN_GET, "GET"},     {FN_POST, "POST"},     {FN_PUT, "PUT"},
+    {FN_PATCH, "PATCH"}, {FN_DELETE, "DELETE"}, {0, NULL},
 };
+
+void
+fn_methods_text(unsigned set, const char *separator, struct buf *out)
+{
+    const char *between = "";
+
+    for (const struct fn_method_name *m = fn_method_names; m->bit != 0; m++) {
+        if ((set & m->bit) == 0)
+            continue;
+        buf_add_text(out, between);
+        buf_add_text(out, m->name);
+        between = separator;
+    }
+}
 
 /* 0: OPTIONS, and what no route knows by name. */
 static unsigned
 method_bit(struct str method)
 {
-    for (size_t i = 0; i < ARRAY_LEN(methods); i++)
-        if (str_is(method, methods[i].name))
-            return methods[i].bit;
+    if (str_is(method, "HEAD"))
+        return FN_GET;
+    for (const struct fn_method_name *m = fn_method_names; m->bit != 0; m++)
+        if (str_is(method, m->name))
+            return m->bit;
     return 0;
 }
 

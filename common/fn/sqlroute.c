@@ -39,24 +39,22 @@ scalar_text(const struct json *v, struct str *ret)
 
 /* The input `name`; ptr NULL when there is none.  False: it is there, and no plain value. */
 static bool
-find_input(struct fn_req *req, const char *name, struct str *ret)
+find_input(const struct fn_inputs *in, const char *name, struct str *ret)
 {
-    *ret = fn_param(req, name);
+    *ret = fn_param(in->req, name);
     if (ret->ptr != NULL)
         return true;
-    if (req->json != NULL) {
-        const struct json *v = json_get(req->json, name);
+    if (in->req->json != NULL) {
+        const struct json *v = json_get(in->req->json, name);
 
         return v == NULL || scalar_text(v, ret);
     }
-    struct str rest = req->http->query;
-    struct query_param one;
-    for (bool ok; query_next(req->task->arena, &rest, &one, &ok);) {
-        if (!str_is(one.name, name))
+    for (size_t i = 0; i < in->query_count; i++) {
+        if (!str_is(in->query[i].name, name))
             continue;
         if (ret->ptr != NULL)
             return false; /* twice */
-        *ret = one.value;
+        *ret = in->query[i].value;
     }
     return true;
 }
@@ -96,7 +94,7 @@ is_of_type(const char *type, struct str value)
 }
 
 static enum err
-wrong_type(struct fn_req *req, const struct fn_input_doc *input)
+wrong_type(const struct fn_req *req, const struct fn_input_doc *input)
 {
     const bool choice = strchr(input->type, '|') != NULL;
 
@@ -107,31 +105,35 @@ wrong_type(struct fn_req *req, const struct fn_input_doc *input)
                     input->type);
 }
 
-static bool
-query_is_well_encoded(const struct fn_req *req)
+static enum err
+read_query(struct fn_req *req, struct fn_inputs *ret)
 {
     struct str rest = req->http->query;
-    struct query_param one;
-    bool ok = true;
+    size_t most = 1;
 
-    while (ok && query_next(req->task->arena, &rest, &one, &ok))
-        ;
-    return ok;
+    for (size_t i = 0; i < rest.len; i++)
+        most += rest.ptr[i] == '&';
+    *ret = (struct fn_inputs){.req = req,
+                              .query = ARENA_ARRAY(req->task->arena, struct query_param, most)};
+    for (bool ok; query_next(req->task->arena, &rest, &ret->query[ret->query_count], &ok);
+         ret->query_count++)
+        if (!ok)
+            return fail_set(&req->task->fail, ERR_INVALID,
+                            "The query string is not well encoded");
+    return ERR_OK;
 }
 
 enum err
-fn_check_inputs(struct fn_req *req, const struct fn_input_doc *inputs)
+fn_read_inputs(struct fn_req *req, const struct fn_input_doc *inputs, struct fn_inputs *ret)
 {
     struct buf missing;
 
-    if (!query_is_well_encoded(req))
-        return fail_set(&req->task->fail, ERR_INVALID, "The query string is not well encoded");
-
+    TRY(read_query(req, ret));
     buf_init_arena(&missing, req->task->arena, 1024);
     for (const struct fn_input_doc *i = inputs; i != NULL && i->name != NULL; i++) {
         struct str value;
 
-        if (!find_input(req, i->name, &value))
+        if (!find_input(ret, i->name, &value))
             return wrong_type(req, i);
         if (value.len == 0 && i->required)
             buf_printf(&missing, "%s%s", missing.len > 0 ? ", " : "", i->name);
@@ -146,9 +148,9 @@ fn_check_inputs(struct fn_req *req, const struct fn_input_doc *inputs)
 /* ---- the call ---- */
 
 static const char *
-param_text(struct fn_req *req, const char *name)
+param_text(const struct fn_inputs *in, const char *name)
 {
-    struct arena *a = req->task->arena;
+    const struct fn_req *req = in->req;
     struct str value = STR_NONE;
 
     if (strcmp(name, "@user") == 0)
@@ -160,8 +162,8 @@ param_text(struct fn_req *req, const char *name)
     else if (strcmp(name, "@tail") == 0)
         value = fn_tail(req);
     else
-        (void)find_input(req, name, &value); /* checked before */
-    return value.ptr == NULL ? NULL : arena_copy(a, value);
+        (void)find_input(in, name, &value); /* checked before */
+    return value.ptr == NULL ? NULL : arena_copy(req->task->arena, value);
 }
 
 enum err
@@ -170,12 +172,13 @@ fn_serve_sql(struct fn_req *req, struct fn_res *res)
     const struct fn_route *route = req->match->route;
     struct fn_sql *sql = route->sql;
     const char *params[FN_SQL_PARAMS_MAX];
+    struct fn_inputs in;
     struct db_row row;
     size_t count = 0;
 
-    TRY(fn_check_inputs(req, route->inputs));
+    TRY(fn_read_inputs(req, route->inputs, &in));
     for (; count < FN_SQL_PARAMS_MAX && sql->params[count] != NULL; count++)
-        params[count] = param_text(req, sql->params[count]);
+        params[count] = param_text(&in, sql->params[count]);
     TRY(db_one(req->task, &sql->stmt, params, count, &row));
 
     if (db_text(&row, 0) == NULL)

@@ -11,7 +11,6 @@
 #include "base/clock.h"
 #include "base/encode.h"
 #include "base/log.h"
-#include "base/metric.h"
 #include "base/prelude.h"
 #include "base/setting.h"
 #include "callback.h"
@@ -82,17 +81,9 @@ static enum err
 take_costly(struct fn_req *req)
 {
     uint8_t network[LIMIT_NETWORK_BYTES];
-    int retry_after_s;
 
-    if (!setting_bool(&cfg_rate_limit) ||
-        limit_take(limit_network(req->http->remote_addr, network), 0, COSTLY_CALLS,
-                   COSTLY_WINDOW_S, &retry_after_s))
-        return ERR_OK;
-    metric_add(METRIC_RATE_LIMITED, 1);
-    const enum err e = fail_set(&req->task->fail, ERR_RATE_LIMITED,
-                                "Too many requests. Try again in %d s.", retry_after_s);
-    req->task->fail.retry_after_s = retry_after_s; /* fail_set cleared it */
-    return e;
+    return limit_check(req->task, limit_network(req->http->remote_addr, network), 0, COSTLY_CALLS,
+                       COSTLY_WINDOW_S);
 }
 
 static enum np_ipn_key

@@ -24,13 +24,14 @@ said_to(const char *path_id, const char *query, const char *body)
     struct net_request http = {.query = str_of(query)};
     struct task *task = ARENA_NEW(a, struct task);
     struct fn_req req = {.task = task, .http = &http, .match = &match};
+    struct fn_inputs in;
 
     task->arena = a;
     if (path_id != NULL)
         match.params[match.param_count++] = (struct fn_param){STR("id"), str_of(path_id)};
     if (body != NULL)
         assert_int_equal(json_parse(a, &task->fail, str_of(body), &req.json), ERR_OK);
-    return fn_check_inputs(&req, route.inputs) == ERR_OK ? CALLED : fail_text(&task->fail, ERR_INVALID);
+    return fn_read_inputs(&req, route.inputs, &in) == ERR_OK ? CALLED : fail_text(&task->fail, ERR_INVALID);
 }
 
 #define UUID "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"
