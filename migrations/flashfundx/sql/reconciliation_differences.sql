@@ -174,7 +174,8 @@ begin
                    or not exists (
                         select
                         from public.payment_events as e
-                        where e.payment_id = g.payment_id and e.outcome = 'order_not_found'))
+                        where e.payment_id = g.payment_id and e.outcome = 'order_not_found'
+                        offset 0))      -- one by one: PostgreSQL may read all of them instead
             order by g.id
             limit c_page));
     get diagnostics v_count = row_count;
@@ -193,20 +194,19 @@ as $$
         select o.*, p.payment_id as counted_id, p.status as counted_status,
                backend.booked_amount(o.order_id) as kept, (d.id is not null) as has_account,
                (w.order_id is not null) as waits,
-               -- Paid by its state, and a human decides whether it is.
-               exists (
-                    select
-                    from public.reviews as r
-                    where r.order_id = o.order_id and r.payment_id = p.payment_id
-                      and r.state = 'open') as is_asked,
-               exists (
-                    select
-                    from public.reviews as r
-                    where r.order_id = o.order_id and r.kind = 'refunded_in_part') as is_part
+               r.is_asked, r.is_part
         from public.orders as o
         left join public.payments as p on p.order_id = o.order_id and p.counted
         left join public.delivered_accounts as d on d.order_id = o.order_id
         left join public.waiting_deliveries as w on w.order_id = o.order_id
+        -- Joined, not asked with exists: that PostgreSQL may answer by reading all open reviews.
+        cross join lateral (
+            select -- Paid by its state, and a human decides whether it is.
+                   coalesce(bool_or(r.state = 'open' and r.payment_id = p.payment_id), false)
+                       as is_asked,
+                   coalesce(bool_or(r.kind = 'refunded_in_part'), false) as is_part
+            from public.reviews as r
+            where r.order_id = o.order_id) as r
         where o.order_id = any (p_order_ids)
     )
     -- Paid orders and the payment that counts

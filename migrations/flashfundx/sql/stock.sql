@@ -196,7 +196,8 @@ begin
                 from public.waiting_deliveries as w
                 where w.account_size = n.account_size
                   and w.platform_type = n.platform_type
-                  and w.parked_at is null)
+                  and w.parked_at is null
+                offset 0)               -- one by one: PostgreSQL may read all who wait instead
         order by n.account_size, n.platform_type
     loop
         continue when v.old_level = v.new_level;
