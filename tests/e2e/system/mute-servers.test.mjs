@@ -1,11 +1,12 @@
 // A name server that does not answer, a mail server that says nothing, a provider that answers a byte a
 // second: who needs them is answered in time, the others of the same worker meanwhile as always, and
-// its loop is never late by more than 100 ms. That is its own measure: the longest turn of the loop since
-// the process began (common/loop/loop.c).
+// its loop is never late. That is its own measure: the longest turn of the loop since the process began
+// (common/loop/loop.c).
 //
 // Private processes of the shipped binaries, and servers of the test's own, all at the same time. The
 // name server stands in an /etc/resolv.conf that only those processes see; where that is not allowed
-// (an ordinary user, a container), it is left out. FFX_LONG=1: for a minute instead of five seconds.
+// (an ordinary user, a container), it is left out. FFX_LONG=1: for a minute instead of five seconds,
+// alone on the machine: never late by more than 100 ms.
 // system: shared
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
@@ -20,11 +21,12 @@ import { Private, sv } from '../lib/process.mjs';
 import { Proxy, databaseUrlOf } from '../lib/proxy.mjs';
 import { hurry } from '../lib/queue.mjs';
 import { makeUser } from '../lib/users.mjs';
-import { until } from '../lib/wait.mjs';
+import { soon, until } from '../lib/wait.mjs';
 import { heardSale, silence } from '../flashfundx/reconcile/sales.mjs';
 
 const SILENT_MS = long ? 60_000 : 5_000;
-const LATE_MS = process.env.FFX_PRESET === 'asan' ? 500 : 100; // the loop, at most; sanitizers read TLS's certificates slowly
+// The loop, at most; the short form runs beside other tests. Waiting would be two seconds or more.
+const LATE_MS = long ? 100 : 1000;
 // Of those who need none of them 19 in 20 take less: some ms on a quiet machine; waiting would be two seconds or more.
 const OTHERS_MS = 1000;
 const SLACK_MS = 3000; // behind a limit
@@ -47,7 +49,7 @@ async function again(ask, limit, right) {
     const began = Date.now();
     const answer = await ask();
     const took = Date.now() - began;
-    assert.ok(took < limit + SLACK_MS, `${answer.status} after ${took} ms`);
+    assert.ok(took < limit + soon(SLACK_MS), `${answer.status} after ${took} ms`);
     right(answer);
     await sleep(200);
   } while (Date.now() < end);
@@ -249,7 +251,7 @@ test('a database whose name was found once stays where it is', { skip: withoutNa
         await sleep(50);
         const began = Date.now();
         await ask();
-        assert.ok(Date.now() - began < 500 + SLACK_MS);
+        assert.ok(Date.now() - began < 500 + soon(SLACK_MS));
       }
     });
   } finally {
