@@ -2,6 +2,7 @@
  * What the files of db share.
  *
  *   query.c  what callers see: a statement in, its answer out
+ *   together.c  reads that are asked in one call
  *   script.c several statements as one
  *   stream.c a script's rows one by one
  *   made.c   statements made at run time, which a connection keeps prepared
@@ -148,6 +149,16 @@ NODISCARD enum err db_may_begin(struct task *task, bool until_gone);
 NODISCARD bool db_wait(struct task *task, bool until_gone);
 /* The failure after that. */
 enum err db_gave_up(struct task *task, bool until_gone);
+/* One statement on its way; its answer is with libpq yet (pg is set). */
+NODISCARD enum err db_ask(struct task *task, struct db_stmt *stmt, const char *const *params,
+                          size_t param_count, struct db_result **ret);
+
+/* ---- together.c ---- */
+
+/* db_query for a statement that says `together`. */
+NODISCARD enum err db_ask_together(struct task *task, struct db_stmt *stmt,
+                                   const char *const *params, size_t param_count,
+                                   struct db_result **ret);
 
 /* ---- script.c ---- */
 
@@ -276,5 +287,7 @@ struct db_result {
 struct db_result *db_result_new(struct arena *a);
 /* Its pg is there; `packed` as in the statement.  False: it is not packed. */
 NODISCARD bool db_result_set(struct arena *a, struct db_result *r, bool packed);
+/* It is what is packed in this row of `pg`, copied; false: nothing is. */
+NODISCARD bool db_result_unpack(struct arena *a, struct db_result *r, const PGresult *pg, int row);
 
 #endif

@@ -81,14 +81,12 @@ db_gave_up(struct task *task, bool until_gone)
 }
 
 enum err
-db_query(struct task *task, struct db_stmt *stmt, const char *const *params, size_t param_count,
-         struct db_result **ret)
+db_ask(struct task *task, struct db_stmt *stmt, const char *const *params, size_t param_count,
+       struct db_result **ret)
 {
     struct op *op;
     struct db_result *result;
 
-    MUST(param_count <= DB_PARAMS_MAX && co_self() != NULL);
-    MUST(!stmt->until_gone || stmt->kind == DB_READ);
     TRY(db_may_begin(task, stmt->until_gone));
     if (stmt->prepared_id == 0)
         db_register(stmt);
@@ -123,9 +121,21 @@ db_query(struct task *task, struct db_stmt *stmt, const char *const *params, siz
     }
     if (result->pg == NULL)
         return fail_detail(&task->fail, ERR_INTERNAL, "no result: %.80s", stmt->sql);
-    if (!db_result_set(task->arena, result, stmt->packed))
-        return fail_detail(&task->fail, ERR_INTERNAL, "not an array: %.80s", stmt->sql);
     *ret = result;
+    return ERR_OK;
+}
+
+enum err
+db_query(struct task *task, struct db_stmt *stmt, const char *const *params, size_t param_count,
+         struct db_result **ret)
+{
+    MUST(param_count <= DB_PARAMS_MAX && co_self() != NULL);
+    MUST(!stmt->until_gone || stmt->kind == DB_READ);
+    if (stmt->together)
+        return db_ask_together(task, stmt, params, param_count, ret);
+    TRY(db_ask(task, stmt, params, param_count, ret));
+    if (!db_result_set(task->arena, *ret, stmt->packed))
+        return fail_detail(&task->fail, ERR_INTERNAL, "not an array: %.80s", stmt->sql);
     return ERR_OK;
 }
 

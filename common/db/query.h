@@ -7,6 +7,8 @@
  *
  *  - Reads of one turn of the loop share a connection, a flush and a sync.  When one of them
  *    fails, its innocent neighbours are sent again on their own.
+ *  - Reads of a statement that says so (`together`), and wait at the same time, are one call.  When
+ *    it fails each is sent on its own.
  *  - A write owns its connection until its sync: it commits or fails alone.
  *  - Grouped writes that wait while others commit are sent and committed together; none is
  *    answered before that commit.  When one fails it fails alone: the others are sent again, each
@@ -49,9 +51,13 @@ struct db_stmt {
     /* Its one row comes as the elements of one text[]: many columns cost the server more to
      * describe than to find. */
     bool packed;
+    /* A read that may ask for several callers at once: each of its parameters is an array ($1::uuid[]),
+     * a caller gives one element of it, and gets one packed row; the rows come in their order. */
+    bool together;
     /* A read that is ended when who asked leaves (ERR_HUP). */
     bool until_gone;
-    int prepared_id; /* db's own; leave it out of initialisers */
+    int prepared_id;          /* db's own; leave it out of initialisers */
+    struct db_together *askers; /* db's own too */
 };
 
 #define DB_PARAMS_MAX 32

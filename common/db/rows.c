@@ -29,21 +29,18 @@ copy_row(struct arena *a, struct db_result *r)
         memcpy(text, PQgetvalue(r->pg, 0, i), cells[i].len + 1);
         text += cells[i].len + 1;
     }
-    PQclear(r->pg);
     *r = (struct db_result){.columns = columns, .cells = cells};
 }
 
-/* A packed row; false when it is none. */
-static bool
-unpack_row(struct arena *a, struct db_result *r)
+bool
+db_result_unpack(struct arena *a, struct db_result *r, const PGresult *pg, int row)
 {
-    const struct str text = {PQgetvalue(r->pg, 0, 0), (size_t)PQgetlength(r->pg, 0, 0)};
+    const struct str text = {PQgetvalue(pg, row, 0), (size_t)PQgetlength(pg, row, 0)};
     const struct str *cells;
     size_t columns;
 
     if (!db_array_read(a, text, &cells, &columns))
         return false;
-    PQclear(r->pg);
     *r = (struct db_result){.columns = (int)columns, .cells = cells};
     return true;
 }
@@ -62,9 +59,12 @@ db_result_set(struct arena *a, struct db_result *r, bool packed)
 {
     if (PQntuples(r->pg) != 1)
         return true;
-    if (packed)
-        return unpack_row(a, r);
-    copy_row(a, r);
+    PGresult *pg = r->pg;
+    if (packed && !db_result_unpack(a, r, pg, 0))
+        return false;
+    if (!packed)
+        copy_row(a, r);
+    PQclear(pg);
     return true;
 }
 

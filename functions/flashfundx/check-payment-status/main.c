@@ -31,7 +31,7 @@ static struct setting cfg_status_fresh_s = {
 
 #define TIME_FOR_ANSWER_MS 3000 /* of the budget, kept for the database */
 
-/* Elements of backend.payment_status. */
+/* Elements of an array of backend.payment_statuses. */
 enum {
     COL_OUTCOME,
     COL_ORDER_ID,
@@ -62,7 +62,10 @@ enum {
 };
 
 static struct db_stmt payment_status = {
-    .sql = "SELECT backend.payment_status($1::uuid, $2)", .kind = DB_READ, .packed = true};
+    .sql = "SELECT backend.payment_statuses($1::uuid[], $2::text[])",
+    .kind = DB_READ,
+    .together = true,
+};
 
 static enum err
 parse(struct fn_req *req, char order_id[ORDER_ID_SIZE])

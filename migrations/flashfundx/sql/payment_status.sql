@@ -21,18 +21,23 @@ $$;
 comment on function backend.payment_status_rank(text) is
     'The place of a provider''s payment status in its life; null for a status nobody documented.';
 
-create or replace function backend.payment_status(p_user_id uuid, p_order_id text)
-returns text[]
+create or replace function backend.payment_statuses(p_user_ids uuid[], p_order_ids text[])
+returns setof text[]
 language plpgsql stable security definer
 set search_path = pg_catalog, public, backend, pg_temp
 set enable_seqscan = off                -- see record_payment_event
+set enable_hashjoin = off               -- so many rows as are asked for
+set enable_mergejoin = off
+rows 8
 as $$
-declare
-    v_fields text[];
 begin
-    -- One statement for the usual case: this is what every waiting browser asks. An array, because
-    -- a row of so many columns costs more to describe than to find.
-    select array[
+    -- What every waiting browser asks, for all that ask at the same time: a call costs more than
+    -- what it finds. Arrays, because a row of so many columns costs more to describe than to find.
+    return query
+    select case
+        when o.order_id is null then array['order_not_found']
+        when o.user_id is distinct from q.user_id then array['unauthorized']
+        else array[
             case when p.payment_id is null then 'no_payment' else 'ok' end,
             o.order_id, o.order_status, o.payment_status, o.delivery_status, o.account_type,
             trim_scale(o.account_size)::text, o.platform_type, trim_scale(o.amount)::text,
@@ -48,8 +53,9 @@ begin
              or (p.status in ('failed', 'expired')
                  and p.created_at < now() - interval '14 days'))::text,
             p.payin_extra_id]
-      into v_fields
-      from public.orders as o
+        end
+      from unnest(p_user_ids, p_order_ids) with ordinality as q (user_id, order_id, nth)
+      left join public.orders as o on o.order_id = q.order_id
       left join lateral (
             select c.payment_id, c.status, c.pay_address, c.pay_amount, c.actually_paid,
                    c.pay_currency, c.payin_extra_id, c.created_at, c.updated_at, c.last_seen_at
@@ -65,19 +71,11 @@ begin
                    or c.price_amount is not distinct from o.final_amount)
             order by c.counted desc, c.created_at desc
             limit 1) as p on true
-     where o.order_id = p_order_id and o.user_id = p_user_id;
-    if v_fields is null then
-        return array[case
-            when exists (select from public.orders as o where o.order_id = p_order_id)
-                then 'unauthorized'
-            else 'order_not_found'
-        end];
-    end if;
-    return v_fields;
+     order by q.nth;
 end
 $$;
-comment on function backend.payment_status(uuid, text) is
-    'An order and the payment that paid it (or its newest one) as last known, for its owner: '
-    'outcome (ok, no_payment, unauthorized, order_not_found; of the last two nothing follows) and '
-    'the fields.';
-grant execute on function backend.payment_status(uuid, text) to fn_check_payment_status;
+comment on function backend.payment_statuses(uuid[], text[]) is
+    'For each user and order an array, in their order: the order and the payment that paid it (or '
+    'its newest one) as last known, for its owner: outcome (ok, no_payment, unauthorized, '
+    'order_not_found; of the last two nothing follows) and the fields.';
+grant execute on function backend.payment_statuses(uuid[], text[]) to fn_check_payment_status;

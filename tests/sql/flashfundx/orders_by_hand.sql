@@ -50,7 +50,7 @@ select attach(b.attempt_id, 'p2') from tests.begin('ann', 'FFX000000002') as b,
 select is(discount('FFX000000002', 49), 'true 49.00 300.00', 'after an invoice was opened');
 select is((select state || ': ' || detail from payment_attempts where order_id = 'FFX000000002'),
           'abandoned: the price changed', 'which is closed');
-select is((select (backend.payment_status(id('ann'), 'FFX000000002'))[1]), 'no_payment',
+select is((select s[1] from backend.payment_statuses(array[id('ann')], array['FFX000000002']) as s), 'no_payment',
           'and shown no more');
 select is((select outcome || ' ' || price_amount from backend.begin_payment(id('ann'), id('ann'),
               'FFX000000002', 'hft', 10000, 'mt5', 'usdt_bsc', 'usdtbsc', 349, 300)),

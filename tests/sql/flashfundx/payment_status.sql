@@ -1,11 +1,11 @@
--- payment_status: what a waiting customer reads.
+-- payment_statuses: what a waiting customer reads.
 begin;
 select plan(22);
 select make_user('ann');
 select make_user('bob');
 select make_order('ann', n) from generate_series(1, 10) as n;
 
--- The elements of payment_status, as check-payment-status names them.
+-- The elements of what one of them gets, as check-payment-status names them.
 create function tests.status(p_user_id uuid, p_order_id text)
 returns table (
     outcome text, order_id text, order_status text, payment_status text, delivery_status text,
@@ -19,7 +19,7 @@ language sql
 as $$
     select s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9], s[10], s[11], s[12], s[13], s[14],
            s[15], s[16], s[17], s[18], s[19], s[20], s[21], s[22], s[23], s[24], s[25]
-    from backend.payment_status(p_user_id, p_order_id) as s
+    from backend.payment_statuses(array[p_user_id], array[p_order_id]) as s
 $$;
 
 -- payment_status
