@@ -20,7 +20,8 @@
  *    while the server is away callers get ERR_UNAVAILABLE at once.
  *  - Several hosts in DATABASE_URL are tried in turn, beginning with the one that served last; one
  *    that says nothing for 2 s, or leaves a statement without an answer, is left for the next.
- *    Names are looked up for each connection; where nothing is found, they are where they last were.
+ *    Names are looked up for each connection; where nothing is found, they are where they last
+ * were.
  *  - A commit that the synchronous standby does not have is not a success: ERR_UNAVAILABLE.
  *  - A request whose connection is lost gets ERR_UNAVAILABLE: a write may or may not have
  *    happened, which is why every SQL function is safe to repeat.
@@ -51,12 +52,13 @@ struct db_stmt {
     /* Its one row comes as the elements of one text[]: many columns cost the server more to
      * describe than to find. */
     bool packed;
-    /* A read that may ask for several callers at once: each of its parameters is an array ($1::uuid[]),
-     * a caller gives one element of it, and gets one packed row; the rows come in their order. */
+    /* A read that may ask for several callers at once: each of its parameters is an array
+     * ($1::uuid[]), a caller gives one element of it, and gets one packed row; the rows come in
+     * their order. */
     bool together;
     /* A read that is ended when who asked leaves (ERR_HUP). */
     bool until_gone;
-    int prepared_id;          /* db's own; leave it out of initialisers */
+    int prepared_id;            /* db's own; leave it out of initialisers */
     struct db_together *askers; /* db's own too */
 };
 

@@ -14,11 +14,11 @@
 #include "db/array.h"
 #include "loop/wait.h"
 
-#define RUN_MAX      64  /* callers of one run */
-#define RUNS_MAX     2   /* at the same time */
-#define PATIENCE_MS  5   /* with a run under way, before there is a second one */
-#define RUN_MS       200 /* then each asks by itself */
-#define RUN_CAP      (1024 * 1024)
+#define RUN_MAX     64  /* callers of one run */
+#define RUNS_MAX    2   /* at the same time */
+#define PATIENCE_MS 5   /* with a run under way, before there is a second one */
+#define RUN_MS      200 /* then each asks by itself */
+#define RUN_CAP     (1024 * 1024)
 
 /* What a run was answered, until the last caller has let go. */
 struct answer {

@@ -169,9 +169,8 @@ who_comes_while_a_call_takes_long_gets_another(void **state UNUSED)
 static void
 another_number_of_rows_is_refused(void **state UNUSED)
 {
-    static struct db_stmt short_one = {.sql = "SELECT array['x'] WHERE $1::text[] IS NULL",
-                                       .kind = DB_READ,
-                                       .together = true};
+    static struct db_stmt short_one = {
+        .sql = "SELECT array['x'] WHERE $1::text[] IS NULL", .kind = DB_READ, .together = true};
     struct asked all[] = {{.stmt = &short_one, .param = "a"}, {.stmt = &short_one, .param = "b"}};
     struct check_work works[ARRAY_LEN(all)] = {0};
 
