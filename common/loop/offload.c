@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "loop/loop.h"
@@ -29,6 +30,9 @@ struct job {
 static const int most_threads[OFFLOAD_CLASSES] = {
     [OFFLOAD_HASH] = 2,   [OFFLOAD_LOOKUP] = 2, [OFFLOAD_DB_LOOKUP] = 2,
     [OFFLOAD_CANCEL] = 2, [OFFLOAD_MAIL] = 4,   [OFFLOAD_DISK] = 2};
+
+/* How much its threads stand back for all others, 0 to 19; what takes a processor for long does. */
+static const int niceness[OFFLOAD_CLASSES] = {[OFFLOAD_HASH] = 10};
 
 struct crew {
     pthread_cond_t work;
@@ -80,6 +84,15 @@ wait_for_job(struct crew *c)
     return j;
 }
 
+/* This thread, of which Linux knows each by itself.  Where it is refused all stand alike. */
+static void
+stand_back(int by)
+{
+    const id_t self = (id_t)gettid();
+
+    (void)setpriority(PRIO_PROCESS, self, getpriority(PRIO_PROCESS, self) + by);
+}
+
 static void *
 worker(void *crew)
 {
@@ -87,6 +100,7 @@ worker(void *crew)
     struct crew *c = crew;
     struct job *j;
 
+    stand_back(niceness[c - pool.crews]);
     (void)pthread_mutex_lock(&pool.lock);
     while ((j = wait_for_job(c)) != NULL) {
         (void)pthread_mutex_unlock(&pool.lock);

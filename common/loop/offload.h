@@ -12,7 +12,7 @@
 #include "base/prelude.h"
 
 enum offload_class {
-    OFFLOAD_HASH,      /* of passwords: takes a processor */
+    OFFLOAD_HASH,      /* of passwords: takes a processor, after all others that want it */
     OFFLOAD_LOOKUP,    /* of names */
     OFFLOAD_DB_LOOKUP, /* of the database's, which has to be found while others are not */
     OFFLOAD_CANCEL,    /* of statements at the database */

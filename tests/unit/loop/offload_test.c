@@ -1,6 +1,7 @@
 #include "check_loop.h"
 
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -51,6 +52,39 @@ offloaded_work_comes_back_to_its_coroutine(void **state UNUSED)
 }
 
 /* ---- classes ---- */
+
+static void
+note_niceness(void *n)
+{
+    *(int *)n = getpriority(PRIO_PROCESS, (id_t)gettid());
+}
+
+struct niceness {
+    int hash, lookup;
+};
+
+static void
+ask_niceness(void *arg)
+{
+    struct niceness *n = arg;
+
+    assert_true(offload(OFFLOAD_HASH, note_niceness, &n->hash, NULL, soon(2000)));
+    assert_true(offload(OFFLOAD_LOOKUP, note_niceness, &n->lookup, NULL, soon(2000)));
+    loop_exit();
+}
+
+static void
+hashing_stands_back_for_all_others(void **state UNUSED)
+{
+    const int own = getpriority(PRIO_PROCESS, 0);
+    struct niceness seen;
+
+    co_start(ask_niceness, &seen);
+    run_for(2000);
+    assert_int_equal(seen.lookup, own);
+    assert_int_equal(seen.hash, MIN(own + 10, 19));
+    assert_int_equal(getpriority(PRIO_PROCESS, 0), own);
+}
 
 static void
 send_slow_mail(void *unused UNUSED)
@@ -148,6 +182,7 @@ without_drop_what_began_is_waited_for_and_the_rest_never_begins(void **state UNU
 static const struct CMUnitTest tests[] = {
     TEST(offloaded_work_comes_back_to_its_coroutine),
     TEST(work_of_one_class_does_not_wait_for_another),
+    TEST(hashing_stands_back_for_all_others),
     TEST(who_is_late_goes_on_and_the_work_is_dropped_when_it_ends),
     TEST(without_drop_what_began_is_waited_for_and_the_rest_never_begins),
 };
