@@ -1,6 +1,7 @@
 /*
- * A token from outside to inside: three parts, the signature over the first two, the header, the
- * payload's times, who it is.  Read jws_read first: nothing is parsed before the signature is good.
+ * A token from outside to inside: three parts, the header, the signature over the first two, the
+ * payload's times, who it is.  Read jws_read first: of what nobody signed only the header is
+ * parsed.
  */
 #include "crypto/jws.h"
 
@@ -11,6 +12,8 @@
 
 #define TOKEN_MAX ((size_t)8 * 1024)
 #define SKEW_S    30
+
+#define SIGNATURE_MAX ((size_t)1024) /* RS256 with 8192 bits */
 
 /* {"alg":"HS256","typ":"JWT"} */
 #define COMMON_HEADER "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9"
@@ -48,15 +51,18 @@ split(struct str token, struct parts *ret)
     return true;
 }
 
+/* With `key`, or NULL: with the secret. */
 static bool
-signature_matches(const struct parts *p, struct str secret)
+signature_matches(const struct parts *p, struct str secret, const struct key *key)
 {
-    uint8_t given[SHA256_BYTES];
+    uint8_t given[SIGNATURE_MAX];
     uint8_t right[SHA256_BYTES];
     size_t len;
 
     if (!base64url_decode(p->signature, given, sizeof(given), &len))
         return false;
+    if (key != NULL)
+        return key_verify(key, p->signed_text, given, len);
     crypto_hmac_sha256(secret, p->signed_text, right);
     return crypto_equal(given, len, right, sizeof(right));
 }
@@ -80,20 +86,25 @@ read_object(struct arena *a, struct str part, struct str *ret_bytes, const struc
     return true;
 }
 
-/* `alg` is compared and never chooses anything: HS256 has been checked before. */
+/* Which key the token names: `*ret` NULL is the secret.  False: its `alg` is not that key's, or it
+ * has `crit`. */
 static bool
-header_ok(struct arena *a, struct str part)
+read_header(struct arena *a, struct str part, const struct key_set *set, const struct key **ret)
 {
     const struct json *header;
     struct str bytes;
 
+    *ret = NULL;
     if (str_eq(part, STR(COMMON_HEADER)))
         return true;
-    if (!read_object(a, part, &bytes, &header))
+    if (!read_object(a, part, &bytes, &header) || json_get(header, "crit") != NULL)
         return false;
     const struct json *alg = json_get(header, "alg");
-    return alg != NULL && json_type(alg) == JSON_STRING && str_is(json_text(alg), "HS256") &&
-           json_get(header, "crit") == NULL;
+    const struct json *kid = json_get(header, "kid");
+    if (kid != NULL && json_type(kid) == JSON_STRING)
+        *ret = key_set_find(set, json_text(kid));
+    return alg != NULL && json_type(alg) == JSON_STRING &&
+           str_is(json_text(alg), *ret == NULL ? "HS256" : key_algorithm(*ret));
 }
 
 /* A NumericDate: seconds, of which a fraction is cut off. */
@@ -166,24 +177,25 @@ read_caller(struct arena *a, struct fail *f, const struct json *claims, struct c
 }
 
 enum err
-jws_read(struct arena *a, struct fail *f, struct str secret, struct str token,
+jws_read(struct arena *a, struct fail *f, const struct jws_keys *keys, struct str token,
          struct jws_times *ret_times, struct caller *ret)
 {
+    const struct key *key;
     const struct json *claims;
     struct jws_times times;
     struct caller caller = {0};
     struct parts p;
 
-    MUST(secret.len > 0); /* without one everybody could sign */
     if (token.len > TOKEN_MAX)
         return refuse(f, "too long");
     if (!split(token, &p))
         return refuse(f, "not three parts");
-    /* First the signature: nothing is parsed that we did not sign. */
-    if (!signature_matches(&p, secret))
+    if (!read_header(a, p.header, keys->set, &key))
+        return refuse(f, "header is not of its key's alg, or has crit");
+    if (key == NULL && keys->secret.len == 0) /* with an empty one everybody could sign */
+        return refuse(f, "no key of this system");
+    if (!signature_matches(&p, keys->secret, key))
         return refuse(f, "wrong signature");
-    if (!header_ok(a, p.header))
-        return refuse(f, "header is not of HS256, or has crit");
     if (!read_object(a, p.payload, &caller.claims_json, &claims))
         return refuse(f, "payload is no JSON object");
     TRY(read_times(f, claims, &times));
@@ -193,20 +205,52 @@ jws_read(struct arena *a, struct fail *f, struct str secret, struct str token,
     return ERR_OK;
 }
 
+/* "header.payload.", with room for a signature; its length comes back. */
+static size_t
+begin_token(struct arena *a, struct str header, struct str payload_json, size_t signature_bytes,
+            char **ret)
+{
+    char *token = arena_alloc(a, header.len + BASE64_SIZE(payload_json.len) +
+                                     BASE64_SIZE(signature_bytes) + 2);
+    size_t len = header.len;
+
+    memcpy(token, header.ptr, len);
+    token[len++] = '.';
+    len += base64url_encode(payload_json.ptr, payload_json.len, token + len);
+    *ret = token;
+    return len;
+}
+
+static char *
+end_token(char *token, size_t len, const uint8_t *signature, size_t signature_len)
+{
+    token[len++] = '.';
+    (void)base64url_encode(signature, signature_len, token + len);
+    return token;
+}
+
 char *
 jws_sign(struct arena *a, struct str secret, struct str payload_json)
 {
-    const size_t size =
-        sizeof(COMMON_HEADER) + BASE64_SIZE(payload_json.len) + BASE64_SIZE(SHA256_BYTES) + 2;
-    char *token = arena_alloc(a, size);
     uint8_t mac[SHA256_BYTES];
-    size_t len = sizeof(COMMON_HEADER) - 1;
+    char *token;
+    const size_t len = begin_token(a, STR(COMMON_HEADER), payload_json, sizeof mac, &token);
 
-    memcpy(token, COMMON_HEADER, len);
-    token[len++] = '.';
-    len += base64url_encode(payload_json.ptr, payload_json.len, token + len);
     crypto_hmac_sha256(secret, (struct str){token, len}, mac);
-    token[len++] = '.';
-    (void)base64url_encode(mac, sizeof(mac), token + len);
-    return token;
+    return end_token(token, len, mac, sizeof mac);
+}
+
+char *
+jws_sign_es256(struct arena *a, const struct key *key, struct str payload_json)
+{
+    const char *json =
+        arena_printf(a, "{\"alg\":\"ES256\",\"kid\":\"%s\",\"typ\":\"JWT\"}", key_id(key));
+    char *header = arena_alloc(a, BASE64_SIZE(strlen(json)));
+    uint8_t signature[ES256_BYTES];
+    char *token;
+
+    (void)base64url_encode(json, strlen(json), header);
+    const size_t len = begin_token(a, str_of(header), payload_json, sizeof signature, &token);
+    key_sign_es256(key, (struct str){token, len}, signature);
+    return end_token(token, len, signature, sizeof signature);
 }

@@ -1,7 +1,9 @@
 /*
- * jws: signed tokens (RFC 7515, RFC 7519).  HS256 and nothing else; `alg` is compared, never
- * obeyed. Checked: form, signature (constant time), exp, nbf and iat with 30 s of skew, role one of
- * anon, authenticated, service_role, staff; sub a uuid where present, and there for a person.
+ * jws: signed tokens (RFC 7515, RFC 7519).  The key says how a signature is made, and the token
+ * only which key it is: a known `kid` is that key of the set, every other token is the secret's
+ * (HS256). Its `alg` has to be the key's; it is compared, never obeyed.  Checked: form, signature
+ * (constant time), exp, nbf and iat with 30 s of skew, role one of anon, authenticated,
+ * service_role, staff; sub a uuid where present, and there for a person.
  *
  * Thread rule: loop's thread (it reads JSON).
  */
@@ -10,6 +12,13 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "crypto/key.h"
+
+/* What tokens are signed with. */
+struct jws_keys {
+    struct str secret;         /* of HS256; len 0: no such token is good */
+    const struct key_set *set; /* of ES256 and RS256; NULL: none */
+};
 
 /* Who calls.  `role` is "anon", "authenticated", "staff", "service_role" or "" (no token asked). */
 struct caller {
@@ -28,13 +37,15 @@ struct jws_times {
 
 /* What `token` (without "Bearer ") says, once its signature is good; its times are the caller's to
  * check.  ERR_UNAUTHENTICATED with "Invalid token" on failure; the reason goes to the detail. */
-NODISCARD enum err jws_read(struct arena *a, struct fail *f, struct str secret, struct str token,
-                            struct jws_times *ret_times, struct caller *ret);
+NODISCARD enum err jws_read(struct arena *a, struct fail *f, const struct jws_keys *keys,
+                            struct str token, struct jws_times *ret_times, struct caller *ret);
 
 /* ERR_UNAUTHENTICATED with "Token has expired" or "Invalid token" when it is not good then. */
 NODISCARD enum err jws_check_times(struct fail *f, const struct jws_times *at, int64_t now_s);
 
-/* Sign a payload (JSON text) as an HS256 token, in the arena. */
+/* Sign a payload (JSON text) as an HS256 token, in the arena; as an ES256 token, with a private key
+ * and its id. */
 char *jws_sign(struct arena *a, struct str secret, struct str payload_json);
+char *jws_sign_es256(struct arena *a, const struct key *key, struct str payload_json);
 
 #endif

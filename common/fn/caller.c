@@ -21,11 +21,29 @@ check_key(const char *text)
                : "must begin with sb_ and have 32 characters or more";
 }
 
+static const char *
+check_jwt_keys(const char *text)
+{
+    const char *why;
+
+    key_set_free(key_set_read(str_of(text), &why));
+    return why;
+}
+
 struct setting cfg_jwt_secret = {
     .env = "JWT_SECRET",
     .kind = SETTING_SECRET32,
-    .meaning = "HS256 secret of all tokens, 32 characters or more",
+    .fallback = "",
+    .meaning = "secret of tokens with HS256 (the legacy keys are such), 32 characters or more",
     .secret = true,
+};
+
+struct setting cfg_jwt_keys = {
+    .env = "JWT_KEYS",
+    .kind = SETTING_TEXT,
+    .fallback = "",
+    .meaning = "public keys of tokens with ES256 or RS256: a JWK set",
+    .check = check_jwt_keys,
 };
 
 struct setting cfg_publishable_key = {
@@ -65,9 +83,10 @@ struct kept {
 
 static struct kept *places[PLACES];
 static struct {
+    const struct key_set *set;
     size_t len;
-    char text[SECRET_MAX];
-} places_secret; /* under which all of them were good */
+    char secret[SECRET_MAX];
+} places_keys; /* under which all of them were good */
 
 /* The end of a signature is as random as a place has to be. */
 static struct kept **
@@ -80,11 +99,17 @@ place_of(struct str token)
     return &places[n % PLACES];
 }
 
-static const struct kept *
-find_kept(struct str secret, struct str token)
+static bool
+are_places_keys(const struct jws_keys *keys)
 {
-    if (token.len == 0 ||
-        !crypto_equal(places_secret.text, places_secret.len, secret.ptr, secret.len))
+    return keys->set == places_keys.set &&
+           crypto_equal(places_keys.secret, places_keys.len, keys->secret.ptr, keys->secret.len);
+}
+
+static const struct kept *
+find_kept(const struct jws_keys *keys, struct str token)
+{
+    if (token.len == 0 || !are_places_keys(keys))
         return NULL;
     const struct kept *k = *place_of(token);
     return k != NULL && crypto_equal(k->text, k->token_len, token.ptr, token.len) ? k : NULL;
@@ -100,19 +125,20 @@ forget(void)
 }
 
 static void
-keep(struct str secret, struct str token, const struct jws_times *times,
+keep(const struct jws_keys *keys, struct str token, const struct jws_times *times,
      const struct caller *caller)
 {
     static struct loop_hook rest = {.fn = forget};
     const struct str claims = caller->claims_json;
     const size_t email_len = caller->email == NULL ? 0 : strlen(caller->email);
 
-    if (token.len > KEPT_TOKEN || secret.len > SECRET_MAX)
+    if (token.len > KEPT_TOKEN || keys->secret.len > SECRET_MAX)
         return;
-    if (!crypto_equal(places_secret.text, places_secret.len, secret.ptr, secret.len)) {
+    if (!are_places_keys(keys)) {
         forget();
-        memcpy(places_secret.text, secret.ptr, secret.len);
-        places_secret.len = secret.len;
+        memcpy(places_keys.secret, keys->secret.ptr, keys->secret.len);
+        places_keys.len = keys->secret.len;
+        places_keys.set = keys->set;
     }
     struct kept **place = place_of(token);
     struct kept *k = malloc(sizeof(*k) + token.len + claims.len + 1 + email_len + 1);
@@ -140,10 +166,10 @@ copy_caller(struct arena *a, const struct caller *caller, struct caller *ret)
 }
 
 enum err
-caller_read(struct arena *a, struct fail *f, struct str secret, struct str token, int64_t now_s,
-            struct caller *ret)
+caller_read(struct arena *a, struct fail *f, const struct jws_keys *keys, struct str token,
+            int64_t now_s, struct caller *ret)
 {
-    const struct kept *k = find_kept(secret, token);
+    const struct kept *k = find_kept(keys, token);
     struct caller caller;
     struct jws_times times;
 
@@ -152,9 +178,9 @@ caller_read(struct arena *a, struct fail *f, struct str secret, struct str token
         copy_caller(a, &k->caller, ret);
         return ERR_OK;
     }
-    TRY(jws_read(a, f, secret, token, &times, &caller));
+    TRY(jws_read(a, f, keys, token, &times, &caller));
     TRY(jws_check_times(f, &times, now_s));
-    keep(secret, token, &times, &caller);
+    keep(keys, token, &times, &caller);
     *ret = caller;
     return ERR_OK;
 }
@@ -217,6 +243,27 @@ read_key(struct fail *f, struct str key, struct caller *ret)
     return ERR_OK;
 }
 
+/* Of this system, as it is set. */
+static const struct jws_keys *
+keys_of_tokens(void)
+{
+    static struct jws_keys keys;
+    const char *why;
+
+    if (keys.set == NULL && setting_str(&cfg_jwt_keys).len > 0)
+        keys.set = key_set_read(setting_str(&cfg_jwt_keys), &why); /* as it was checked */
+    keys.secret = setting_str(&cfg_jwt_secret);
+    return &keys;
+}
+
+const char *
+fn_keys_problem(void)
+{
+    return setting_str(&cfg_jwt_secret).len + setting_str(&cfg_jwt_keys).len > 0
+               ? NULL
+               : "JWT_KEYS: must be set, or JWT_SECRET: no token would be good";
+}
+
 /* Whom a token or a key stands for. */
 static enum err
 read_credential(const struct fn_req *req, struct str given, struct caller *ret)
@@ -224,7 +271,7 @@ read_credential(const struct fn_req *req, struct str given, struct caller *ret)
     struct fail *f = &req->task->fail;
 
     return is_key(given) ? read_key(f, given, ret)
-                         : caller_read(req->task->arena, f, setting_str(&cfg_jwt_secret), given,
+                         : caller_read(req->task->arena, f, keys_of_tokens(), given,
                                        wall_us() / 1000000, ret);
 }
 

@@ -15,11 +15,11 @@
 #include "crypto/jws.h"
 
 /* Of specs whose routes ask for a token. */
-extern struct setting cfg_jwt_secret, cfg_publishable_key, cfg_secret_key;
+extern struct setting cfg_jwt_secret, cfg_jwt_keys, cfg_publishable_key, cfg_secret_key;
 
 /* Verify `token` (without "Bearer ") at time `now_s` and fill `ret`.  ERR_UNAUTHENTICATED with
  * "Invalid token" or "Token has expired" on failure; the reason goes to the detail. */
-NODISCARD enum err caller_read(struct arena *a, struct fail *f, struct str secret, struct str token,
-                               int64_t now_s, struct caller *ret);
+NODISCARD enum err caller_read(struct arena *a, struct fail *f, const struct jws_keys *keys,
+                               struct str token, int64_t now_s, struct caller *ret);
 
 #endif

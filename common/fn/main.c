@@ -33,6 +33,11 @@ load_settings(const struct fn_spec *spec)
                    spec->dev_only->env);
         ok = false;
     }
+    const char *keys = ok && fn_takes_token(spec) ? fn_keys_problem() : NULL;
+    if (keys != NULL) {
+        buf_printf(&problems, "%s\n", keys);
+        ok = false;
+    }
     if (ok)
         MUST(log_level_read(setting_text(&cfg_log_level), &level));
     else

@@ -84,8 +84,8 @@ fn_settings_of(const struct fn_spec *spec, struct setting *ret[FN_SETTINGS_MAX])
                                              &cfg_log_level, NULL};
     size_t count = 0;
 
-    static struct setting *const keys[] = {&cfg_jwt_secret, &cfg_publishable_key, &cfg_secret_key,
-                                           NULL};
+    static struct setting *const keys[] = {&cfg_jwt_secret, &cfg_jwt_keys, &cfg_publishable_key,
+                                           &cfg_secret_key, NULL};
 
     if (fn_takes_token(spec))
         add_list(ret, &count, keys);

@@ -1,5 +1,5 @@
 // JSON web tokens, good and bad.
-import { createHmac } from 'node:crypto';
+import { createHmac, createSign, generateKeyPairSync } from 'node:crypto';
 
 import { env } from './system.mjs';
 
@@ -14,6 +14,18 @@ export function mint(
 ) {
   const text = `${b64(header)}.${b64(claims)}`;
   return `${text}.${createHmac(hash, secret).update(text).digest('base64url')}`;
+}
+
+/** A new pair of keys: its public one as JWK, and what mints tokens with the other. */
+export function newPair(alg, kid) {
+  const { publicKey, privateKey } =
+    alg === 'ES256' ? generateKeyPairSync('ec', { namedCurve: 'P-256' }) : generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const jwk = { ...publicKey.export({ format: 'jwk' }), alg, kid, use: 'sig', key_ops: ['verify'] };
+  const mintWith = (claims, header = { alg, kid, typ: 'JWT' }) => {
+    const text = `${b64(header)}.${b64(claims)}`;
+    return `${text}.${createSign('sha256').update(text).sign({ key: privateKey, dsaEncoding: 'ieee-p1363' }, 'base64url')}`;
+  };
+  return { jwk, mint: mintWith, pem: publicKey.export({ type: 'spki', format: 'pem' }) };
 }
 
 /** The claims that the auth service gives a user. */

@@ -7,7 +7,8 @@ import { test } from 'node:test';
 import { call, client, invoke } from '../lib/http.mjs';
 import { checkoutBody, makeSale } from '../lib/flashfundx/shop.mjs';
 import { anonKey, door, env, functionNames, serviceKey } from '../lib/system.mjs';
-import { mint, userClaims, userToken } from '../lib/tokens.mjs';
+import { Private } from '../lib/process.mjs';
+import { mint, newPair, userClaims, userToken } from '../lib/tokens.mjs';
 import { makeUser } from '../lib/users.mjs';
 
 const guarded = functionNames.map(door).filter((s) => /user|service/.test(s.who));
@@ -250,4 +251,45 @@ test('supabase-js reads a refusal: FunctionsHttpError with the JSON in its conte
   assert.equal(error.name, 'FunctionsHttpError');
   assert.equal(error.context.status, 401);
   assert.deepEqual(await error.context.json(), { success: false, error: 'User token required' });
+});
+
+// ---- keys of pairs ----
+
+test('tokens of ES256 and RS256 are good under the keys that are set, each under its own', async () => {
+  const user = await makeUser();
+  const es = newPair('ES256', 'es'), rs = newPair('RS256', 'rs'), stranger = newPair('ES256', 'es');
+  const claims = userClaims(user);
+  const statusOf = async (fn, token) => {
+    const answer = await fn.ask('GET', { params: {
+      QUERY_STRING: `orderId=FFX000000000&userId=${user.id}`, HTTP_AUTHORIZATION: `Bearer ${token}` } });
+    return answer.status;
+  };
+  const good = [es.mint(claims), rs.mint(claims)];
+  const bad = {
+    'a stranger with the same kid': stranger.mint(claims),
+    'no kid': es.mint(claims, { alg: 'ES256', typ: 'JWT' }),
+    'a kid that nobody knows': es.mint(claims, { alg: 'ES256', kid: 'x', typ: 'JWT' }),
+    "the other key's kid": es.mint(claims, { alg: 'ES256', kid: 'rs', typ: 'JWT' }),
+    'HS256 under the public key': mint(claims, { secret: es.pem, header: { alg: 'HS256', kid: 'es', typ: 'JWT' } }),
+    'HS256 under the public key, no kid': mint(claims, { secret: es.pem }),
+    'expired': es.mint({ ...claims, exp: now() - 60 }),
+  };
+  const keys = JSON.stringify({ keys: [es.jwk, rs.jwk] });
+  for (const [secret, legacy] of [[env.JWT_SECRET, 404], ['', 401]]) {
+    const fn = await Private.start('check-payment-status', { JWT_KEYS: keys, JWT_SECRET: secret, RATE_LIMIT: 'false' });
+    try {
+      for (const token of good)
+        for (let use = 0; use < 2; use++) assert.equal(await statusOf(fn, token), 404, 'it comes in, and there is no such order');
+      for (const [what, token] of Object.entries(bad)) assert.equal(await statusOf(fn, token), 401, what);
+      assert.equal(await statusOf(fn, mint(claims)), legacy, 'HS256 under the secret, while there is one');
+    } finally {
+      await fn.stop();
+    }
+  }
+});
+
+test('with no key at all a function that takes tokens does not start', async () => {
+  await assert.rejects(Private.start('check-payment-status', { JWT_KEYS: '', JWT_SECRET: '' }), /JWT_KEYS: must be set, or JWT_SECRET/);
+  await assert.rejects(Private.start('check-payment-status', { JWT_KEYS: '{"keys":[{"kty":"oct","k":"AA","alg":"HS256","kid":"a"}]}' }),
+    /JWT_KEYS: must have public keys only/);
 });

@@ -10,6 +10,7 @@
 #define GOOD   "{\"role\":\"authenticated\",\"sub\":\"" USER "\",\"exp\":1800003600"
 
 static struct fail f;
+static struct jws_keys keys = {.secret = {"a-secret-of-at-least-32-characters", 34}};
 
 /* What a token says that is read, and good, at NOW. */
 static enum err
@@ -20,7 +21,7 @@ verify(const char *token, struct caller *ret)
 
     memcpy(before, ret, sizeof(before));
     f = (struct fail){0};
-    const enum err e = jws_read(a, &f, SECRET, str_of(token), &times, ret);
+    const enum err e = jws_read(a, &f, &keys, str_of(token), &times, ret);
     if (e != ERR_OK) {
         assert_memory_equal(ret, before, sizeof(before)); /* untouched */
         return e;

@@ -16,8 +16,10 @@ static struct fail f;
 static enum err
 verify_at(struct str secret, const char *token, int64_t now_s, struct caller *ret)
 {
+    const struct jws_keys keys = {.secret = secret};
+
     f = (struct fail){0};
-    return caller_read(a, &f, secret, str_of(token), now_s, ret);
+    return caller_read(a, &f, &keys, str_of(token), now_s, ret);
 }
 
 static enum err
@@ -125,6 +127,8 @@ changed_copies_of_a_known_token_are_refused(void **state UNUSED)
 static void
 tokens_that_share_a_place_are_not_confused(void **state UNUSED)
 {
+    const struct jws_keys keys = {.secret = SECRET};
+
     for (int round = 0; round < 2; round++) {
         for (int i = 0; i < 6000; i++) {
             struct arena *own = arena_new(64 * 1024);
@@ -134,7 +138,7 @@ tokens_that_share_a_place_are_not_confused(void **state UNUSED)
             struct caller caller;
 
             for (int use = 0; use < 2; use++) {
-                assert_int_equal(caller_read(own, &f, SECRET, str_of(token), NOW, &caller), ERR_OK);
+                assert_int_equal(caller_read(own, &f, &keys, str_of(token), NOW, &caller), ERR_OK);
                 check_str(caller.claims_json, claims);
             }
             arena_free(own);
@@ -174,14 +178,15 @@ one_or_more_blanks_stand_before_a_token(void **state UNUSED)
 static int
 load_keys(void **state UNUSED)
 {
-    struct setting *const keys[] = {&cfg_jwt_secret, &cfg_publishable_key, &cfg_secret_key};
+    struct setting *const keys[] = {&cfg_jwt_secret, &cfg_jwt_keys, &cfg_publishable_key,
+                                    &cfg_secret_key};
     struct buf problems;
 
     (void)setenv("JWT_SECRET", "a-secret-of-at-least-32-characters", 1);
     (void)setenv("SUPABASE_PUBLISHABLE_KEY", PUBLISHABLE, 1);
     (void)setenv("SUPABASE_SECRET_KEY", SECRET_KEY, 1);
     buf_init_heap(&problems, 4096);
-    const bool ok = settings_load(keys, 3, &problems);
+    const bool ok = settings_load(keys, ARRAY_LEN(keys), &problems);
     buf_release(&problems);
     return ok ? 0 : -1;
 }
@@ -190,8 +195,9 @@ load_keys(void **state UNUSED)
 static const char *
 bearer_of(const char *claims)
 {
-    return arena_printf(a, "Bearer %s",
-                        jws_sign(a, SECRET, str_of(arena_printf(a, "{%s,\"exp\":4102444800}", claims))));
+    return arena_printf(
+        a, "Bearer %s",
+        jws_sign(a, SECRET, str_of(arena_printf(a, "{%s,\"exp\":4102444800}", claims))));
 }
 
 #define CLAIMS_USER  "\"role\":\"authenticated\",\"sub\":\"" USER "\""
