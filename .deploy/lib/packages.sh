@@ -3,7 +3,8 @@
 
 # libcmocka-dev is here too: CMake configures the unit tests together with the functions.
 packages_up=(build-essential cmake ninja-build pkg-config git
-    libfcgi-dev libpq-dev libcjson-dev libcurl4-openssl-dev libssl-dev libqrencode-dev zlib1g-dev libcmocka-dev
+    libfcgi-dev libpq-dev libcjson-dev libcurl4-openssl-dev libssl-dev libqrencode-dev zlib1g-dev libcrypt-dev libargon2-dev
+    libcmocka-dev
     postgresql-15 nginx-light runit jq curl openssl perl procps ca-certificates)
 packages_node=(nodejs npm)
 packages_test=(postgresql-15-pgtap libtap-parser-sourcehandler-pgtap-perl
