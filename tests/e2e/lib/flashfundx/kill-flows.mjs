@@ -76,6 +76,7 @@ async function opened() {
 /** Paid at the provider, and no callback about it came. */
 async function paidUnheard() {
   const sale = await opened();
+  await untilDone(sale.order); // on a busy machine what came first may have been stored for later
   await fault('callback', 'drop', { times: 50 });
   await control(sale.payment, 'pay');
   await settled(sale.payment);
