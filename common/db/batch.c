@@ -30,8 +30,10 @@ is_stale_plan(const PGresult *r)
 void
 db_register(struct db_stmt *stmt)
 {
+    static int count; /* of all pools: some of db's own statements go to any of them */
+
     MUST(stmt->sql != NULL && (stmt->kind == DB_GROUPED) == (stmt->lock != NULL));
-    stmt->prepared_id = ++db.statement_count;
+    stmt->prepared_id = ++count;
 }
 
 /* The bit of a statement in a connection's mask; 0: it is not prepared, there are too many. */
@@ -66,7 +68,7 @@ send_op(struct conn *c, struct op *op, bool *ret_prepare)
 
     const uint64_t bit = prepared_bit(op->stmt);
     *ret_prepare = false;
-    if (!db.prepare || bit == 0)
+    if (!c->pool->prepare || bit == 0)
         return PQsendQueryParams(c->pg, op->stmt->sql, op->param_count, NULL, op->params, NULL,
                                  NULL, 0) == 1;
     (void)snprintf(name, sizeof name, "s%d", op->stmt->prepared_id);
@@ -169,7 +171,7 @@ db_send_batch(struct conn *c, struct queue *q, int most)
     if (left == 0)
         db_batch_sent(b);
     if (left < 0) {
-        db_conn_close(c, db_note_error("cannot send", c->pg));
+        db_conn_close(c, db_note_error(c, "cannot send"));
         return;
     }
     if (db_may_break_up(b))
@@ -340,9 +342,11 @@ next_step(struct conn *c)
 void
 db_conn_lost(struct conn *c)
 {
-    db_conn_close(c, db_note_error("connection lost", c->pg));
-    if (db.reads.count + db.writes.count + db.slow.count > 0)
-        loop_at_end_of_turn(&db.flush);
+    const struct db_state *pool = c->pool;
+
+    db_conn_close(c, db_note_error(c, "connection lost"));
+    if (pool->reads.count + pool->writes.count + pool->slow.count > 0)
+        loop_at_end_of_turn(&db_flush);
 }
 
 /* The sync has been answered.  What only this server knows of is not done: if it is lost, and the
@@ -387,7 +391,7 @@ batch_done(struct conn *c)
         db_conn_close(c, "stale plan, or host");
     else if (c->told != NULL)
         c->told(c);
-    loop_at_end_of_turn(&db.flush);
+    loop_at_end_of_turn(&db_flush);
 }
 
 /* The next row of a stream: no more is read until it asks.  False: it has left. */

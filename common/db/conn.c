@@ -45,7 +45,7 @@ db_batch_end(struct conn *c, const char *lost)
         } else if (op->aborted && !op->failed && op->co != NULL) {
             op->aborted = false;
             db_queue_push(db_queue_of(op), op);
-            loop_at_end_of_turn(&db.flush);
+            loop_at_end_of_turn(&db_flush);
         } else {
             db_op_done(op);
         }
@@ -75,65 +75,60 @@ db_conn_close(struct conn *c, const char *why)
         c->told(c);
 }
 
-size_t
-db_connections(void)
-{
-    size_t n = 0;
-
-    for (int i = 0; i < db.connection_max; i++)
-        n += db.conns[i].state == CONN_IDLE || db.conns[i].state == CONN_BUSY;
-    return n;
-}
-
 bool
-db_any_conn(int first)
+db_any_conn(const struct db_state *pool)
 {
-    for (int i = first; i < db.connection_max; i++)
-        if (db.conns[i].state != CONN_CLOSED)
+    for (int i = 0; i < pool->connection_max; i++)
+        if (pool->conns[i].state != CONN_CLOSED)
             return true;
     return false;
 }
 
 const char *
-db_note_error(const char *what, const PGconn *pg)
+db_note_error(struct conn *c, const char *what)
 {
-    (void)snprintf(db.last_error, sizeof db.last_error, "%s: %s", what,
-                   pg == NULL ? "the host name cannot be looked up" : PQerrorMessage(pg));
-    for (char *p = db.last_error; *p != '\0'; p++)
+    struct db_state *pool = c->pool;
+
+    (void)snprintf(pool->last_error, sizeof pool->last_error, "%s: %s", what,
+                   c->pg == NULL ? "the host name cannot be looked up" : PQerrorMessage(c->pg));
+    for (char *p = pool->last_error; *p != '\0'; p++)
         if (*p == '\n')
             *p = ' ';
-    return db.last_error;
+    return pool->last_error;
 }
 
-/* No connection to be had: with none open there is nothing to wait for.  `why` is db.last_error. */
+/* No connection to be had: with none open there is nothing to wait for.  `why` is the pool's last
+ * error. */
 static void
 back_off(struct conn *c, const char *why)
 {
+    struct db_state *pool = c->pool;
+
     db_conn_close(c, why);
-    db.backoff_ms = MIN(MAX(db.backoff_ms * 2, BACKOFF_MIN_MS), BACKOFF_MAX_MS);
+    pool->backoff_ms = MIN(MAX(pool->backoff_ms * 2, BACKOFF_MIN_MS), BACKOFF_MAX_MS);
 
     uint32_t jitter;
     crypto_random(&jitter, sizeof jitter);
-    db.no_connect_before_ms =
-        clock_ms() + db.backoff_ms / 2 + (int64_t)(jitter % (uint32_t)db.backoff_ms);
-    if (!db_any_conn(0)) {
-        db_fail_all(db.last_error);
+    pool->no_connect_before_ms =
+        clock_ms() + pool->backoff_ms / 2 + (int64_t)(jitter % (uint32_t)pool->backoff_ms);
+    if (!db_any_conn(pool)) {
+        db_fail_all(pool);
     } else {
-        loop_at_end_of_turn(&db.flush); /* what waited for this one takes another */
+        loop_at_end_of_turn(&db_flush); /* what waited for this one takes another */
     }
 }
 
 void
 db_connect_failed(struct conn *c)
 {
-    back_off(c, db_note_error("cannot connect", c->pg));
+    back_off(c, db_note_error(c, "cannot connect"));
 }
 
 static void
 refuse(struct conn *c, const char *why)
 {
-    (void)snprintf(db.last_error, sizeof db.last_error, "cannot connect: %s", why);
-    back_off(c, db.last_error);
+    (void)snprintf(c->pool->last_error, sizeof c->pool->last_error, "cannot connect: %s", why);
+    back_off(c, c->pool->last_error);
 }
 
 /* Where among several hosts libpq is with this connection. */
@@ -149,11 +144,13 @@ db_note_host(struct conn *c)
 void
 db_leave_host(const struct conn *c)
 {
-    if (!db.several)
+    struct db_state *pool = c->pool;
+
+    if (!pool->several)
         return;
-    db.at_host = c->host + 1;
-    for (int i = 0; i < db.connection_max; i++) {
-        struct conn *other = &db.conns[i];
+    pool->at_host = c->host + 1;
+    for (int i = 0; i < pool->connection_max; i++) {
+        struct conn *other = &pool->conns[i];
 
         if (other->host != c->host)
             continue;
@@ -190,7 +187,7 @@ connected(struct conn *c)
 {
     loop_timer_clear(&c->timer);
     db_note_host(c);
-    db.at_host = c->host;
+    c->pool->at_host = c->host;
     db_hosts_release(&c->addresses);
     if (!encoding_is(c->pg, "client_encoding") || !encoding_is(c->pg, "server_encoding")) {
         /* texts would be stored as others than they are */
@@ -201,13 +198,13 @@ connected(struct conn *c)
         db_connect_failed(c);
         return;
     }
-    db.backoff_ms = 0;
+    c->pool->backoff_ms = 0;
     metric_add(METRIC_DB_CONNECTS, 1);
     loop_watch(&c->watch, EPOLLIN);
     db_set_state(c, CONN_IDLE);
-    if (db.tidy.slot == 0)
-        loop_timer_set(&db.tidy, clock_ms() + TIDY_EVERY_MS);
-    loop_at_end_of_turn(&db.flush);
+    if (db_tidy.slot == 0)
+        loop_timer_set(&db_tidy, clock_ms() + TIDY_EVERY_MS);
+    loop_at_end_of_turn(&db_flush);
     if (c->told != NULL)
         c->told(c);
 }
@@ -243,7 +240,7 @@ connect_to(struct conn *c)
                                 "hostaddr",
                                 "port",
                                 NULL};
-    const char *const values[] = {setting_text(&cfg_database_url),
+    const char *const values[] = {c->pool->url,
                                   program_invocation_short_name,
                                   ENCODING,
                                   a == NULL ? NULL : a->hosts,
@@ -261,17 +258,23 @@ connect_to(struct conn *c)
     loop_watch(&c->watch, EPOLLOUT);
 }
 
+/* It may outlast us, but not its pool. */
+struct lookup {
+    struct db_addresses addresses; /* first: db_hosts_find knows only them */
+    struct db_state *pool;
+};
+
 /* What a lookup found, in time or not, is used until another one finds more. */
 static void
-keep_addresses(void *addresses)
+keep_addresses(void *lookup)
 {
-    struct db_addresses *a = addresses;
+    struct lookup *l = lookup;
 
-    if (a->count > 0) {
-        db_hosts_release(&db.found);
-        db.found = *a;
+    if (l->addresses.count > 0) {
+        db_hosts_release(&l->pool->found);
+        l->pool->found = l->addresses;
     }
-    free(a);
+    free(l);
 }
 
 /* A coroutine of its own, because a lookup blocks whoever makes it.  While the name server says
@@ -280,21 +283,23 @@ static void
 look_up_and_connect(void *conn)
 {
     struct conn *c = conn;
+    struct db_state *pool = c->pool;
     const uint64_t attempt = c->attempt;
     const int64_t patient_until =
-        db.found.count == 0 ? c->timer.at_ms : MIN(c->timer.at_ms, clock_ms() + PATIENCE_MS);
-    struct db_addresses *a = calloc(1, sizeof *a); /* a lookup may outlast us */
+        pool->found.count == 0 ? c->timer.at_ms : MIN(c->timer.at_ms, clock_ms() + PATIENCE_MS);
+    struct lookup *l = calloc(1, sizeof *l);
 
-    if (a == NULL)
+    if (l == NULL)
         die("no memory for a lookup");
-    a->conninfo = setting_text(&cfg_database_url);
+    l->pool = pool;
+    l->addresses.conninfo = pool->url;
     const bool answered =
-        offload(OFFLOAD_DB_LOOKUP, db_hosts_find, a, keep_addresses, patient_until);
+        offload(OFFLOAD_DB_LOOKUP, db_hosts_find, l, keep_addresses, patient_until);
     if (answered)
-        keep_addresses(a);
+        keep_addresses(l);
     if (c->state != CONN_CONNECTING || c->attempt != attempt)
         return;
-    if (db_hosts_copy(&db.found, db.at_host, &c->addresses))
+    if (db_hosts_copy(&pool->found, pool->at_host, &c->addresses))
         connect_to(c);
     else if (answered)
         db_connect_failed(c);
@@ -304,17 +309,18 @@ look_up_and_connect(void *conn)
 void
 db_connect_start(struct conn *c)
 {
+    const struct db_state *pool = c->pool;
+
     MUST(c->state == CONN_CLOSED);
     db_set_state(c, CONN_CONNECTING);
     c->attempt++;
     loop_timer_set(&c->timer, clock_ms() + CONNECT_TIMEOUT_MS);
-    if (db.look_up) {
+    if (pool->look_up) {
         co_start(look_up_and_connect, c);
         return;
     }
-    c->addresses =
-        (struct db_addresses){.conninfo = setting_text(&cfg_database_url), .first = db.at_host};
-    if (db.several)
+    c->addresses = (struct db_addresses){.conninfo = pool->url, .first = pool->at_host};
+    if (pool->several)
         db_hosts_find(&c->addresses);
     connect_to(c);
 }

@@ -6,7 +6,7 @@
  *   script.c several statements as one
  *   stream.c a script's rows one by one
  *   made.c   statements made at run time, which a connection keeps prepared
- *   pool.c   which work goes to which connection
+ *   pool.c   pools; which work goes to which connection of one
  *   queue.c  statements that wait, and their end
  *   conn.c   connections: made, watched over, closed
  *   slow.c   what runs apart because it takes long
@@ -26,23 +26,24 @@
 #include <libpq-fe.h>
 
 #include "db/hosts.h"
+#include "db/pool.h"
 #include "db/script.h"
 #include "loop/loop.h"
 #include "loop/timer.h"
 
-#define CONNECTIONS_MAX 64
-#define PREPARED_MAX    64 /* statements a connection keeps prepared: the bits of its mask */
-#define MADE_MAX        32 /* and of those made at run time */
-#define BATCH_MAX       64
-#define GROUP_MAX       16 /* grouped writes of one commit */
-#define TIDY_EVERY_MS   5000
-#define BREAK_UP_MS     200 /* for several reads together */
+#define PREPARED_MAX  64 /* statements a connection keeps prepared: the bits of its mask */
+#define MADE_MAX      32 /* and of those made at run time */
+#define BATCH_MAX     64
+#define GROUP_MAX     16 /* grouped writes of one commit */
+#define TIDY_EVERY_MS 5000
+#define BREAK_UP_MS   200 /* for several reads together */
 
 /* ---- one statement on its way ---- */
 
 struct op {
     struct op *next;
-    struct co *co; /* NULL: the caller gave up */
+    struct co *co;         /* NULL: the caller gave up */
+    struct db_state *pool; /* NULL: an op of db's own, which is never queued again */
     struct db_stmt *stmt;
     const char *sql; /* of one made at run time; its caller's, to be read no longer than `co` */
     uint64_t key[2]; /* … which it is told by */
@@ -98,6 +99,7 @@ enum conn_state { CONN_CLOSED, CONN_CONNECTING, CONN_IDLE, CONN_BUSY };
 
 struct conn {
     enum conn_state state;
+    struct db_state *pool;
     PGconn *pg;
     struct loop_watch watch;
     struct loop_timer timer; /* connect timeout; patience of waiting reads; end of a late batch */
@@ -117,31 +119,29 @@ struct conn {
     struct db_addresses addresses;
 };
 
+/* What a pool has. */
 struct db_state {
-    bool started;
-    int connection_max;
+    struct db_state *next; /* of all pools */
+    const char *url;
     bool prepare;
-    bool look_up;              /* DATABASE_URL has host names */
+    bool look_up;              /* `url` has host names */
     bool several;              /* … or several hosts: */
     unsigned at_host;          /* the one that served last; connecting begins there */
     struct db_addresses found; /* by the last lookup that found any */
     int64_t idle_ms;
-    struct conn conns[CONNECTIONS_MAX];
-    int slow_max; /* connections for what is slow */
     struct queue reads, writes, slow;
-    struct loop_hook flush;
-    struct loop_timer tidy;
-    int statement_count;
     int64_t backoff_ms;
     int64_t no_connect_before_ms;
     char last_error[256];
+    int slow_max; /* connections for what is slow */
+    int connection_max;
+    struct conn conns[];
 };
-
-extern struct db_state db;
 
 /* ---- query.c ---- */
 
-extern struct setting cfg_db_connections, cfg_db_prepare;
+extern struct setting cfg_db_prepare;
+extern struct db_pool db_default_pool;
 
 /* Before a statement is queued: there is time, and somebody who waits. */
 NODISCARD enum err db_may_begin(struct task *task, bool until_gone);
@@ -162,6 +162,8 @@ NODISCARD enum err db_ask_together(struct task *task, struct db_stmt *stmt,
 
 /* ---- script.c ---- */
 
+/* The pool of db's own statements that go with any script. */
+extern struct db_pool db_any_pool;
 /* One op for each step, queued. */
 NODISCARD enum err db_script_queue(struct task *task, const struct db_script *script, bool by_rows,
                                    struct op *ret[]);
@@ -190,8 +192,21 @@ void db_notified(struct conn *c);
 /* ---- pool.c ---- */
 
 /* Take the settings, before the first statement. */
-void db_start(void);
-void db_conn_init(struct conn *c);
+void db_pool_start(struct db_pool *pool);
+/* What the pool has; NULL: the default one. */
+static inline struct db_state *
+db_state_of(struct db_pool *pool)
+{
+    if (pool == NULL)
+        pool = &db_default_pool;
+    if (pool->state == NULL)
+        db_pool_start(pool);
+    return pool->state;
+}
+void db_conn_init(struct conn *c, struct db_state *pool);
+/* What waits in any pool goes to its connections; and later, those without work are closed. */
+extern struct loop_hook db_flush;
+extern struct loop_timer db_tidy;
 
 /* ---- queue.c ---- */
 
@@ -202,8 +217,8 @@ struct queue *db_queue_of(const struct op *op);
 /* Its caller goes on; without a caller it is freed. */
 void db_op_done(struct op *op);
 void db_op_fail(struct op *op, enum err e, const char *why);
-/* … of all that wait. */
-void db_fail_all(const char *why);
+/* … of all that wait, with the pool's last error. */
+void db_fail_all(struct db_state *pool);
 
 /* ---- conn.c ---- */
 
@@ -216,10 +231,10 @@ void db_connect_failed(struct conn *c);
 void db_conn_close(struct conn *c, const char *why);
 /* Give the batch's ops back: reads that were only neighbours go to the queue again. */
 void db_batch_end(struct conn *c, const char *lost);
-/* Whether one from `first` on is there or coming. */
-bool db_any_conn(int first);
+/* Whether one is there or coming. */
+bool db_any_conn(const struct db_state *pool);
 /* Keep libpq's words, on one line: they are gone when the connection is closed. */
-const char *db_note_error(const char *what, const PGconn *pg);
+const char *db_note_error(struct conn *c, const char *what);
 /* Where among several hosts libpq is with this connection. */
 void db_note_host(struct conn *c);
 /* This host hangs, or cannot do its work: go to the next one. */

@@ -4,7 +4,7 @@
  * A late statement takes nobody with it.  Reads behind it or before it in its batch are sent again
  * on another connection; the members of a group go on waiting, each for its own deadline.  When
  * nobody waits for a batch any more, the server is told to cancel it, and until it says that it
- * has, the connection keeps its place among DB_CONNECTIONS: abandoned work is work all the same.
+ * has, the connection keeps its place among those of its pool: abandoned work is work all the same.
  */
 #include "db/internal.h"
 
@@ -24,10 +24,12 @@ struct batch_place {
 static struct batch_place
 find(const struct op *op)
 {
-    for (int i = 0; i < db.connection_max; i++)
-        for (int k = 0; k < db.conns[i].batch.count; k++)
-            if (db.conns[i].batch.ops[k] == op)
-                return (struct batch_place){&db.conns[i], k};
+    struct db_state *pool = op->pool;
+
+    for (int i = 0; i < pool->connection_max; i++)
+        for (int k = 0; k < pool->conns[i].batch.count; k++)
+            if (pool->conns[i].batch.ops[k] == op)
+                return (struct batch_place){&pool->conns[i], k};
     return (struct batch_place){0};
 }
 
@@ -80,7 +82,7 @@ db_late_timer(struct conn *c)
 {
     db_leave_host(c);
     db_conn_close(c, "server did not answer in time");
-    loop_at_end_of_turn(&db.flush); /* for those who waited for this connection */
+    loop_at_end_of_turn(&db_flush); /* for those who waited for this connection */
 }
 
 /* ---- giving up ---- */
@@ -103,7 +105,7 @@ send_read_again(struct batch *b, int at)
     op->failed = false;
     op->aborted = false;
     db_queue_push(db_queue_of(op), op);
-    loop_at_end_of_turn(&db.flush);
+    loop_at_end_of_turn(&db_flush);
 }
 
 /* What others still wait for is sent again, and what nobody waits for is ended. */

@@ -77,12 +77,10 @@ db_listen(struct db_listen *l)
     MUST(strchr(l->channel, '"') == NULL && l->notified != NULL && l->missed != NULL);
     l->next = all;
     all = l;
-    if (!db.started)
-        db_start();
     if (timer.fire == NULL) {
         timer.fire = timer_fired;
         conn.told = told;
-        db_conn_init(&conn);
+        db_conn_init(&conn, db_state_of(NULL));
         db_connect_start(&conn);
     } else {
         asked = false; /* LISTEN once more does no harm */

@@ -39,7 +39,7 @@ db_made_place(struct conn *c, struct op *op)
 
     op->number = 0;
     op->prepare = false;
-    if (!db.prepare || op->stmt == &own)
+    if (!c->pool->prepare || op->stmt == &own)
         return NULL;
     c->made_turn++;
     for (struct made *m = c->made; m < c->made + MADE_MAX; m++) {

@@ -1,105 +1,137 @@
 /*
- * Which work goes to which connection.  Connection 0 is shared by reads, the others belong to one
- * write (or group) at a time; when one side has none it borrows of the other.
+ * Which work goes to which connection of its pool.  Connection 0 is shared by reads, the others
+ * belong to one write (or group) at a time; when one side has none it borrows of the other.
  *
  * Read flush first: it runs once at the end of each turn in which something was queued, and
  * whenever a connection is free again.
  */
 #include "db/internal.h"
 
+#include <stdlib.h>
+
 #include "base/clock.h"
 #include "base/setting.h"
 
 #define READ_PATIENCE_MS 5 /* reads wait this long for the shared connection */
-
-struct db_state db;
 
 static void conn_ready(struct loop_watch *w, uint32_t events);
 static void conn_timer(struct loop_timer *t);
 static void tidy(struct loop_timer *t);
 static void flush(void);
 
+static struct db_state *pools; /* that have begun */
+struct loop_hook db_flush = {.fn = flush};
+struct loop_timer db_tidy = {.fire = tidy};
+
 void
-db_start(void)
+db_pool_start(struct db_pool *pool)
 {
-    db.started = true;
-    db.connection_max = (int)setting_int(&cfg_db_connections);
-    db.prepare = setting_int(&cfg_db_prepare) != 0;
-    db.idle_ms = setting_int(&cfg_db_idle_s) * 1000;
-    db.look_up = db_hosts_need_lookup(setting_text(&cfg_database_url));
-    db.several = db.look_up || db_hosts_several(setting_text(&cfg_database_url));
-    db.reads.last = &db.reads.first;
-    db.writes.last = &db.writes.first;
-    db.slow.last = &db.slow.first;
-    db.slow_max = MAX(db.connection_max - 2, 1);
-    db.flush.fn = flush;
-    db.tidy.fire = tidy;
-    for (int i = 0; i < db.connection_max; i++)
-        db_conn_init(&db.conns[i]);
+    const int connection_max = (int)setting_int(pool->connections);
+
+    MUST(connection_max >= 2); /* the readers', and one for writes */
+    struct db_state *p = calloc(1, sizeof *p + (size_t)connection_max * sizeof p->conns[0]);
+    if (p == NULL)
+        die("no memory for a pool");
+    p->connection_max = connection_max;
+    p->url = setting_text(pool->url);
+    p->prepare = setting_int(&cfg_db_prepare) != 0;
+    p->idle_ms = setting_int(&cfg_db_idle_s) * 1000;
+    p->look_up = db_hosts_need_lookup(p->url);
+    p->several = p->look_up || db_hosts_several(p->url);
+    p->reads.last = &p->reads.first;
+    p->writes.last = &p->writes.first;
+    p->slow.last = &p->slow.first;
+    p->slow_max = MAX(connection_max - 2, 1);
+    for (int i = 0; i < connection_max; i++)
+        db_conn_init(&p->conns[i], p);
+    p->next = pools;
+    pools = p;
+    pool->state = p;
 }
 
 void
-db_conn_init(struct conn *c)
+db_conn_init(struct conn *c, struct db_state *pool)
 {
+    c->pool = pool;
     c->watch.ready = conn_ready;
     c->timer.fire = conn_timer;
+}
+
+static size_t
+open_connections(const struct db_state *p)
+{
+    size_t n = 0;
+
+    for (int i = 0; i < p->connection_max; i++)
+        n += p->conns[i].state == CONN_IDLE || p->conns[i].state == CONN_BUSY;
+    return n;
+}
+
+size_t
+db_connections(void)
+{
+    size_t n = 0;
+
+    for (const struct db_state *p = pools; p != NULL; p = p->next)
+        n += open_connections(p);
+    return n;
 }
 
 /* ---- which work goes where ---- */
 
 /* An idle connection; with `but_first` not the one that reads share. */
 static struct conn *
-idle_conn(bool but_first)
+idle_conn(struct db_state *p, bool but_first)
 {
-    for (int i = but_first ? 1 : 0; i < db.connection_max; i++)
-        if (db.conns[i].state == CONN_IDLE)
-            return &db.conns[i];
+    for (int i = but_first ? 1 : 0; i < p->connection_max; i++)
+        if (p->conns[i].state == CONN_IDLE)
+            return &p->conns[i];
     return NULL;
 }
 
 /* Open a connection for work that waits, unless enough are being opened. */
 static void
-open_for(size_t waiting, int first)
+open_for(struct db_state *p, size_t waiting, int first)
 {
     size_t opening = 0;
 
-    for (int i = 0; i < db.connection_max; i++)
-        opening += db.conns[i].state == CONN_CONNECTING;
-    if (clock_ms() < db.no_connect_before_ms) {
-        if (opening == 0 && db_connections() == 0)
-            db_fail_all(db.last_error);
+    for (int i = 0; i < p->connection_max; i++)
+        opening += p->conns[i].state == CONN_CONNECTING;
+    if (clock_ms() < p->no_connect_before_ms) {
+        if (!db_any_conn(p))
+            db_fail_all(p);
         return;
     }
-    for (int i = first; i < db.connection_max && opening < waiting; i++) {
-        if (db.conns[i].state != CONN_CLOSED)
+    for (int i = first; i < p->connection_max && opening < waiting; i++) {
+        if (p->conns[i].state != CONN_CLOSED)
             continue;
         opening++;
-        db_connect_start(&db.conns[i]);
-        if (db.conns[i].state == CONN_CLOSED)
+        db_connect_start(&p->conns[i]);
+        if (p->conns[i].state == CONN_CLOSED)
             return; /* failed at once */
     }
 }
 
 static void
-send_reads(void)
+send_reads(struct db_state *p)
 {
-    struct conn *shared = &db.conns[0];
+    struct conn *shared = &p->conns[0];
 
-    while (db.reads.count > 0) {
+    while (p->reads.count > 0) {
         if (shared->state == CONN_IDLE) {
-            db_send_batch(shared, &db.reads, BATCH_MAX);
+            db_send_batch(shared, &p->reads, BATCH_MAX);
             continue;
         }
         if (shared->state == CONN_CLOSED)
-            open_for(1, 0);
+            open_for(p, 1, 0);
         if (shared->state == CONN_CONNECTING)
             return;
         if (shared->state == CONN_CLOSED) { /* the server takes no more: one of the writers' */
-            struct conn *other = idle_conn(true);
+            struct conn *other = idle_conn(p, true);
 
             if (other == NULL)
                 return;
-            db_send_batch(other, &db.reads, BATCH_MAX);
+            db_send_batch(other, &p->reads, BATCH_MAX);
             continue;
         }
 
@@ -108,12 +140,12 @@ send_reads(void)
             loop_timer_set(&shared->timer, patient_until);
             return;
         }
-        struct conn *other = idle_conn(true);
+        struct conn *other = idle_conn(p, true);
         if (other == NULL) {
-            open_for(1, 1);
+            open_for(p, 1, 1);
             return;
         }
-        db_send_batch(other, &db.reads, BATCH_MAX);
+        db_send_batch(other, &p->reads, BATCH_MAX);
     }
 }
 
@@ -136,10 +168,10 @@ group_size(const struct queue *q)
 
 /* Whether those from 1 on have, or will have, one that is not taken by what is slow. */
 static bool
-any_for_writes(void)
+any_for_writes(const struct db_state *p)
 {
-    for (int i = 1; i < db.connection_max; i++)
-        if (db.conns[i].state != CONN_CLOSED && !db.conns[i].slow)
+    for (int i = 1; i < p->connection_max; i++)
+        if (p->conns[i].state != CONN_CLOSED && !p->conns[i].slow)
             return true;
     return false;
 }
@@ -159,41 +191,48 @@ wanted(const struct queue *q, int most)
 
 /* Send the first of those that own their connection; false: there is none for it. */
 static bool
-send_first(struct queue *q, int most)
+send_first(struct db_state *p, struct queue *q, int most)
 {
-    struct conn *c = idle_conn(true);
+    struct conn *c = idle_conn(p, true);
 
     if (c == NULL)
-        open_for(wanted(q, most), 1);
-    if (c == NULL && !any_for_writes()) /* the server takes no more: the readers' */
-        c = idle_conn(false);
+        open_for(p, wanted(q, most), 1);
+    if (c == NULL && !any_for_writes(p)) /* the server takes no more: the readers' */
+        c = idle_conn(p, false);
     if (c == NULL)
         return false;
-    c->slow = q == &db.slow;
+    c->slow = q == &p->slow;
     db_send_batch(c, q, group_size(q));
     return true;
 }
 
 /* Connections left for what is slow. */
 static int
-left_for_slow(void)
+left_for_slow(const struct db_state *p)
 {
-    int n = db.slow_max;
+    int n = p->slow_max;
 
-    for (int i = 0; i < db.connection_max; i++)
-        n -= db.conns[i].slow;
+    for (int i = 0; i < p->connection_max; i++)
+        n -= p->conns[i].slow;
     return n;
+}
+
+static void
+flush_pool(struct db_state *p)
+{
+    while (p->writes.count > 0 && send_first(p, &p->writes, p->connection_max))
+        ;
+    for (int left; p->slow.count > 0 && (left = left_for_slow(p)) > 0;)
+        if (!send_first(p, &p->slow, left))
+            break;
+    send_reads(p);
 }
 
 static void
 flush(void)
 {
-    while (db.writes.count > 0 && send_first(&db.writes, db.connection_max))
-        ;
-    for (int left; db.slow.count > 0 && (left = left_for_slow()) > 0;)
-        if (!send_first(&db.slow, left))
-            break;
-    send_reads();
+    for (struct db_state *p = pools; p != NULL; p = p->next)
+        flush_pool(p);
 }
 
 static void
@@ -239,7 +278,7 @@ conn_timer(struct loop_timer *t)
     } else {
         if (db_may_break_up(&c->batch))
             loop_timer_set(t, c->since_ms + BREAK_UP_MS);
-        send_reads(); /* the shared connection has been busy for too long */
+        send_reads(c->pool); /* the shared connection has been busy for too long */
     }
 }
 
@@ -248,9 +287,10 @@ tidy(struct loop_timer *t UNUSED)
 {
     const int64_t now = clock_ms();
 
-    for (int i = 0; i < db.connection_max; i++)
-        if (db.conns[i].state == CONN_IDLE && now - db.conns[i].since_ms >= db.idle_ms)
-            db_conn_close(&db.conns[i], NULL);
+    for (struct db_state *p = pools; p != NULL; p = p->next)
+        for (int i = 0; i < p->connection_max; i++)
+            if (p->conns[i].state == CONN_IDLE && now - p->conns[i].since_ms >= p->idle_ms)
+                db_conn_close(&p->conns[i], NULL);
     if (db_connections() > 0)
-        loop_timer_set(&db.tidy, now + TIDY_EVERY_MS);
+        loop_timer_set(&db_tidy, now + TIDY_EVERY_MS);
 }

@@ -8,28 +8,11 @@
 #include "db/internal.h"
 #include "loop/wait.h"
 
-static const char *
-check_database_url(const char *text)
-{
-    return db_hosts_problem(text);
-}
+struct setting cfg_database_url =
+    DB_POOL_URL("DATABASE_URL", "libpq connection string of this function's own role");
 
-struct setting cfg_database_url = {
-    .env = "DATABASE_URL",
-    .kind = SETTING_TEXT,
-    .meaning = "libpq connection string of this function's own role",
-    .check = check_database_url,
-    .secret = true,
-};
-
-struct setting cfg_db_connections = {
-    .env = "DB_CONNECTIONS",
-    .kind = SETTING_INT,
-    .fallback = "4",
-    .meaning = "most database connections of one worker, 2 to 64",
-    .min = 2,
-    .max = 64,
-};
+static struct setting cfg_db_connections =
+    DB_POOL_CONNECTIONS("DB_CONNECTIONS", "4", "most database connections of one worker");
 
 struct setting cfg_db_prepare = {
     .env = "DB_PREPARE",
@@ -49,6 +32,8 @@ struct setting cfg_db_idle_s = {
 struct setting *const db_settings[] = {&cfg_database_url, &cfg_db_connections, &cfg_db_prepare,
                                        &cfg_db_idle_s, NULL};
 
+struct db_pool db_default_pool = {.url = &cfg_database_url, .connections = &cfg_db_connections};
+
 enum err
 db_may_begin(struct task *task, bool until_gone)
 {
@@ -56,8 +41,6 @@ db_may_begin(struct task *task, bool until_gone)
         return db_gave_up(task, true);
     if (clock_ms() >= task->deadline_ms)
         return fail_detail(&task->fail, ERR_TIMEOUT, "no time left for a statement");
-    if (!db.started)
-        db_start();
     return ERR_OK;
 }
 
@@ -95,6 +78,7 @@ db_ask(struct task *task, struct db_stmt *stmt, const char *const *params, size_
     if (op == NULL)
         return fail_detail(&task->fail, ERR_UNAVAILABLE, "no memory for a statement");
     op->co = co_self();
+    op->pool = db_state_of(stmt->pool);
     op->stmt = stmt;
     op->params = params;
     op->param_count = (int)param_count;
@@ -102,7 +86,7 @@ db_ask(struct task *task, struct db_stmt *stmt, const char *const *params, size_
         db_recall(op);
     KILL_POINT("sql", stmt->sql, "before");
     db_queue_push(db_queue_of(op), op);
-    loop_at_end_of_turn(&db.flush);
+    loop_at_end_of_turn(&db_flush);
 
     if (!db_wait(task, stmt->until_gone)) {
         db_give_up(op);

@@ -5,6 +5,7 @@
  * A statement is a constant: one SQL text, one call, one implicit transaction.  db_query suspends
  * the calling coroutine until its result is there.
  *
+ *  - A statement runs on a connection of its pool, and waits for no other (pool.h).
  *  - Reads of one turn of the loop share a connection, a flush and a sync.  When one of them
  *    fails, its innocent neighbours are sent again on their own.
  *  - Reads of a statement that says so (`together`), and wait at the same time, are one call.  When
@@ -18,10 +19,10 @@
  *    server is told to end what nobody waits for.  Until it has, that keeps its connection.
  *  - Connections are opened when first needed, closed when idle, and reopened with back-off;
  *    while the server is away callers get ERR_UNAVAILABLE at once.
- *  - Several hosts in DATABASE_URL are tried in turn, beginning with the one that served last; one
- *    that says nothing for 2 s, or leaves a statement without an answer, is left for the next.
- *    Names are looked up for each connection; where nothing is found, they are where they last
- * were.
+ *  - Several hosts in a connection string are tried in turn, beginning with the one that served
+ *    last; one that says nothing for 2 s, or leaves a statement without an answer, is left for the
+ *    next.  Names are looked up for each connection; where nothing is found, they are where they
+ *    last were.
  *  - A commit that the synchronous standby does not have is not a success: ERR_UNAVAILABLE.
  *  - A request whose connection is lost gets ERR_UNAVAILABLE: a write may or may not have
  *    happened, which is why every SQL function is safe to repeat.
@@ -34,6 +35,7 @@
 
 #include "base/setting.h"
 #include "base/task.h"
+#include "db/pool.h"
 #include "db/rows.h"
 
 enum db_kind {
@@ -45,8 +47,9 @@ enum db_kind {
 struct db_stmt {
     const char *sql; /* $1, $2 … with casts ($1::uuid); all parameters are text */
     enum db_kind kind;
-    /* DB_GROUPED: what a group of several begins with.  Its $1 and $2 are text[]: of all members
-     * the parameters of these two numbers. */
+    struct db_pool *pool; /* where it runs; NULL: the one of DATABASE_URL */
+    /* DB_GROUPED: what a group of several begins with, there too.  Its $1 and $2 are text[]: of all
+     * members the parameters of these two numbers. */
     struct db_stmt *lock;
     int lock_params[2];
     /* Its one row comes as the elements of one text[]: many columns cost the server more to
@@ -82,7 +85,7 @@ NODISCARD enum err db_one(struct task *task, struct db_stmt *stmt, const char *c
     (const char *const[]){__VA_ARGS__}, ARRAY_LEN(((const char *const[]){__VA_ARGS__}))
 #define DB_NO_PARAMS NULL, 0
 
-/* Open connections and callers that wait; for metrics. */
+/* Open connections, of all pools. */
 size_t db_connections(void);
 
 /* What a function that uses the database lists in its spec: DATABASE_URL, DB_… */

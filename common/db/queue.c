@@ -47,8 +47,8 @@ struct queue *
 db_queue_of(const struct op *op)
 {
     if (op->slow)
-        return &db.slow;
-    return db_is_read(op) && !op->apart ? &db.reads : &db.writes;
+        return &op->pool->slow;
+    return db_is_read(op) && !op->apart ? &op->pool->reads : &op->pool->writes;
 }
 
 /* ---- the end of an op ---- */
@@ -77,11 +77,11 @@ db_op_fail(struct op *op, enum err e, const char *why)
 }
 
 void
-db_fail_all(const char *why)
+db_fail_all(struct db_state *pool)
 {
-    struct queue *const all[] = {&db.reads, &db.writes, &db.slow};
+    struct queue *const all[] = {&pool->reads, &pool->writes, &pool->slow};
 
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         for (struct op *op; (op = db_queue_pop(all[i])) != NULL;)
-            db_op_fail(op, ERR_UNAVAILABLE, why);
+            db_op_fail(op, ERR_UNAVAILABLE, pool->last_error);
 }

@@ -11,6 +11,8 @@
 #include "db/internal.h"
 #include "loop/wait.h"
 
+struct db_pool db_any_pool;
+
 static struct db_stmt made = {.sql = "statement made at run time", .kind = DB_WRITE};
 
 struct db_step
@@ -19,7 +21,8 @@ db_step_as(struct task *task, const char *role, const char *claims, bool read_on
     static struct db_stmt as = {
         .sql = "SELECT set_config('role', $1, true), set_config('request.jwt.claims', $2, true), "
                "CASE WHEN $3::bool THEN set_config('transaction_read_only', 'on', true) END",
-        .kind = DB_WRITE};
+        .kind = DB_WRITE,
+        .pool = &db_any_pool};
     const char **params = ARENA_ARRAY(task->arena, const char *, 3);
 
     params[0] = arena_copy(task->arena, str_of(role));
@@ -29,15 +32,17 @@ db_step_as(struct task *task, const char *role, const char *claims, bool read_on
 }
 
 static void
-fill(struct op *op, const struct db_step *step)
+fill(struct op *op, const struct db_step *step, struct db_pool *pool)
 {
     uint8_t hash[SHA256_BYTES];
 
     op->co = co_self();
+    op->pool = db_state_of(pool);
     op->params = step->params;
     op->param_count = (int)step->param_count;
     op->stmt = step->stmt;
     if (step->stmt != NULL) {
+        MUST(step->stmt->pool == pool || step->stmt->pool == &db_any_pool);
         if (step->stmt->prepared_id == 0)
             db_register(step->stmt);
         return;
@@ -63,7 +68,7 @@ db_script_queue(struct task *task, const struct db_script *script, bool by_rows,
                 free(ret[--i]);
             return fail_detail(&task->fail, ERR_UNAVAILABLE, "no memory for a script");
         }
-        fill(ret[i], &script->steps[i]);
+        fill(ret[i], &script->steps[i], script->pool);
         ret[i]->steps = count - i;
     }
     ret[count - 1]->by_rows = by_rows;
@@ -74,7 +79,7 @@ db_script_queue(struct task *task, const struct db_script *script, bool by_rows,
         ret[i]->slow = slow;
         db_queue_push(db_queue_of(ret[i]), ret[i]);
     }
-    loop_at_end_of_turn(&db.flush);
+    loop_at_end_of_turn(&db_flush);
     return ERR_OK;
 }
 

@@ -25,6 +25,7 @@ struct db_step {
 struct db_script {
     const struct db_step *steps; /* they, their texts and parameters stay until it is done */
     size_t count;                /* 1 to DB_STEPS_MAX */
+    struct db_pool *pool;        /* as a db_stmt's: that of all its constants, and of texts too */
     /* Ended when who asked leaves (ERR_HUP): for what changes nothing. */
     bool until_gone;
 };

@@ -20,7 +20,9 @@ static struct {
 static uint64_t
 key_of(const struct op *op)
 {
-    return op->sql != NULL ? op->key[0] : (uint64_t)(uintptr_t)op->stmt;
+    const uint64_t stmt = (uint64_t)(uintptr_t)op->stmt, pool = (uint64_t)(uintptr_t)op->pool;
+
+    return op->sql != NULL ? op->key[0] ^ pool : stmt; /* one text may be quick elsewhere */
 }
 
 static size_t

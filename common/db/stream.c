@@ -100,7 +100,8 @@ db_stream_open(struct task *task, const struct db_script *script, struct db_stre
 {
     static struct db_stmt unhurried = {.sql = "SELECT set_config('statement_timeout', '0', true), "
                                               "set_config('transaction_read_only', 'on', true)",
-                                       .kind = DB_READ};
+                                       .kind = DB_READ,
+                                       .pool = &db_any_pool};
     const size_t count = script->count + 1;
     struct db_stream *s = ARENA_NEW(task->arena, struct db_stream);
     struct db_step *steps = ARENA_ARRAY(task->arena, struct db_step, count);
@@ -113,9 +114,11 @@ db_stream_open(struct task *task, const struct db_script *script, struct db_stre
     for (size_t i = 0; i < count; i++)
         s->results[i] = db_result_new(task->arena);
     arena_defer(task->arena, release, s);
-    TRY(db_script_queue(task,
-                        &(struct db_script){.steps = steps, .count = count, .until_gone = true},
-                        true, s->ops));
+    TRY(db_script_queue(
+        task,
+        &(struct db_script){
+            .steps = steps, .count = count, .pool = script->pool, .until_gone = true},
+        true, s->ops));
     s->count = count;
     s->ahead = true;
     *ret = s;

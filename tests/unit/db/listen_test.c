@@ -71,8 +71,8 @@ a_second_channel_uses_the_same_connection(void **state UNUSED)
 static void
 after_a_lost_connection_it_listens_again_and_says_so(void **state UNUSED)
 {
-    (void)check_db_ask("select pg_terminate_backend(pid) from pg_stat_activity where query like "
-                       "'LISTEN%'");
+    (void)check_db_ask("select pg_terminate_backend(pid, 5000) from pg_stat_activity where query "
+                       "like 'LISTEN%'");
     (void)check_db_ask("notify second, 'lost'");
     run_for(5000);
     assert_string_equal(trace, "missed missed");
