@@ -74,7 +74,8 @@ static struct db_stmt sleep_and_write = {.sql = "SELECT pg_sleep($1::float8)", .
 static struct db_stmt one = {.sql = "SELECT 1", .kind = DB_READ};
 static struct db_stmt sleepers = {
     .sql = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE "
-           "'%pg_sleep($1%' AND pid <> pg_backend_pid()",
+           "'%pg_sleep($1%' AND pid <> pg_backend_pid() AND application_name = "
+           "current_setting('application_name')",
     .kind = DB_READ};
 static struct db_stmt backends = {
     .sql = "SELECT count(*) FROM pg_stat_activity WHERE application_name = "
