@@ -261,7 +261,7 @@ set_thumbprint(struct key *k)
     (void)base64url_encode(hash, sizeof hash, k->id);
 }
 
-const struct key *
+struct key *
 key_read_private(struct str pkcs8_base64, const char **ret_why)
 {
     uint8_t der[PRIVATE_MAX];
@@ -275,14 +275,21 @@ key_read_private(struct str pkcs8_base64, const char **ret_why)
         k->pkey = d2i_AutoPrivateKey(NULL, &p, (long)len);
     crypto_wipe(der, sizeof der);
     if (k->pkey == NULL || !is_p256(k->pkey)) {
-        EVP_PKEY_free(k->pkey);
-        free(k);
+        key_free(k);
         return NULL;
     }
     *ret_why = NULL;
     k->algorithm = "ES256";
     set_thumbprint(k);
     return k;
+}
+
+void
+key_free(struct key *k)
+{
+    if (k != NULL)
+        EVP_PKEY_free(k->pkey);
+    free(k);
 }
 
 const char *

@@ -29,7 +29,8 @@ const struct key *key_set_at(const struct key_set *set, size_t i); /* NULL: no m
 
 /* The private key, an EC one of P-256; its id is its public part's thumbprint (RFC 7638).  NULL:
  * `*ret_why` as above. */
-const struct key *key_read_private(struct str pkcs8_base64, const char **ret_why);
+struct key *key_read_private(struct str pkcs8_base64, const char **ret_why);
+void key_free(struct key *k); /* of one that was read by itself; NULL is allowed */
 
 const char *key_id(const struct key *k);
 const char *key_algorithm(const struct key *k); /* "ES256", "RS256" */

@@ -168,7 +168,7 @@ new_private(const char *curve)
     return text;
 }
 
-static const struct key *
+static struct key *
 new_key(void)
 {
     const char *why;
@@ -187,7 +187,7 @@ static void
 what_the_private_key_signs_the_public_one_checks(void **state UNUSED)
 {
     for (int i = 0; i < 100; i++) { /* numbers with leading zeros among them */
-        const struct key *k = new_key();
+        struct key *k = new_key();
         struct key_set *set = public_of(k);
         uint8_t signature[ES256_BYTES];
 
@@ -198,6 +198,7 @@ what_the_private_key_signs_the_public_one_checks(void **state UNUSED)
         signature[i % ES256_BYTES] ^= 1;
         assert_false(key_verify(found, STR("text"), signature, sizeof signature));
         key_set_free(set);
+        key_free(k);
     }
 }
 
@@ -265,7 +266,7 @@ es256(const char *header, const struct key *k)
 static void
 a_token_is_of_the_key_it_names(void **state UNUSED)
 {
-    const struct key *k = new_key(), *other = new_key();
+    struct key *k = new_key(), *other = new_key();
     struct key_set *set = public_of(k);
     const struct jws_keys keys = {.secret = SECRET, .set = set};
 
@@ -276,13 +277,15 @@ a_token_is_of_the_key_it_names(void **state UNUSED)
     assert_int_equal(read_token(&keys, hs256("{\"alg\":\"HS256\",\"kid\":\"old\"}", SECRET)),
                      ERR_OK);
     key_set_free(set);
+    key_free(k);
+    key_free(other);
 }
 
 /* RFC 8725, 2.1: what a token says of itself chooses no algorithm. */
 static void
 no_token_chooses_how_it_is_checked(void **state UNUSED)
 {
-    const struct key *k = new_key();
+    struct key *k = new_key();
     struct key_set *set = public_of(k);
     const struct jws_keys keys = {.secret = SECRET, .set = set};
     const char *kid = key_id(k), *jwk = key_public_jwk(a, k);
@@ -308,13 +311,14 @@ no_token_chooses_how_it_is_checked(void **state UNUSED)
         if (read_token(&keys, tokens[i]) != ERR_UNAUTHENTICATED)
             fail_msg("taken: %zu: %s", i, tokens[i]);
     key_set_free(set);
+    key_free(k);
 }
 
 /* A key that a token brings along, or says where it is to be had, is nobody's here. */
 static void
 a_key_in_the_token_is_not_used(void **state UNUSED)
 {
-    const struct key *k = new_key(), *stranger = new_key();
+    struct key *k = new_key(), *stranger = new_key();
     struct key_set *set = public_of(k);
     const struct jws_keys keys = {.secret = SECRET, .set = set};
     const char *const members[] = {
@@ -331,12 +335,14 @@ a_key_in_the_token_is_not_used(void **state UNUSED)
             fail_msg("taken: %s", header);
     }
     key_set_free(set);
+    key_free(k);
+    key_free(stranger);
 }
 
 static void
 without_a_secret_no_hs256_is_good(void **state UNUSED)
 {
-    const struct key *k = new_key();
+    struct key *k = new_key();
     struct key_set *set = public_of(k);
     const struct jws_keys keys = {.set = set};
 
@@ -344,6 +350,7 @@ without_a_secret_no_hs256_is_good(void **state UNUSED)
     assert_int_equal(read_token(&keys, jws_sign(a, SECRET, STR(GOOD))), ERR_UNAUTHENTICATED);
     assert_int_equal(read_token(&keys, jws_sign_es256(a, k, STR(GOOD))), ERR_OK);
     key_set_free(set);
+    key_free(k);
 }
 
 static const struct CMUnitTest tests[] = {
