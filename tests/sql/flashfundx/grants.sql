@@ -18,7 +18,7 @@ values
     ('fn_process_events', 'process_event'),
     ('fn_check_payment_status', 'apply_payment_event'),
     ('fn_check_payment_status', 'record_payment_event'),
-    ('fn_check_payment_status', 'payment_status'),
+    ('fn_check_payment_status', 'payment_statuses'),
     ('fn_test_delivery', 'test_delivery'),
     ('fn_webhook_debug', 'log_webhook_call'),
     ('fn_deliver_waiting', 'claim_waiting'),
