@@ -22,6 +22,27 @@ $$;
 comment on function backend.event_status(text) is
     'A provider''s payment status as it is stored: lower case, and one word for sending.';
 
+create or replace function backend.check_event_outcome()
+returns trigger
+language plpgsql                        -- search path: whose change it is
+as $$
+begin
+    if new.outcome is null and new.state = 'done' then
+        raise exception using
+            errcode = '23514',
+            message = 'An event that is done has an outcome';
+    end if;
+    return new;
+end
+$$;
+comment on function backend.check_event_outcome() is
+    'Trigger: an event that is done has an outcome. (A CHECK is read again for every event.)';
+
+create or replace trigger payment_events_outcome
+    before insert or update of state, outcome on public.payment_events
+    for each row execute function backend.check_event_outcome();
+alter table public.payment_events enable always trigger payment_events_outcome;
+
 create or replace function backend.parent_id(p_parent_payment_id text)
 returns text
 language sql immutable                  -- inlined

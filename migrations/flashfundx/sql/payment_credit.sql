@@ -41,38 +41,27 @@ returns text
 language plpgsql stable
 as $$
 begin
-    -- Why a payment that reports money does not pay the order; null when it does.
-    if p_order.payment_status = 'paid' then
-        if not p_payment.counted then
-            return case when p_status = 'finished' then 'paid_twice' end;
-        end if;
-    elsif p_order.payment_status = 'refunded'
-          or p_order.order_status in ('completed', 'cancelled', 'refunded')
-          or p_order.delivery_status = 'delivered' then
-        return 'order_closed';
-    end if;
-    if p_price_currency is distinct from lower(p_order.currency) then
-        return 'price_currency';
-    end if;
-    if p_price_amount is null or p_price_amount < p_order.final_amount then
-        return 'price_amount';
-    end if;
-    if p_actually_paid is null then
-        return case when p_status = 'finished' then 'amount_unknown' end;
-    end if;
-    if p_pay_amount is null or p_pay_amount = 0 then
-        return 'amount_unknown';
-    end if;
-    -- Providers close a payment a hair below the amount; one percent is what the shop gives away.
-    if p_actually_paid < 0.99 * p_pay_amount then
-        return 'underpaid';
-    end if;
-    if p_status = 'finished'
-       and backend.arrived_value(p_order.final_amount, p_payment.outcome_amount,
-                                 p_payment.outcome_currency) < p_order.final_amount then
-        return 'worth_less';
-    end if;
-    return null;
+    -- (One expression: each IF would be made ready anew in each transaction.)
+    return case
+        when p_order.payment_status = 'paid' and not p_payment.counted then
+            case when p_status = 'finished' then 'paid_twice' end
+        when p_order.payment_status <> 'paid'
+             and (p_order.payment_status = 'refunded'
+                  or p_order.order_status in ('completed', 'cancelled', 'refunded')
+                  or p_order.delivery_status = 'delivered') then 'order_closed'
+        when p_price_currency is distinct from lower(p_order.currency) then 'price_currency'
+        when p_price_amount is null or p_price_amount < p_order.final_amount then 'price_amount'
+        when p_actually_paid is null then
+            case when p_status = 'finished' then 'amount_unknown' end
+        when p_pay_amount is null or p_pay_amount = 0 then 'amount_unknown'
+        -- Providers close a payment a hair below the amount; one percent is what the shop gives
+        -- away.
+        when p_actually_paid < 0.99 * p_pay_amount then 'underpaid'
+        when p_status = 'finished'
+             and backend.arrived_value(p_order.final_amount, p_payment.outcome_amount,
+                                       p_payment.outcome_currency) < p_order.final_amount
+            then 'worth_less'
+    end;
 end
 $$;
 comment on function backend.payment_problem(text, public.orders, public.payments, numeric, numeric,
