@@ -172,6 +172,22 @@ comment on function backend.record_payment_event(backend.payment_event) is
 grant execute on function backend.record_payment_event(backend.payment_event)
     to fn_payment_webhook, fn_check_payment_status, fn_reconcile;
 
+create or replace function backend.heard_again(p_payment_id text, p_source text)
+returns boolean
+language plpgsql
+as $$
+begin
+    if p_source = 'poll' then
+        update public.payments as p set last_seen_at = now() where p.payment_id = p_payment_id;
+        return found;
+    end if;
+    perform platform.await_standby();
+    return false;
+end
+$$;
+comment on function backend.heard_again(text, text) is
+    'A repeat of an event: a poll has seen the payment. Whether anything was written.';
+
 create or replace function backend.record_event_without_order(
     p_event         backend.payment_event,
     p_status        text,

@@ -40,15 +40,27 @@ create or replace function backend.payment_problem(
 returns text
 language plpgsql stable
 as $$
+declare
+    v_problem text;
 begin
-    -- (One expression: each IF would be made ready anew in each transaction.)
+    -- (What is not asked of every event is inside of an IF: an expression is made ready as a whole,
+    -- anew in each transaction.)
+    if p_order.payment_status = 'paid' then
+        if not p_payment.counted then
+            return case when p_status = 'finished' then 'paid_twice' end;
+        end if;
+    elsif p_order.payment_status = 'refunded'
+          or p_order.order_status in ('completed', 'cancelled', 'refunded')
+          or p_order.delivery_status = 'delivered' then
+        return 'order_closed';
+    end if;
+    if p_status = 'finished' then
+        if backend.arrived_value(p_order.final_amount, p_payment.outcome_amount,
+                                 p_payment.outcome_currency) < p_order.final_amount then
+            v_problem := 'worth_less';
+        end if;
+    end if;
     return case
-        when p_order.payment_status = 'paid' and not p_payment.counted then
-            case when p_status = 'finished' then 'paid_twice' end
-        when p_order.payment_status <> 'paid'
-             and (p_order.payment_status = 'refunded'
-                  or p_order.order_status in ('completed', 'cancelled', 'refunded')
-                  or p_order.delivery_status = 'delivered') then 'order_closed'
         when p_price_currency is distinct from lower(p_order.currency) then 'price_currency'
         when p_price_amount is null or p_price_amount < p_order.final_amount then 'price_amount'
         when p_actually_paid is null then
@@ -57,10 +69,7 @@ begin
         -- Providers close a payment a hair below the amount; one percent is what the shop gives
         -- away.
         when p_actually_paid < 0.99 * p_pay_amount then 'underpaid'
-        when p_status = 'finished'
-             and backend.arrived_value(p_order.final_amount, p_payment.outcome_amount,
-                                       p_payment.outcome_currency) < p_order.final_amount
-            then 'worth_less'
+        else v_problem
     end;
 end
 $$;

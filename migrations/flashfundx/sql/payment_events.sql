@@ -45,6 +45,7 @@ declare
     v_review text;                  -- why a human has to decide; the event does not deliver
     v_note text;                    -- what a human should know; it changes nothing
     v_child boolean;
+    v_late boolean;
     v_after public.payments;        -- the payment as this event leaves it
     v_credit numeric;               -- what arrived for the order in all its payments, in USD
     v_back text;                    -- what money that went back is to a paid order
@@ -79,13 +80,7 @@ begin
                        and not backend.was_decided(v_event_order_id, p_event.payment_id);
         end if;
         if v_again is not true then
-            if p_event.source = 'poll' then
-                update public.payments as p
-                   set last_seen_at = now()
-                 where p.payment_id = p_event.payment_id;
-            else
-                perform platform.await_standby();
-            end if;
+            v_written := backend.heard_again(p_event.payment_id, p_event.source);
             return array['duplicate', v_order.order_id, v_order.order_status,
                          v_order.payment_status, v_order.delivery_status];
         end if;
@@ -115,13 +110,21 @@ begin
     v_pay_amount := coalesce(nullif(platform.plain_amount(p_event.pay_amount), 0),
                              v_payment.pay_amount);
     v_price_amount := coalesce(platform.plain_amount(p_event.price_amount), v_payment.price_amount);
-    v_price_currency := coalesce(lower(nullif(p_event.price_currency, '')), v_payment.price_currency);
+    v_price_currency := coalesce(lower(nullif(p_event.price_currency, '')),
+                                 v_payment.price_currency);
     v_payment.outcome_amount := coalesce(platform.plain_amount(p_event.outcome_amount),
                                          v_payment.outcome_amount);
     v_payment.outcome_currency := coalesce(lower(nullif(p_event.outcome_currency, '')),
                                            v_payment.outcome_currency);
     v_old_rank := coalesce(backend.payment_status_rank(v_payment.status), 0);
     v_child := v_parent_id is not null or v_payment.parent_payment_id is not null;
+    -- (What is rare is asked inside of an IF: an expression is made ready as a whole, each time.)
+    v_late := v_rank < v_old_rank;
+    if v_late then
+        v_late := not (v_payment.status = 'failed'
+                       and v_status in ('confirming', 'confirmed', 'sending')
+                       and coalesce(v_seen_at > v_payment.provider_updated_at, false));
+    end if;
 
     -- Decide ------------------------------------------------------------------------------------
     if v_payment.order_id is distinct from v_order.order_id then
@@ -141,10 +144,7 @@ begin
             else 'child_payment'
         end;
         v_moves := v_rank >= v_old_rank;
-    elsif v_rank < v_old_rank
-          and not (v_payment.status = 'failed'
-                   and v_status in ('confirming', 'confirmed', 'sending')
-                   and coalesce(v_seen_at > v_payment.provider_updated_at, false)) then
+    elsif v_late then
         -- Late: stored, no more. A failed payment is believed to live again when the provider's
         -- own clock says so; "finished" always is. What it says of money is heard.
         if v_status in ('failed', 'expired')
@@ -248,35 +248,37 @@ begin
     end if;
 
     -- Too little in this payment, or a child: what arrived for the order in all of them counts.
-    if v_review is not null and v_moves and v_status in ('finished', 'partially_paid')
-       and (v_review in ('underpaid', 'worth_less', 'partially_paid', 'child_payment')
-            or v_child and v_review = 'wrong_asset') then
-        v_after := v_payment;
-        v_after.status := v_status;
-        v_after.parent_payment_id := coalesce(v_payment.parent_payment_id, v_parent_id);
-        v_after.pay_currency := coalesce(v_payment.pay_currency, lower(p_event.pay_currency));
-        v_after.pay_amount := v_pay_amount;
-        v_after.actually_paid := greatest(v_payment.actually_paid, v_paid);
-        v_after.price_amount := v_price_amount;
-        v_after.price_currency := v_price_currency;
-        select c.amount, c.settles, c.main_payment_id
-          into v_credit, v_settles, v_counted_id
-          from backend.order_credit(v_order, v_after) as c;
-        v_settles := v_settles and not backend.is_held(v_order.order_id);
-        if v_settles then
-            if v_order.payment_status <> 'paid' then
-                v_review := null;
-                v_note := case when v_credit > 1.01 * v_order.final_amount then 'overpaid' end;
-                select * into v_main
-                  from public.payments as p
-                 where p.payment_id = v_counted_id;
-                v_payment.counted := v_counted_id = p_event.payment_id;
-                v_order := backend.as_paid(v_order, v_counted_id, v_main.crypto_currency,
-                    coalesce(v_main.pay_amount, v_pay_amount), v_main.pay_address);
-            elsif v_credit <= 1.01 * v_order.final_amount or v_payment.counted then
-                v_review := null;
+    if v_review is not null then
+        if v_moves and v_status in ('finished', 'partially_paid')
+           and (v_review in ('underpaid', 'worth_less', 'partially_paid', 'child_payment')
+                or v_child and v_review = 'wrong_asset') then
+            v_after := v_payment;
+            v_after.status := v_status;
+            v_after.parent_payment_id := coalesce(v_payment.parent_payment_id, v_parent_id);
+            v_after.pay_currency := coalesce(v_payment.pay_currency, lower(p_event.pay_currency));
+            v_after.pay_amount := v_pay_amount;
+            v_after.actually_paid := greatest(v_payment.actually_paid, v_paid);
+            v_after.price_amount := v_price_amount;
+            v_after.price_currency := v_price_currency;
+            select c.amount, c.settles, c.main_payment_id
+              into v_credit, v_settles, v_counted_id
+              from backend.order_credit(v_order, v_after) as c;
+            v_settles := v_settles and not backend.is_held(v_order.order_id);
+            if v_settles then
+                if v_order.payment_status <> 'paid' then
+                    v_review := null;
+                    v_note := case when v_credit > 1.01 * v_order.final_amount then 'overpaid' end;
+                    select * into v_main
+                      from public.payments as p
+                     where p.payment_id = v_counted_id;
+                    v_payment.counted := v_counted_id = p_event.payment_id;
+                    v_order := backend.as_paid(v_order, v_counted_id, v_main.crypto_currency,
+                        coalesce(v_main.pay_amount, v_pay_amount), v_main.pay_address);
+                elsif v_credit <= 1.01 * v_order.final_amount or v_payment.counted then
+                    v_review := null;
+                end if;
+                v_deliver := v_review is null;
             end if;
-            v_deliver := v_review is null;
         end if;
     end if;
     -- Money of a paid order went back, in whichever payment: what remains decides.
@@ -307,9 +309,7 @@ begin
         end case;
     end if;
     if v_deliver then
-        v_deliver := v_order.delivery_status = 'pending' and v_order.payment_status = 'paid'
-                     and v_order.order_status = 'processing'
-                     and not backend.is_held(v_order.order_id);
+        v_deliver := backend.waits_for_stock(v_order) and not backend.is_held(v_order.order_id);
     end if;
 
     v_outcome := case when v_review is not null then 'review'
@@ -396,7 +396,7 @@ begin
           -- is pending there, one on its way is processing, at the price it was made for.
           and not (v_known and v_price_amount = v_order.final_amount
                    and (v_rank = 10 and v_old_rank = 10
-                        or v_rank between 30 and 50 and v_old_rank between 30 and 50)) then
+                        or v_rank <= 50 and v_old_rank between 30 and 50)) then
         v_written := backend.book_payment(v_order.order_id, v_order.user_id,
             v_order.final_amount, v_order.currency, p_event.payment_id, v_payment.pay_currency,
             v_status, v_status = 'finished' and v_review is null and v_payment.counted, v_paid,
