@@ -33,10 +33,11 @@ declare
     v_rank integer;
     v_old_rank integer;
     v_order public.orders;          -- the row as locked, then as it shall become
-    v_known boolean;                -- the payment was there before, and in the books
+    v_known boolean := false;       -- the payment was there before, and in the books
     v_payment public.payments;
     v_main public.payments;         -- the payment that counts, when it is another one
-    v_again boolean;                -- known, under review, and the order may be payable by now
+    v_found record;                 -- order and payment
+    v_repeat text[];                -- the answer, when the event is one
     v_other public.payments;        -- takes the place of a counted payment that failed
     v_old_order_status text;
     v_old_payment_status text;
@@ -54,58 +55,56 @@ declare
     v_stored boolean;               -- the event was stored before, without effect
     v_counted_id text;
     v_event_id bigint;
-    v_event_order_id text;
     v_delivered boolean := false;
     v_pays boolean;                 -- the order becomes paid
     v_written boolean;              -- (PERFORM would run a statement around the call)
 begin
     v_rank := backend.payment_status_rank(v_status);
 
-    -- A repeat takes no lock and changes nothing, except that a poll has seen the payment. What
-    -- was only stored is no repeat: it takes effect now. Money that went to review is looked at
-    -- again as long as nobody decided on it: the order may have changed since.
-    select e.order_id, e.outcome = 'review' and v_status = 'finished'
-      into v_event_order_id, v_again
-      from public.payment_events as e
-     where e.payment_id = p_event.payment_id
-       and e.status = v_status
-       and e.actually_paid is not distinct from v_paid
-       and e.state = 'done'
-       and e.outcome <> 'order_not_found';
-    if found then
-        v_order := (select o from public.orders as o where o.order_id = v_event_order_id);
-        if v_again then
-            v_again := v_order.payment_status <> 'paid'
-                       and v_order.order_status in ('pending', 'processing', 'failed')
-                       and not backend.was_decided(v_event_order_id, p_event.payment_id);
-        end if;
-        if v_again is not true then
-            v_written := backend.heard_again(p_event.payment_id, p_event.source);
-            return array['duplicate', v_order.order_id, v_order.order_status,
-                         v_order.payment_status, v_order.delivery_status];
-        end if;
+    -- Lock the order: everything below is decided on it and on the payment. When a callback comes
+    -- both are mostly known, and the payment is not as far yet, or nothing was heard of it: then this
+    -- is no repeat, or the insert below finds out. (What a poll says mostly is one.)
+    if p_event.source <> 'poll' then
+        select o as its_order, p as payment
+          into v_found
+          from public.orders as o
+          join public.payments as p on p.order_id = o.order_id
+         where p.payment_id = p_event.payment_id
+           and (v_order_id is null or o.order_id = v_order_id)
+           and (backend.payment_status_rank(p.status) < v_rank
+                or p.status = 'waiting' and p.provider_updated_at is null)
+           for update of o
+           for no key update of p;
+        v_known := found;
     end if;
-
-    -- Lock the order: everything below is decided on it and on the payment. Who writes a payment
-    -- has locked its order, so that the payment needs no lock of its own.
-    if v_order_id is null then
-        v_order_id := backend.order_of_payment(p_event.payment_id, v_parent_id, p_event.invoice_id);
-    end if;
-    -- (As one value each: rows of so many columns cost more to describe than to find.)
-    v_order := (select o from public.orders as o where o.order_id = v_order_id for update);
-    if v_order.order_id is null then
-        return array[backend.record_event_without_order(p_event, v_status, v_paid),
-                     null, null, null, null];
+    if v_known then
+        v_order := v_found.its_order;
+        v_payment := v_found.payment;
+    else
+        v_repeat := backend.answer_to_repeat(p_event.payment_id, v_status, v_paid, p_event.source);
+        if v_repeat is not null then
+            return v_repeat;
+        end if;
+        if v_order_id is null then
+            v_order_id := backend.order_of_payment(p_event.payment_id, v_parent_id,
+                                                   p_event.invoice_id);
+        end if;
+        -- (As one value each: rows of so many columns cost more to describe than to find.)
+        v_order := (select o from public.orders as o where o.order_id = v_order_id for update);
+        if v_order.order_id is null then
+            return array[backend.record_event_without_order(p_event, v_status, v_paid),
+                         null, null, null, null];
+        end if;
+        -- Who writes a payment has locked its order, so that it needs no lock of its own.
+        v_payment := (select p from public.payments as p where p.payment_id = p_event.payment_id);
+        v_known := v_payment.payment_id is not null;
+        if not v_known then
+            v_payment := backend.new_payment(p_event, v_order.order_id,
+                case when v_rank is null then v_status else 'waiting' end, v_parent_id, v_paid);
+        end if;
     end if;
     v_old_order_status := v_order.order_status;
     v_old_payment_status := v_order.payment_status;
-
-    v_payment := (select p from public.payments as p where p.payment_id = p_event.payment_id);
-    v_known := v_payment.payment_id is not null;
-    if not v_known then
-        v_payment := backend.new_payment(p_event, v_order.order_id,
-            case when v_rank is null then v_status else 'waiting' end, v_parent_id, v_paid);
-    end if;
 
     v_pay_amount := coalesce(nullif(platform.plain_amount(p_event.pay_amount), 0),
                              v_payment.pay_amount);
@@ -314,10 +313,6 @@ begin
 
     v_outcome := case when v_review is not null then 'review'
                       when v_moves then 'applied' else 'stale' end;
-    if v_again and v_outcome <> 'applied' then
-        return array['duplicate', v_order.order_id, v_old_order_status, v_old_payment_status,
-                     v_order.delivery_status];      -- under review as before
-    end if;
 
     -- Store -------------------------------------------------------------------------------------
     insert into public.payment_events
@@ -328,7 +323,7 @@ begin
          p_event.source, p_event.raw, p_event.provider_updated_at)
     on conflict on constraint payment_events_effect_key do nothing;
     if not found then
-        -- Stored before, without effect; or by another session while this one waited for the lock.
+        -- Stored before, without effect, or under review; or another session was faster.
         update public.payment_events as e
            set order_id = v_order.order_id, outcome = v_outcome, state = 'done', done_at = now()
          where e.payment_id = p_event.payment_id
@@ -339,8 +334,10 @@ begin
                 or (e.outcome = 'review' and v_outcome = 'applied'))
         returning e.id, e.last_error is not null into v_event_id, v_stored;
         if v_event_id is null then
-            return array['duplicate', v_order.order_id, v_old_order_status, v_old_payment_status,
-                         v_order.delivery_status];
+            return coalesce(
+                backend.answer_to_repeat(p_event.payment_id, v_status, v_paid, p_event.source),
+                array['duplicate', v_order.order_id, v_old_order_status, v_old_payment_status,
+                      v_order.delivery_status]);
         end if;
     end if;
 
