@@ -17,7 +17,7 @@ cluster_init() {
     give postgres "$data.new"
     become postgres "$(dirname "$data")"
     (cd / && quietly initdb "$log" "${as[@]}" "$pg_bin/initdb" -D "$data.new" -U postgres --encoding=UTF8 \
-        --locale=C.UTF-8 --data-checksums --auth-local=peer --auth-host=reject "$@")
+        --locale=C.UTF-8 --lc-collate=C --data-checksums --auth-local=peer --auth-host=reject "$@")
     mv "$data.new" "$data"
 }
 

@@ -127,7 +127,8 @@ begin
            case p_state when 'delivered' then 'finished' else p_state end, p_state = 'delivered',
            '0xa638a632134CdcfDf6c510965757f4963Cca5366', 'usdtbsc', 'usdt_bsc', 10.99726171,
            case p_state when 'delivered' then 10.99726171 end, price, 'usd', at + interval '7 days',
-           case p_state when 'waiting' then bench.callback(n, 'waiting', 0) end, at, greatest(at, now() - interval '1 day'), at, at
+           case p_state when 'waiting' then bench.callback(n, 'waiting', 0) end,
+           case when p_state <> 'waiting' then at end, greatest(at, now() - interval '1 day'), at, at
       from fresh;
     if p_state <> 'delivered' then
         insert into platform.jobs (kind, key, due_at)

@@ -12,6 +12,12 @@ as $$
 declare
     v_account_id uuid;
 begin
+    -- What a program hands on is sealed, and it has no keys to look into it.
+    if platform.is_sealed(new.password)
+       and (new.investor_password is null or platform.is_sealed(new.investor_password))
+       and not platform.has_seal_keys() then
+        return new;
+    end if;
     if tg_table_name = 'account_container' then
         v_account_id := new.id;
     else
@@ -33,6 +39,34 @@ create or replace trigger delivered_accounts_seal
     before insert or update of container_account_id, password, investor_password
     on public.delivered_accounts
     for each row execute function backend.seal_credentials();
+
+create or replace function backend.check_sealed()
+returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if new.password not like 'ffx1.%' or new.investor_password not like 'ffx1.%' then
+        raise exception using
+            errcode = '23514',
+            message = 'A trading password is never stored in clear';
+    end if;
+    return new;
+end
+$$;
+comment on function backend.check_sealed() is
+    'Trigger: what is not sealed is not stored, whatever became of the trigger that seals.';
+
+-- Always: also while others rest (session_replication_role). After the one that seals, by its name.
+-- (By columns and no CHECK of the table: that is read again for every account that is taken.)
+create or replace trigger account_container_sealed
+    before insert or update of password, investor_password on public.account_container
+    for each row execute function backend.check_sealed();
+alter table public.account_container enable always trigger account_container_sealed;
+create or replace trigger delivered_accounts_sealed
+    before insert or update of password, investor_password on public.delivered_accounts
+    for each row execute function backend.check_sealed();
+alter table public.delivered_accounts enable always trigger delivered_accounts_sealed;
 
 -- Reading -----------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ returns text
 language plpgsql
 as $$
 declare
+    v_delivered boolean;
     v_rules_id uuid;
     v_account public.account_container;
     v_phase text;
@@ -12,18 +13,17 @@ begin
     if p_order.payment_status <> 'paid' then
         return 'Order not paid';
     end if;
-    if p_order.delivery_status = 'delivered'
-       or exists (
-            select from public.delivered_accounts as d where d.order_id = p_order.order_id) then
+    select exists (
+                select from public.delivered_accounts as d where d.order_id = p_order.order_id),
+           (select r.id
+            from public.trading_rules as r
+            where r.account_type = p_order.account_type
+              and r.account_size = p_order.account_size)
+      into v_delivered, v_rules_id;
+    if v_delivered or p_order.delivery_status = 'delivered' then
         return 'Order already delivered';
     end if;
-
-    select r.id
-      into v_rules_id
-      from public.trading_rules as r
-     where r.account_type = p_order.account_type
-       and r.account_size = p_order.account_size;
-    if not found then
+    if v_rules_id is null then
         return 'No trading rules found';
     end if;
 

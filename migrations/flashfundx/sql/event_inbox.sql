@@ -8,8 +8,7 @@
 -- review says so.
 --
 -- A lease only keeps others from trying at the same time. Who holds the order's row lock owns its
--- events: whatever applies one asks again under that lock whether it is done. Locks are taken in
--- the order of order, event, job.
+-- events: whatever applies one asks again under it whether it is done. Locks: order, event, job.
 
 -- Arriving ----------------------------------------------------------------------------------------
 
@@ -21,6 +20,27 @@ as $$
 $$;
 comment on function backend.event_status(text) is
     'A provider''s payment status as it is stored: lower case, and one word for sending.';
+
+create or replace function backend.check_event_outcome()
+returns trigger
+language plpgsql                        -- search path: whose change it is
+as $$
+begin
+    if new.outcome is null and new.state = 'done' then
+        raise exception using
+            errcode = '23514',
+            message = 'An event that is done has an outcome';
+    end if;
+    return new;
+end
+$$;
+comment on function backend.check_event_outcome() is
+    'Trigger: an event that is done has an outcome. (A CHECK is read again for every event.)';
+
+create or replace trigger payment_events_outcome
+    before insert or update of state, outcome on public.payment_events
+    for each row execute function backend.check_event_outcome();
+alter table public.payment_events enable always trigger payment_events_outcome;
 
 create or replace function backend.parent_id(p_parent_payment_id text)
 returns text
@@ -150,6 +170,51 @@ comment on function backend.record_payment_event(backend.payment_event) is
     'apply_payment_event, and what it says as columns, which cost the server more.';
 grant execute on function backend.record_payment_event(backend.payment_event)
     to fn_payment_webhook, fn_check_payment_status, fn_reconcile;
+
+create or replace function backend.answer_to_repeat(
+    p_payment_id    text,
+    p_status        text,
+    p_actually_paid numeric,
+    p_source        text)
+returns text[]
+language plpgsql
+as $$
+declare
+    v_order_id text;
+    v_again boolean;
+    v_order public.orders;
+begin
+    -- A repeat changes nothing, except that a poll has seen the payment. What was only stored is no
+    -- repeat: it takes effect now. Money that went to review is looked at again as long as nobody
+    -- decided on it: the order may have changed since.
+    select e.order_id, e.outcome = 'review' and p_status = 'finished'
+      into v_order_id, v_again
+      from public.payment_events as e
+     where e.payment_id = p_payment_id
+       and e.status = p_status
+       and e.actually_paid is not distinct from p_actually_paid
+       and e.state = 'done'
+       and e.outcome <> 'order_not_found';
+    if not found then
+        return null;
+    end if;
+    v_order := (select o from public.orders as o where o.order_id = v_order_id);
+    if v_again and v_order.payment_status <> 'paid'
+       and v_order.order_status in ('pending', 'processing', 'failed')
+       and not backend.was_decided(v_order_id, p_payment_id) then
+        return null;
+    end if;
+    if p_source = 'poll' then
+        update public.payments as p set last_seen_at = now() where p.payment_id = p_payment_id;
+    else
+        perform platform.await_standby();
+    end if;
+    return array['duplicate', v_order.order_id, v_order.order_status, v_order.payment_status,
+                 v_order.delivery_status];
+end
+$$;
+comment on function backend.answer_to_repeat(text, text, numeric, text) is
+    'What apply_payment_event says of an event that has had its effect; null when it may have one.';
 
 create or replace function backend.record_event_without_order(
     p_event         backend.payment_event,

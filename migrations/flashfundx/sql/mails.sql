@@ -2,106 +2,113 @@
 -- and sent later (outbox). A cause that is rolled back leaves no mail; one that is committed cannot
 -- lose it.
 
-create or replace function backend.order_words(p_order public.orders, p_first_name text)
-returns jsonb
-language plpgsql stable
-as $$
-begin
-    return jsonb_build_object(
-        'first_name', coalesce(p_first_name, ''),
-        'order_id', p_order.order_id,
-        'account_type', case p_order.account_type
-                            when 'instant' then 'Instant'
-                            when 'hft' then 'HFT'
-                            when 'one_step' then '1-Step'
-                            else '2-Step' end,
-        'account_size', to_char(p_order.account_size, 'FM999,999,999,999,990'),
-        'platform_type', upper(p_order.platform_type),
-        'amount', to_char(p_order.final_amount, 'FM999,999,990.00'),
-        'currency', p_order.currency);
-end
-$$;
-comment on function backend.order_words(public.orders, text) is
-    'The variables of an order in mails: how they name what was bought, and by whom.';
-
 -- To customers ------------------------------------------------------------------------------------
 
 create or replace function backend.mail_customer(
     p_kind  text,
     p_cause text,
     p_order public.orders)
-returns void
+returns boolean
 language plpgsql
 as $$
 declare
     v_email text;
-    v_first_name text;
+    v_words jsonb;                  -- how mails name what was bought, and by whom
 begin
-    select u.email, u.first_name
-      into v_email, v_first_name
+    select u.email, jsonb_build_object(
+            'first_name', coalesce(u.first_name, ''),
+            'order_id', p_order.order_id,
+            'account_type', case p_order.account_type
+                                when 'instant' then 'Instant'
+                                when 'hft' then 'HFT'
+                                when 'one_step' then '1-Step'
+                                else '2-Step' end,
+            'account_size', to_char(p_order.account_size, 'FM999,999,999,999,990'),
+            'platform_type', upper(p_order.platform_type),
+            'amount', to_char(p_order.final_amount, 'FM999,999,990.00'),
+            'currency', p_order.currency)
+      into v_email, v_words
       from public.user_profiles as u
      where u.id = p_order.user_id;
-    if coalesce(v_email, '') <> '' then
-        perform platform.write_mail(p_kind, p_cause, v_email,
-            backend.order_words(p_order, v_first_name), p_order.order_id, p_order.user_id);
+    if v_email <> '' then
+        return platform.write_mail(p_kind, p_cause, v_email, v_words, p_order.order_id,
+                                   p_order.user_id) is not null;
     end if;
+    return false;
 end
 $$;
 comment on function backend.mail_customer(text, text, public.orders) is
-    'Writes a mail to the customer of an order, once per cause.';
+    'Writes a mail to the customer of an order, once per cause; whether there is a new one.';
 
-create or replace function backend.mail_delivery()
-returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, backend, pg_temp
-as $$
-declare
-    v_order public.orders;
-begin
-    v_order := (select o from public.orders as o where o.order_id = new.order_id);
-    perform backend.mail_customer('account_delivery', 'account_delivery ' || new.id, v_order);
-    return null;
-end
-$$;
-comment on function backend.mail_delivery() is 'Trigger: a delivered account causes a mail.';
-
-create or replace trigger delivered_accounts_mail
-    after insert on public.delivered_accounts
-    for each row execute function backend.mail_delivery();
-
-create or replace function backend.mail_payment()
+create or replace function backend.order_moved()
 returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, backend, pg_temp
 as $$
 declare
     v_kind text;
+    v_mailed boolean;               -- (An assignment: PERFORM would run a statement around the call.)
 begin
-    if new.payment_status in ('paid', 'failed') then
-        -- Nobody is told to have paid nothing whose money arrived.
-        v_kind := case
-            when new.payment_status = 'paid' then 'payment_received'
-            when exists (
-                select
-                from public.reviews as r
-                where r.order_id = new.order_id
-                  and r.kind = 'failed_with_money'
-                  and r.state = 'open') then 'payment_held'
-            else 'payment_failed'
-        end;
-        perform backend.mail_customer(v_kind, v_kind || ' ' || new.order_id, new);
+    -- (One trigger that asks here: a WHEN is read again for every statement, and costs more.)
+    if old.payment_status <> new.payment_status and new.payment_status in ('paid', 'failed') then
+        v_kind := 'payment_received';
+        if new.payment_status = 'failed' then
+            -- Nobody is told to have paid nothing whose money arrived.
+            v_kind := case
+                when exists (
+                    select
+                    from public.reviews as r
+                    where r.order_id = new.order_id
+                      and r.kind = 'failed_with_money'
+                      and r.state = 'open') then 'payment_held'
+                else 'payment_failed'
+            end;
+        end if;
+        v_mailed := backend.mail_customer(v_kind, v_kind || ' ' || new.order_id, new);
+    end if;
+    if old.payment_status = 'paid' and old.delivery_status = 'pending'
+       and (new.payment_status <> 'paid' or new.delivery_status <> 'pending'
+            or new.order_status <> 'processing') then
+        delete from public.waiting_deliveries as w where w.order_id = new.order_id;
     end if;
     return null;
 end
 $$;
-comment on function backend.mail_payment() is
-    'Trigger: an order that becomes paid or failed causes a mail; failed with money, another one.';
+comment on function backend.order_moved() is
+    'Trigger: an order that becomes paid or failed causes a mail, failed with money another one; '
+    'one that was delivered, refunded or cancelled, by whomever, waits no longer.';
 
-create or replace trigger orders_mail
-    after update of payment_status on public.orders
-    for each row
-    when (old.payment_status <> new.payment_status)
-    execute function backend.mail_payment();
+create or replace trigger orders_moved
+    after update on public.orders
+    for each row execute function backend.order_moved();
+
+create or replace function backend.account_handed_out()
+returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, backend, pg_temp
+as $$
+declare
+    v_order public.orders;
+    v_mailed boolean;
+begin
+    -- Handed out by hand; take_account, by which all programs go, has done it already.
+    if platform.by_people() then
+        update public.account_container as c
+           set sold_at = new.delivered_at
+         where c.id = new.container_account_id and c.sold_at is null;
+    end if;
+    v_order := (select o from public.orders as o where o.order_id = new.order_id);
+    v_mailed := backend.mail_customer('account_delivery', 'account_delivery ' || new.id, v_order);
+    return null;
+end
+$$;
+comment on function backend.account_handed_out() is
+    'Trigger: the account of the stock knows by itself that it was handed out, and the delivery '
+    'causes a mail.';
+
+create or replace trigger delivered_accounts_handed_out
+    after insert on public.delivered_accounts
+    for each row execute function backend.account_handed_out();
 
 -- To administrators -------------------------------------------------------------------------------
 

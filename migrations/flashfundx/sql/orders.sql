@@ -141,6 +141,37 @@ create or replace trigger orders_3_price_changed
           is distinct from (new.account_type, new.account_size, new.amount))
     execute function public.check_order_price();
 
+create or replace function public.check_order_sums()
+returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if new.order_id = '' then
+        raise exception using
+            errcode = '23514',
+            message = 'An order has an id';
+    end if;
+    if new.final_amount <> new.amount - new.discount_amount then
+        raise exception using
+            errcode = '23514',
+            message = 'The amounts of the order do not agree',
+            hint = 'final_amount is amount less discount_amount.';
+    end if;
+    return new;
+end
+$$;
+comment on function public.check_order_sums() is
+    'Trigger: an order has an id, and its amounts agree.';
+
+-- After all that fill in what is missing. (By columns and no CHECK of the table: PostgreSQL would
+-- read that again for every change of an order, and a payment's events change no amounts.)
+create or replace trigger orders_4_sums
+    before insert or update of order_id, amount, discount_amount, final_amount
+    on public.orders
+    for each row execute function public.check_order_sums();
+alter table public.orders enable always trigger orders_4_sums;
+
 create or replace function backend.order_states(p_order_id text)
 returns text
 language sql stable

@@ -41,52 +41,70 @@ comment on function backend.new_payment(backend.payment_event, text, text, text,
     'Writes a payment that the provider told of first; the row, also when somebody was faster.';
 
 create or replace function backend.book_payment(
-    p_order          public.orders,
-    p_payment        public.payments,
+    p_order_id       text,
+    p_user_id        uuid,
+    p_final_amount   numeric,
+    p_currency       text,
+    p_payment_id     text,
+    p_pay_currency   text,
     p_status         text,
-    p_state          text,
+    p_counts         boolean,
     p_actually_paid  numeric,
     p_pay_amount     numeric,
     p_price_amount   numeric,
     p_price_currency text)
-returns void
+returns boolean
 language plpgsql
 as $$
 declare
-    v_response jsonb := jsonb_strip_nulls(jsonb_build_object(
-        'payment_id', p_payment.payment_id,
-        'payment_status', p_status,
-        'actually_paid', p_actually_paid,
-        'pay_amount', p_pay_amount,
-        'pay_currency', p_payment.pay_currency,
-        'price_amount', p_price_amount,
-        'price_currency', p_price_currency));
-    v_processed_at timestamptz := case when p_state in ('completed', 'failed') then now() end;
+    -- "completed" is money counted for the order; money under review stays "processing".
+    v_state text := case
+        when p_counts then 'completed'
+        when p_status = 'waiting' then 'pending'
+        when p_status in ('failed', 'expired') then 'failed'
+        else 'processing'
+    end;
+    v_response jsonb;
+    v_processed_at timestamptz;
 begin
+    -- What is not the last word about the payment is on record as an event.
+    if v_state in ('completed', 'failed') then
+        v_processed_at := now();
+        v_response := jsonb_strip_nulls(jsonb_build_object(
+            'payment_id', p_payment_id,
+            'payment_status', p_status,
+            'actually_paid', p_actually_paid,
+            'pay_amount', p_pay_amount,
+            'pay_currency', p_pay_currency,
+            'price_amount', p_price_amount,
+            'price_currency', p_price_currency));
+    end if;
     -- The order's row lock keeps others from inserting the same; mostly the row is there.
     update public.payment_transactions as t
        set provider_status = p_status,
-           provider_response = v_response,
+           provider_response = coalesce(v_response, t.provider_response),
            -- A discount may have come since.
-           amount = case t.status when 'completed' then t.amount else p_order.final_amount end,
-           status = case t.status when 'completed' then 'completed' else p_state end,
+           amount = case t.status when 'completed' then t.amount else p_final_amount end,
+           status = case t.status when 'completed' then 'completed' else v_state end,
            processed_at = coalesce(t.processed_at, v_processed_at)
      where t.provider = 'nowpayments'
-       and t.provider_transaction_id = p_payment.payment_id
+       and t.provider_transaction_id = p_payment_id
        and t.transaction_type = 'payment';
-    if not found then
-        insert into public.payment_transactions
-            (order_id, user_id, transaction_type, amount, currency, provider,
-             provider_transaction_id, provider_status, provider_response, status, processed_at)
-        values
-            (p_order.order_id, p_order.user_id, 'payment', p_order.final_amount, p_order.currency,
-             'nowpayments', p_payment.payment_id, p_status, v_response, p_state, v_processed_at);
+    if found then
+        return false;
     end if;
+    insert into public.payment_transactions
+        (order_id, user_id, transaction_type, amount, currency, provider,
+         provider_transaction_id, provider_status, provider_response, status, processed_at)
+    values
+        (p_order_id, p_user_id, 'payment', p_final_amount, p_currency, 'nowpayments', p_payment_id,
+         p_status, v_response, v_state, v_processed_at);
+    return true;
 end
 $$;
-comment on function backend.book_payment(public.orders, public.payments, text, text, numeric,
-        numeric, numeric, text) is
-    'Writes the transaction row of a payment, whose state is p_state.';
+comment on function backend.book_payment(text, uuid, numeric, text, text, text, text, boolean,
+        numeric, numeric, numeric, text) is
+    'Writes the transaction row of a payment, which counts or not; whether it is a new one.';
 
 create or replace function backend.count_payment(p_order public.orders, p_payment_id text)
 returns void

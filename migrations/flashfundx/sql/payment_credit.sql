@@ -40,8 +40,11 @@ create or replace function backend.payment_problem(
 returns text
 language plpgsql stable
 as $$
+declare
+    v_problem text;
 begin
-    -- Why a payment that reports money does not pay the order; null when it does.
+    -- (What is not asked of every event is inside of an IF: an expression is made ready as a whole,
+    -- anew in each transaction.)
     if p_order.payment_status = 'paid' then
         if not p_payment.counted then
             return case when p_status = 'finished' then 'paid_twice' end;
@@ -51,28 +54,23 @@ begin
           or p_order.delivery_status = 'delivered' then
         return 'order_closed';
     end if;
-    if p_price_currency is distinct from lower(p_order.currency) then
-        return 'price_currency';
-    end if;
-    if p_price_amount is null or p_price_amount < p_order.final_amount then
-        return 'price_amount';
-    end if;
-    if p_actually_paid is null then
-        return case when p_status = 'finished' then 'amount_unknown' end;
-    end if;
-    if p_pay_amount is null or p_pay_amount = 0 then
-        return 'amount_unknown';
-    end if;
-    -- Providers close a payment a hair below the amount; one percent is what the shop gives away.
-    if p_actually_paid < 0.99 * p_pay_amount then
-        return 'underpaid';
-    end if;
-    if p_status = 'finished'
-       and backend.arrived_value(p_order.final_amount, p_payment.outcome_amount,
+    if p_status = 'finished' then
+        if backend.arrived_value(p_order.final_amount, p_payment.outcome_amount,
                                  p_payment.outcome_currency) < p_order.final_amount then
-        return 'worth_less';
+            v_problem := 'worth_less';
+        end if;
     end if;
-    return null;
+    return case
+        when p_price_currency is distinct from lower(p_order.currency) then 'price_currency'
+        when p_price_amount is null or p_price_amount < p_order.final_amount then 'price_amount'
+        when p_actually_paid is null then
+            case when p_status = 'finished' then 'amount_unknown' end
+        when p_pay_amount is null or p_pay_amount = 0 then 'amount_unknown'
+        -- Providers close a payment a hair below the amount; one percent is what the shop gives
+        -- away.
+        when p_actually_paid < 0.99 * p_pay_amount then 'underpaid'
+        else v_problem
+    end;
 end
 $$;
 comment on function backend.payment_problem(text, public.orders, public.payments, numeric, numeric,

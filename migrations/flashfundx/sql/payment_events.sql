@@ -21,7 +21,7 @@ set search_path = pg_catalog, public, backend, pg_temp
 set enable_seqscan = off
 as $$
 declare
-    outcome text;
+    v_outcome text;
     v_status text := backend.event_status(p_event.status);
     v_order_id text := nullif(p_event.order_id, '');
     v_parent_id text := backend.parent_id(p_event.parent_payment_id);
@@ -33,9 +33,11 @@ declare
     v_rank integer;
     v_old_rank integer;
     v_order public.orders;          -- the row as locked, then as it shall become
+    v_known boolean := false;       -- the payment was there before, and in the books
     v_payment public.payments;
     v_main public.payments;         -- the payment that counts, when it is another one
-    v_again boolean;                -- known, under review, and the order may be payable by now
+    v_found record;                 -- order and payment
+    v_repeat text[];                -- the answer, when the event is one
     v_other public.payments;        -- takes the place of a counted payment that failed
     v_old_order_status text;
     v_old_payment_status text;
@@ -44,6 +46,7 @@ declare
     v_review text;                  -- why a human has to decide; the event does not deliver
     v_note text;                    -- what a human should know; it changes nothing
     v_child boolean;
+    v_late boolean;
     v_after public.payments;        -- the payment as this event leaves it
     v_credit numeric;               -- what arrived for the order in all its payments, in USD
     v_back text;                    -- what money that went back is to a paid order
@@ -52,63 +55,56 @@ declare
     v_stored boolean;               -- the event was stored before, without effect
     v_counted_id text;
     v_event_id bigint;
-    v_event_order_id text;
     v_delivered boolean := false;
     v_pays boolean;                 -- the order becomes paid
-    v_booked text;                  -- the state of the payment in the books
+    v_written boolean;              -- (PERFORM would run a statement around the call)
 begin
     v_rank := backend.payment_status_rank(v_status);
 
-    -- A repeat takes no lock and changes nothing, except that a poll has seen the payment. What
-    -- was only stored is no repeat: it takes effect now. Money that went to review is looked at
-    -- again as long as nobody decided on it: the order may have changed since.
-    select e.order_id, e.outcome = 'review' and v_status = 'finished'
-      into v_event_order_id, v_again
-      from public.payment_events as e
-     where e.payment_id = p_event.payment_id
-       and e.status = v_status
-       and e.actually_paid is not distinct from v_paid
-       and e.state = 'done'
-       and e.outcome <> 'order_not_found';
-    if found then
-        v_order := (select o from public.orders as o where o.order_id = v_event_order_id);
-        if v_again then
-            v_again := v_order.payment_status <> 'paid'
-                       and v_order.order_status in ('pending', 'processing', 'failed')
-                       and not backend.was_decided(v_event_order_id, p_event.payment_id);
-        end if;
-        if v_again is not true then
-            if p_event.source = 'poll' then
-                update public.payments as p
-                   set last_seen_at = now()
-                 where p.payment_id = p_event.payment_id;
-            else
-                perform platform.await_standby();
-            end if;
-            return array['duplicate', v_order.order_id, v_order.order_status,
-                         v_order.payment_status, v_order.delivery_status];
-        end if;
+    -- Lock the order: everything below is decided on it and on the payment. When a callback comes
+    -- both are mostly known, and the payment is not as far yet, or nothing was heard of it: then this
+    -- is no repeat, or the insert below finds out. (What a poll says mostly is one.)
+    if p_event.source <> 'poll' then
+        select o as its_order, p as payment
+          into v_found
+          from public.orders as o
+          join public.payments as p on p.order_id = o.order_id
+         where p.payment_id = p_event.payment_id
+           and (v_order_id is null or o.order_id = v_order_id)
+           and (backend.payment_status_rank(p.status) < v_rank
+                or p.status = 'waiting' and p.provider_updated_at is null)
+           for update of o
+           for no key update of p;
+        v_known := found;
     end if;
-
-    -- Lock the order: everything below is decided on it and on the payment. Who writes a payment
-    -- has locked its order, so that the payment needs no lock of its own.
-    if v_order_id is null then
-        v_order_id := backend.order_of_payment(p_event.payment_id, v_parent_id, p_event.invoice_id);
-    end if;
-    -- (As one value each: rows of so many columns cost more to describe than to find.)
-    v_order := (select o from public.orders as o where o.order_id = v_order_id for update);
-    if v_order.order_id is null then
-        return array[backend.record_event_without_order(p_event, v_status, v_paid), null, null,
-                     null, null];
+    if v_known then
+        v_order := v_found.its_order;
+        v_payment := v_found.payment;
+    else
+        v_repeat := backend.answer_to_repeat(p_event.payment_id, v_status, v_paid, p_event.source);
+        if v_repeat is not null then
+            return v_repeat;
+        end if;
+        if v_order_id is null then
+            v_order_id := backend.order_of_payment(p_event.payment_id, v_parent_id,
+                                                   p_event.invoice_id);
+        end if;
+        -- (As one value each: rows of so many columns cost more to describe than to find.)
+        v_order := (select o from public.orders as o where o.order_id = v_order_id for update);
+        if v_order.order_id is null then
+            return array[backend.record_event_without_order(p_event, v_status, v_paid),
+                         null, null, null, null];
+        end if;
+        -- Who writes a payment has locked its order, so that it needs no lock of its own.
+        v_payment := (select p from public.payments as p where p.payment_id = p_event.payment_id);
+        v_known := v_payment.payment_id is not null;
+        if not v_known then
+            v_payment := backend.new_payment(p_event, v_order.order_id,
+                case when v_rank is null then v_status else 'waiting' end, v_parent_id, v_paid);
+        end if;
     end if;
     v_old_order_status := v_order.order_status;
     v_old_payment_status := v_order.payment_status;
-
-    v_payment := (select p from public.payments as p where p.payment_id = p_event.payment_id);
-    if v_payment.payment_id is null then
-        v_payment := backend.new_payment(p_event, v_order.order_id,
-            case when v_rank is null then v_status else 'waiting' end, v_parent_id, v_paid);
-    end if;
 
     v_pay_amount := coalesce(nullif(platform.plain_amount(p_event.pay_amount), 0),
                              v_payment.pay_amount);
@@ -121,6 +117,13 @@ begin
                                            v_payment.outcome_currency);
     v_old_rank := coalesce(backend.payment_status_rank(v_payment.status), 0);
     v_child := v_parent_id is not null or v_payment.parent_payment_id is not null;
+    -- (What is rare is asked inside of an IF: an expression is made ready as a whole, each time.)
+    v_late := v_rank < v_old_rank;
+    if v_late then
+        v_late := not (v_payment.status = 'failed'
+                       and v_status in ('confirming', 'confirmed', 'sending')
+                       and coalesce(v_seen_at > v_payment.provider_updated_at, false));
+    end if;
 
     -- Decide ------------------------------------------------------------------------------------
     if v_payment.order_id is distinct from v_order.order_id then
@@ -140,10 +143,7 @@ begin
             else 'child_payment'
         end;
         v_moves := v_rank >= v_old_rank;
-    elsif v_rank < v_old_rank
-          and not (v_payment.status = 'failed'
-                   and v_status in ('confirming', 'confirmed', 'sending')
-                   and coalesce(v_seen_at > v_payment.provider_updated_at, false)) then
+    elsif v_late then
         -- Late: stored, no more. A failed payment is believed to live again when the provider's
         -- own clock says so; "finished" always is. What it says of money is heard.
         if v_status in ('failed', 'expired')
@@ -175,11 +175,19 @@ begin
             else
                 if v_order.payment_status <> 'paid' then
                     v_payment.counted := true;
-                    v_order := backend.as_paid(v_order, p_event.payment_id,
-                        coalesce(v_payment.crypto_currency,
-                                 backend.shop_currency(p_event.pay_currency)),
-                        v_pay_amount,
-                        coalesce(v_payment.pay_address, nullif(p_event.pay_address, '')));
+                    if v_order.payment_provider_id = v_payment.payment_id
+                       and v_order.payment_provider = 'nowpayments'
+                       and v_order.crypto_amount = v_pay_amount
+                       and v_order.crypto_address = v_payment.pay_address then
+                        v_order.order_status := 'processing';       -- the one that was shown
+                        v_order.payment_status := 'paid';
+                        v_order.paid_at := now();
+                    else
+                        v_order := backend.as_paid(v_order, p_event.payment_id,
+                            coalesce(v_payment.crypto_currency,
+                                     backend.shop_currency(p_event.pay_currency)), v_pay_amount,
+                            coalesce(v_payment.pay_address, nullif(p_event.pay_address, '')));
+                    end if;
                 end if;
                 if v_status = 'finished' and v_paid > 1.01 * v_pay_amount then
                     v_note := 'overpaid';
@@ -239,39 +247,41 @@ begin
     end if;
 
     -- Too little in this payment, or a child: what arrived for the order in all of them counts.
-    if v_moves and v_status in ('finished', 'partially_paid')
-       and (v_review in ('underpaid', 'worth_less', 'partially_paid', 'child_payment')
-            or v_child and v_review = 'wrong_asset') then
-        v_after := v_payment;
-        v_after.status := v_status;
-        v_after.parent_payment_id := coalesce(v_payment.parent_payment_id, v_parent_id);
-        v_after.pay_currency := coalesce(v_payment.pay_currency, lower(p_event.pay_currency));
-        v_after.pay_amount := v_pay_amount;
-        v_after.actually_paid := greatest(v_payment.actually_paid, v_paid);
-        v_after.price_amount := v_price_amount;
-        v_after.price_currency := v_price_currency;
-        select c.amount, c.settles, c.main_payment_id
-          into v_credit, v_settles, v_counted_id
-          from backend.order_credit(v_order, v_after) as c;
-        v_settles := v_settles and not backend.is_held(v_order.order_id);
-        if v_settles then
-            if v_order.payment_status <> 'paid' then
-                v_review := null;
-                v_note := case when v_credit > 1.01 * v_order.final_amount then 'overpaid' end;
-                select * into v_main
-                  from public.payments as p
-                 where p.payment_id = v_counted_id;
-                v_payment.counted := v_counted_id = p_event.payment_id;
-                v_order := backend.as_paid(v_order, v_counted_id, v_main.crypto_currency,
-                    coalesce(v_main.pay_amount, v_pay_amount), v_main.pay_address);
-            elsif v_credit <= 1.01 * v_order.final_amount or v_payment.counted then
-                v_review := null;
+    if v_review is not null then
+        if v_moves and v_status in ('finished', 'partially_paid')
+           and (v_review in ('underpaid', 'worth_less', 'partially_paid', 'child_payment')
+                or v_child and v_review = 'wrong_asset') then
+            v_after := v_payment;
+            v_after.status := v_status;
+            v_after.parent_payment_id := coalesce(v_payment.parent_payment_id, v_parent_id);
+            v_after.pay_currency := coalesce(v_payment.pay_currency, lower(p_event.pay_currency));
+            v_after.pay_amount := v_pay_amount;
+            v_after.actually_paid := greatest(v_payment.actually_paid, v_paid);
+            v_after.price_amount := v_price_amount;
+            v_after.price_currency := v_price_currency;
+            select c.amount, c.settles, c.main_payment_id
+              into v_credit, v_settles, v_counted_id
+              from backend.order_credit(v_order, v_after) as c;
+            v_settles := v_settles and not backend.is_held(v_order.order_id);
+            if v_settles then
+                if v_order.payment_status <> 'paid' then
+                    v_review := null;
+                    v_note := case when v_credit > 1.01 * v_order.final_amount then 'overpaid' end;
+                    select * into v_main
+                      from public.payments as p
+                     where p.payment_id = v_counted_id;
+                    v_payment.counted := v_counted_id = p_event.payment_id;
+                    v_order := backend.as_paid(v_order, v_counted_id, v_main.crypto_currency,
+                        coalesce(v_main.pay_amount, v_pay_amount), v_main.pay_address);
+                elsif v_credit <= 1.01 * v_order.final_amount or v_payment.counted then
+                    v_review := null;
+                end if;
+                v_deliver := v_review is null;
             end if;
-            v_deliver := v_review is null;
         end if;
     end if;
     -- Money of a paid order went back, in whichever payment: what remains decides.
-    if v_moves and v_status = 'refunded' and v_order.payment_status = 'paid' then
+    if v_status = 'refunded' and v_moves and v_order.payment_status = 'paid' then
         select r.effect, r.credit, r.rest, r.main_payment_id
           into v_back, v_credit, v_rest, v_counted_id
           from backend.refund_effect(v_order, v_payment) as r;
@@ -298,43 +308,45 @@ begin
         end case;
     end if;
     if v_deliver then
-        v_deliver := v_order.delivery_status = 'pending' and v_order.payment_status = 'paid'
-                     and v_order.order_status = 'processing'
-                     and not backend.is_held(v_order.order_id);
+        v_deliver := backend.waits_for_stock(v_order) and not backend.is_held(v_order.order_id);
     end if;
 
-    outcome := case
-        when v_review is not null then 'review'
-        when v_moves then 'applied'
-        else 'stale'
-    end;
-    if v_again and outcome <> 'applied' then
-        return array['duplicate', v_order.order_id, v_old_order_status, v_old_payment_status,
-                     v_order.delivery_status];      -- under review as before
-    end if;
+    v_outcome := case when v_review is not null then 'review'
+                      when v_moves then 'applied' else 'stale' end;
 
     -- Store -------------------------------------------------------------------------------------
-    insert into public.payment_events as e
+    insert into public.payment_events
         (payment_id, status, actually_paid, order_id, parent_payment_id, outcome, source, raw,
          provider_updated_at)
     values
-        (p_event.payment_id, v_status, v_paid, v_order.order_id, v_parent_id, outcome,
+        (p_event.payment_id, v_status, v_paid, v_order.order_id, v_parent_id, v_outcome,
          p_event.source, p_event.raw, p_event.provider_updated_at)
-    on conflict on constraint payment_events_effect_key do update
-       set order_id = excluded.order_id, outcome = excluded.outcome, state = 'done',
-           done_at = now()
-     where e.state <> 'done'
-        or e.outcome = 'order_not_found'
-        or (e.outcome = 'review' and excluded.outcome = 'applied')
-    returning e.id, e.last_error is not null into v_event_id, v_stored;
-    if v_event_id is null then
-        -- Another session stored the same event while this one waited for the lock.
-        return array['duplicate', v_order.order_id, v_old_order_status, v_old_payment_status,
-                     v_order.delivery_status];
+    on conflict on constraint payment_events_effect_key do nothing;
+    if not found then
+        -- Stored before, without effect, or under review; or another session was faster.
+        update public.payment_events as e
+           set order_id = v_order.order_id, outcome = v_outcome, state = 'done', done_at = now()
+         where e.payment_id = p_event.payment_id
+           and e.status = v_status
+           and e.actually_paid is not distinct from v_paid
+           and (e.state <> 'done'
+                or e.outcome = 'order_not_found'
+                or (e.outcome = 'review' and v_outcome = 'applied'))
+        returning e.id, e.last_error is not null into v_event_id, v_stored;
+        if v_event_id is null then
+            return coalesce(
+                backend.answer_to_repeat(p_event.payment_id, v_status, v_paid, p_event.source),
+                array['duplicate', v_order.order_id, v_old_order_status, v_old_payment_status,
+                      v_order.delivery_status]);
+        end if;
     end if;
 
     -- Act ---------------------------------------------------------------------------------------
     v_pays := v_order.payment_status = 'paid' and v_old_payment_status <> 'paid';
+    if v_event_id is null and (v_pays or coalesce(v_review, v_note) is not null
+                               or v_old_rank in (20, 60)) then          -- for what refers to it
+        v_event_id := currval('public.payment_events_id_seq');
+    end if;
     if v_pays then
         -- One payment counts: an order that staff opened again may still have its former one.
         update public.payments as p
@@ -376,27 +388,16 @@ begin
     if v_moves and v_status = 'refunded' then
         perform backend.book_refund(v_order, v_payment, v_back,
                                     least(v_credit, v_order.final_amount) - v_rest);
-    elsif v_moves and not v_child then
-        -- "completed" is money counted for the order; money under review stays "processing".
-        v_booked := case
-            when v_status = 'waiting' then 'pending'
-            when v_status = 'finished' and v_review is null and v_payment.counted then 'completed'
-            when v_status in ('failed', 'expired') then 'failed'
-            else 'processing'
-        end;
-        -- What only informs, and of nothing that the books would say otherwise, is not written.
-        perform
-           from public.payment_transactions as t
-          where t.provider = 'nowpayments'
-            and t.provider_transaction_id = p_event.payment_id
-            and t.transaction_type = 'payment'
-            and t.status = v_booked
-            and t.amount = v_order.final_amount
-            and v_status in ('waiting', 'confirming', 'confirmed', 'sending');
-        if not found then
-            perform backend.book_payment(v_order, v_payment, v_status, v_booked, v_paid,
-                                         v_pay_amount, v_price_amount, v_price_currency);
-        end if;
+    elsif v_moves and not v_child
+          -- What only informs is not written while the books say so already: a payment that waits
+          -- is pending there, one on its way is processing, at the price it was made for.
+          and not (v_known and v_price_amount = v_order.final_amount
+                   and (v_rank = 10 and v_old_rank = 10
+                        or v_rank <= 50 and v_old_rank between 30 and 50)) then
+        v_written := backend.book_payment(v_order.order_id, v_order.user_id,
+            v_order.final_amount, v_order.currency, p_event.payment_id, v_payment.pay_currency,
+            v_status, v_status = 'finished' and v_review is null and v_payment.counted, v_paid,
+            v_pay_amount, v_price_amount, v_price_currency);
     end if;
 
     if v_settles or v_other.payment_id is not null then
@@ -483,7 +484,7 @@ begin
          where o.id = v_order.id;
     end if;
 
-    return array[outcome, v_order.order_id, v_order.order_status, v_order.payment_status,
+    return array[v_outcome, v_order.order_id, v_order.order_status, v_order.payment_status,
                  v_order.delivery_status];
 end
 $$;

@@ -6,17 +6,10 @@ language sql immutable
 as $$
     -- A payment moves to a higher rank only. Expired stands low, because a late deposit revives a
     -- payment; failed stands above sending, because settling may still fail.
-    select case p_status
-        when 'waiting' then 10
-        when 'expired' then 20
-        when 'confirming' then 30
-        when 'confirmed' then 40
-        when 'sending' then 50
-        when 'failed' then 60
-        when 'partially_paid' then 70
-        when 'finished' then 80
-        when 'refunded' then 90
-    end
+    -- (A CASE of so many costs four times as much each time.)
+    select 10 * array_position(
+        '{waiting,expired,confirming,confirmed,sending,failed,partially_paid,finished,refunded}'
+        ::text[], p_status)
 $$;
 comment on function backend.payment_status_rank(text) is
     'The place of a provider''s payment status in its life; null for a status nobody documented.';

@@ -155,6 +155,9 @@ declare
                                       'marketing_consent', 'password', 'updated_at'];
 begin
     new.password := '';
+    if tg_op = 'UPDATE' then
+        new.updated_at := now();
+    end if;
     if tg_op = 'INSERT' or current_user not in ('anon', 'authenticated') or platform.is_admin() then
         return new;
     end if;
@@ -168,7 +171,8 @@ begin
 end
 $$;
 comment on function public.guard_user_profile() is
-    'Trigger: customers change their contact data only, and no password is ever stored.';
+    'Trigger: customers change their contact data only, and no password is ever stored; keeps '
+    'updated_at.';
 
 create or replace trigger user_profiles_guard
     before insert or update on public.user_profiles

@@ -29,10 +29,7 @@ begin
               and s.account_size = p_account_size
               and s.platform_type = p_platform_type
               -- Handed out by hand and still listed as available: it is somebody's already.
-              and not exists (
-                    select
-                    from public.delivered_accounts as d
-                    where d.container_account_id = s.id)
+              and s.sold_at is null
             order by s.created_at, s.id
             limit 1
               for update of s skip locked)
@@ -57,8 +54,7 @@ begin
       where c.status = 'available'
         and c.account_size = p_account_size
         and c.platform_type = p_platform_type
-        and not exists (
-            select from public.delivered_accounts as d where d.container_account_id = c.id)
+        and c.sold_at is null
       limit 1
         for update of c skip locked;
     return found;
@@ -98,7 +94,7 @@ returns trigger
 language plpgsql                        -- search path: whose change it is
 as $$
 begin
-    -- (Asked here: the trigger's WHEN is read again for every statement, far dearer.)
+    -- (One trigger that asks here: a WHEN is read again for every statement, far dearer.)
     if old.sold_at is not null
        and (new.status in ('available', 'reserved')
             or (new.sold_at, new.login_id, new.server_name, new.platform_type)
@@ -109,36 +105,16 @@ begin
             errcode = '23514',
             message = 'This account was handed to a customer and cannot be sold again';
     end if;
+    new.updated_at := pg_catalog.now();
     return new;
 end
 $$;
 comment on function public.refuse_recycling() is
-    'Trigger: an account that a customer has does not come back into the stock.';
+    'Trigger: an account that a customer has does not come back into the stock; keeps updated_at.';
 
 create or replace trigger account_container_sold_once
-    before update of status, sold_at, login_id, server_name, platform_type
-    on public.account_container
+    before update on public.account_container
     for each row execute function public.refuse_recycling();
-
-create or replace function backend.note_sold()
-returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, backend, pg_temp
-as $$
-begin
-    -- Handed out by hand; take_account has done it already.
-    update public.account_container as c
-       set sold_at = new.delivered_at
-     where c.id = new.container_account_id and c.sold_at is null;
-    return null;
-end
-$$;
-comment on function backend.note_sold() is
-    'Trigger: the account of the stock knows by itself that it was handed out.';
-
-create or replace trigger delivered_accounts_sold
-    after insert on public.delivered_accounts
-    for each row execute function backend.note_sold();
 
 -- Levels ------------------------------------------------------------------------------------------
 

@@ -1,9 +1,6 @@
 -- Triggers that many tables share: the time of the last change, the audit, and evidence that nobody
 -- takes away.
 
-create or replace trigger user_profiles_updated_at
-    before update on public.user_profiles
-    for each row execute function platform.update_updated_at_column();
 create or replace trigger prices_updated_at
     before update on public.prices
     for each row execute function platform.update_updated_at_column();
@@ -18,9 +15,6 @@ create or replace trigger email_templates_updated_at
     for each row execute function platform.update_updated_at_column();
 create or replace trigger orders_updated_at
     before update on public.orders
-    for each row execute function platform.update_updated_at_column();
-create or replace trigger account_container_updated_at
-    before update on public.account_container
     for each row execute function platform.update_updated_at_column();
 create or replace trigger delivered_accounts_last_updated
     before update on public.delivered_accounts

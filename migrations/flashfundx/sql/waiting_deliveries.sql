@@ -78,29 +78,6 @@ comment on function backend.set_aside(public.orders, text) is
     'Puts an order that could not be delivered into the queue: in line when only stock is missing, '
     'beside it otherwise; not at all when the account was handed out by hand.';
 
-create or replace function backend.leave_queue()
-returns trigger
-language plpgsql security definer
-set search_path = pg_catalog, public, pg_temp
-as $$
-begin
-    if new.payment_status <> 'paid' or new.delivery_status <> 'pending'
-       or new.order_status <> 'processing' then
-        delete from public.waiting_deliveries as w where w.order_id = new.order_id;
-    end if;
-    return null;
-end
-$$;
-comment on function backend.leave_queue() is
-    'Trigger: an order that was delivered, refunded or cancelled, by whomever, waits no longer.';
-
-create or replace trigger orders_leave_queue
-    after update on public.orders
-    for each row
-    -- Short: the condition of a trigger is parsed again for every statement.
-    when (old.payment_status = 'paid' and old.delivery_status = 'pending')
-    execute function backend.leave_queue();
-
 create or replace function backend.claim_waiting()
 returns table (order_id text)
 language plpgsql security definer

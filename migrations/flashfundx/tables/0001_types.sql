@@ -28,6 +28,7 @@ create domain public.account_size as numeric(15,2) check (value > 0 and value <>
 create domain public.platform_type as text check (value in ('mt4', 'mt5'));
 create domain public.usd_amount as numeric(10,2) check (value >= 0 and value <> 'NaN');
 create domain public.usd_limit as numeric(15,2) check (value >= 0 and value <> 'NaN');
+create domain public.order_currency as text check (value = 'USD');
 create domain public.order_state as text
     check (value in ('pending', 'processing', 'completed', 'failed', 'cancelled', 'refunded'));
 create domain public.order_payment_state as text

@@ -8,7 +8,7 @@ create table public.orders (
     account_size        public.account_size not null,
     platform_type       public.platform_type not null,
     amount              public.usd_amount not null,
-    currency            text not null default 'USD',
+    currency            public.order_currency not null default 'USD',
     discount_amount     public.usd_amount not null default 0,
     final_amount        public.usd_amount not null,
     order_status        public.order_state not null default 'pending',
@@ -26,10 +26,7 @@ create table public.orders (
     created_at          timestamptz not null default now(),
     paid_at             timestamptz,
     delivered_at        timestamptz,
-    updated_at          timestamptz not null default now(),
-    constraint orders_amounts_agree
-        check (final_amount = amount - discount_amount and currency = 'USD'),
-    constraint orders_have_an_id check (order_id <> '')
+    updated_at          timestamptz not null default now()
 ) with (fillfactor = 80);
 comment on table public.orders is
     'One row per order. Order, payment and delivery states move forward only, through the '

@@ -17,10 +17,8 @@ create table public.account_container (
     notes                 public.medium_text,
     created_at            timestamptz not null default now(),
     updated_at            timestamptz not null default now(),
-    unique (platform_type, server_name, login_id),
-    -- Never in clear: see sql/credentials.sql.
-    constraint account_container_sealed
-        check (password like 'ffx1.%' and investor_password like 'ffx1.%')
+    -- (Passwords are never stored in clear: see sql/credentials.sql.)
+    unique (platform_type, server_name, login_id)
 );
 comment on table public.account_container is
     'Stock of trading accounts. An account leaves "available" once and never comes back.';
@@ -64,9 +62,7 @@ create table public.delivered_accounts (
     email_sent_at          timestamptz,
     delivered_at           timestamptz not null default now(),
     created_at             timestamptz not null default now(),
-    last_updated           timestamptz not null default now(),
-    constraint delivered_accounts_sealed
-        check (password like 'ffx1.%' and investor_password like 'ffx1.%')
+    last_updated           timestamptz not null default now()
 );
 comment on table public.delivered_accounts is
     'Accounts handed to customers, with their progress through the phases.';

@@ -116,7 +116,6 @@ create table public.payment_events (
     done_at             timestamptz default now(),
     -- What record_payment_event was given and has no column here; amounts are text, digit by digit.
     arguments           jsonb,
-    constraint payment_events_done_has_outcome check (state <> 'done' or outcome is not null),
     -- The effect, not the message: a callback and a poll that report the same state are one event.
     constraint payment_events_effect_key
         unique nulls not distinct (payment_id, status, actually_paid)

@@ -25,7 +25,8 @@ returns timestamptz
 language plpgsql stable                 -- a plan for each form, and made when it comes
 as $$
 begin
-    if p_text ~ '^[0-9]{10,14}$' then
+    -- (Counted apart: as {10,14} the pattern costs several times as much.)
+    if p_text ~ '^[0-9]+$' and octet_length(p_text) between 10 and 14 then
         return to_timestamp(p_text::numeric / 1000);
     -- Never raises: the day is added to the first of the month (30 February is 2 March).
     elsif p_text ~ ('^[12][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])'

@@ -11,6 +11,28 @@
 
 -- Writing ----------------------------------------------------------------------------------------
 
+create or replace function platform.check_mail_words()
+returns trigger
+language plpgsql
+as $$
+begin
+    if new.template_name is null and (new.subject is null or new.html is null) then
+        raise exception using
+            errcode = '23514',
+            message = 'A mail without a template brings its own words';
+    end if;
+    return new;
+end
+$$;
+comment on function platform.check_mail_words() is
+    'Trigger: a mail has a template, or subject and text.';
+
+-- (No CHECK of the table: that is read again for every mail.)
+create or replace trigger outbox_words
+    before insert or update of template_name, subject, html on public.outbox
+    for each row execute function platform.check_mail_words();
+alter table public.outbox enable always trigger outbox_words;
+
 create or replace function platform.write_mail(
     p_kind      text,
     p_cause     text,

@@ -8,6 +8,10 @@ create domain public.outbox_state as text
 -- Words of a caller's own: as many as a request of send-email may bring.
 create domain public.mail_words as text check (octet_length(value) <= 262144);
 
+-- (Domains, because a CHECK of the table is read again for every mail.)
+create domain public.mail_recipient as text check (length(value) <= 4000 and value <> '');
+create domain public.mail_variables as jsonb check (jsonb_typeof(value) = 'object');
+
 create table public.outbox (
     id            uuid primary key default gen_random_uuid(),
     kind          text not null,
@@ -17,12 +21,12 @@ create table public.outbox (
     -- would lock rows for no gain. An application that deletes a person deletes their mails.
     reference     text,
     person        uuid,
-    recipient     public.medium_text not null check (recipient <> ''),
+    recipient     public.mail_recipient not null,
     -- Null: the mail brings its own words in subject, html and plain.
     template_name text,
-    variables     jsonb not null default '{}' check (jsonb_typeof(variables) = 'object'),
+    variables     public.mail_variables not null default '{}',
     -- Variables that nobody may read here: sealed (see seals.sql), and gone when the mail is.
-    secrets       jsonb check (jsonb_typeof(secrets) = 'object'),
+    secrets       public.mail_variables,
     subject       public.medium_text,
     html          public.mail_words,
     plain         public.mail_words,
@@ -35,9 +39,7 @@ create table public.outbox (
     last_error    text,
     provider_id   text,
     sent_at       timestamptz,
-    created_at    timestamptz not null default now(),
-    constraint outbox_words
-        check (template_name is not null or (subject is not null and html is not null))
+    created_at    timestamptz not null default now()
 ) with (fillfactor = 80);
 comment on table public.outbox is
     'Mails to send, being sent, sent and given up, one row per cause. No secret in clear.';
@@ -47,9 +49,8 @@ comment on column public.outbox.provider_id is
     'What the mail service calls it; dev-… when it was only put into the log.';
 
 create index outbox_dead_idx on public.outbox (created_at) where state = 'dead';
-create index outbox_reference_idx on public.outbox (reference, created_at)
-    where reference is not null;
-create index outbox_person_idx on public.outbox (person) where person is not null;
+create index outbox_reference_idx on public.outbox (reference, created_at);
+create index outbox_person_idx on public.outbox (person);
 create index outbox_words_idx on public.outbox (created_at) where kind = 'direct' and html <> '';
 
 alter table public.outbox enable row level security;

@@ -22,7 +22,8 @@ select is_empty(
             'auth.uid()', 'auth.role()', 'auth.email()', 'auth.jwt()',
             'platform.update_updated_at_column()', 'platform.update_last_updated_column()',
             'platform.by_people()', 'backend.keep_booked()', 'backend.expect_check()',
-            'refuse_recycling()']) $$,
+            'refuse_recycling()', 'platform.check_mail_words()',
+            'backend.check_event_outcome()']) $$,
     'every function that others set off has a fixed search_path');
 select is_empty(
     $$ select f.conrelid::regclass, f.conname

@@ -1,6 +1,6 @@
 -- The inbox: stored is not done, and what is not done is finished or reported.
 begin;
-select plan(64);
+select plan(67);
 select make_user('ann');
 select make_order('ann', n) from generate_series(1, 20) as n;
 select make_stock(n::text) from generate_series(1, 9) as n;
@@ -188,5 +188,13 @@ select is((select max(extract(epoch from platform.job_back_off('payment_event', 
 select is(event('FFX000000008', 'g1', 'finished'), 'applied completed/paid/delivered', 'stock left');
 select is((select state || ' ' || tries from payment_events where payment_id = 'g1'), 'done 1',
           'the usual event is done at once');
+select throws_ok($$ update payment_events set outcome = null where payment_id = 'g1' $$, '23514', null,
+                 'what is done has an outcome');
+set local session_replication_role = replica;       -- triggers rest
+select throws_ok($$ insert into payment_events (payment_id, status, source, raw)
+                    values ('g2', 'waiting', 'ipn', '{}') $$, '23514', null, 'always');
+set local session_replication_role = origin;
+select lives_ok($$ insert into payment_events (payment_id, status, source, raw, state, done_at)
+                   values ('g2', 'waiting', 'ipn', '{}', 'received', null) $$, 'not what waits');
 select * from finish();
 rollback;

@@ -1,6 +1,6 @@
 -- Orders: ids, prices, what a customer cannot decide.
 begin;
-select plan(26);
+select plan(29);
 select make_user('ann');
 select make_user('boss');
 insert into administrators (email) values ('boss@example.com');
@@ -72,6 +72,14 @@ select lives_ok($$ update orders set payment_proof = 'x' where order_id = 'FFX00
                 'an order keeps the price it was made at');
 select throws_ok($$ update orders set final_amount = 1 where order_id = 'FFX000000777' $$, '23514',
                  null, 'final amount = amount - discount, always');
+set local session_replication_role = replica;       -- triggers rest
+select throws_ok($$ update orders set final_amount = 1 where order_id = 'FFX000000777' $$, '23514',
+                 null, 'also while triggers rest');
+select throws_ok($$ update orders set order_id = '' where order_id = 'FFX000000777' $$, '23514',
+                 null, 'no order is without an id');
+set local session_replication_role = origin;
+select throws_ok($$ update orders set currency = 'EUR' where order_id = 'FFX000000777' $$, '23514',
+                 null, 'all are in USD');
 select ok((select updated_at from orders where order_id = 'FFX000000777') = now(),
           'updated_at is kept');
 select is((select count(distinct generate_order_id()) from generate_series(1, 200)), 200::bigint,

@@ -1,6 +1,6 @@
 -- The outbox of any application: what it may add or refuse when a mail is sent, and secrets.
 begin;
-select plan(39);
+select plan(43);
 
 insert into email_templates (template_name, template_type, subject, html_content)
 values ('code', 'welcome', 'Your code', '<p>{{code}}</p>');
@@ -127,5 +127,15 @@ select throws_ok(
                                   '{"a-b": "x"}') $$,
     '22023', 'the name of a secret is letters, digits and _, as a template names it',
     'a secret that no template could name is refused');
+
+-- What a mail has, also while triggers rest
+set local session_replication_role = replica;
+select throws_ok(format($$ insert into outbox (kind, cause, recipient, template_name, subject, html, variables)
+                           values ('x', 'x', %s) $$, had), '23514', null, 'a mail ' || why)
+from (values ($$ 'a@example.com', null, 'only a subject', null, '{}' $$, 'without words'),
+             ($$ '', 'code', null, null, '{}' $$, 'to nobody'),
+             ($$ 'a@example.com', 'code', null, null, '[]' $$, 'whose variables have no names')) as w (had, why);
+select lives_ok($$ insert into outbox (kind, cause, recipient, subject, html)
+                   values ('x', 'x', 'a@example.com', 's', 'h') $$, 'a mail with its own words');
 select * from finish();
 rollback;
