@@ -20,3 +20,20 @@ crypto_aes256_cbc_decrypt(const uint8_t key[32], const uint8_t iv[16], const uin
     *ret_len = (size_t)(body + tail);
     return good;
 }
+
+size_t
+crypto_aes256_cbc_encrypt(const uint8_t key[32], const uint8_t iv[16], const uint8_t *data,
+                          size_t len, uint8_t *ret)
+{
+    EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
+    int body = 0;
+    int tail = 0;
+
+    MUST(len <= INT_MAX - 16);
+    if (context == NULL || EVP_EncryptInit_ex(context, EVP_aes_256_cbc(), NULL, key, iv) != 1 ||
+        EVP_EncryptUpdate(context, ret, &body, data, (int)len) != 1 ||
+        EVP_EncryptFinal_ex(context, ret + body, &tail) != 1)
+        die("OpenSSL: no AES-256-CBC");
+    EVP_CIPHER_CTX_free(context);
+    return (size_t)(body + tail);
+}

@@ -13,4 +13,8 @@ NODISCARD bool crypto_aes256_cbc_decrypt(const uint8_t key[32], const uint8_t iv
                                          const uint8_t *data, size_t len, uint8_t *ret,
                                          size_t *ret_len);
 
+/* The other way; `ret` has room for `len` and a block of 16 bytes more.  Its length comes back. */
+size_t crypto_aes256_cbc_encrypt(const uint8_t key[32], const uint8_t iv[16], const uint8_t *data,
+                                 size_t len, uint8_t *ret);
+
 #endif

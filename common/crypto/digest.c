@@ -33,6 +33,13 @@ crypto_sha256(struct str data, uint8_t ret[SHA256_BYTES])
         die("OpenSSL: SHA-256 failed");
 }
 
+void
+crypto_sha224(struct str data, uint8_t ret[SHA224_BYTES])
+{
+    if (EVP_Digest(data.len > 0 ? data.ptr : "", data.len, ret, NULL, EVP_sha224(), NULL) != 1)
+        die("OpenSSL: SHA-224 failed");
+}
+
 /* A thread's HMAC context with the key it was last used with: setting up the same key again would
  * double the price of a short message, and a process has few keys. */
 #define KEPT_KEY_MAX 256

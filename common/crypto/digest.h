@@ -9,9 +9,11 @@
 
 #include "base/prelude.h"
 
+#define SHA224_BYTES 28
 #define SHA256_BYTES 32
 #define SHA512_BYTES 64
 
+void crypto_sha224(struct str data, uint8_t ret[SHA224_BYTES]);
 void crypto_sha256(struct str data, uint8_t ret[SHA256_BYTES]);
 /* The key stays behind, set up for the next time: for those that live as long as the process. */
 void crypto_hmac_sha256(struct str key, struct str data, uint8_t ret[SHA256_BYTES]);

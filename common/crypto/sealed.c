@@ -1,6 +1,7 @@
 /*
  * The text is searched for sealed strings (sealed_open), each is taken apart (read_sealed) and
  * opened: the key of its id, the tag over value, row id and name, then the cipher (open_one).
+ * sealed_seal goes the other way.
  */
 #include "crypto/sealed.h"
 
@@ -149,25 +150,34 @@ derive(const uint8_t key[KEY_BYTES], struct str purpose, uint8_t ret[SHA256_BYTE
     crypto_hmac_sha256_once((struct str){(const char *)key, KEY_BYTES}, purpose, ret);
 }
 
-/* Whether the tag at the end of `bytes` is that of this key, row id and name. */
-static bool
-genuine(struct arena *a, const struct sealed *s, const uint8_t *key, const uint8_t *bytes,
-        size_t len)
+/* The tag of this key, row id and name over iv and ciphertext. */
+static void
+make_tag(struct arena *a, const struct sealed *s, const uint8_t *key, const uint8_t *bytes,
+         size_t len, uint8_t ret[SHA256_BYTES])
 {
     uint8_t mac_key[SHA256_BYTES];
-    uint8_t tag[SHA256_BYTES];
     struct buf covered;
 
     buf_init_arena(&covered, a, 2 * VALUE_MAX);
     buf_printf(&covered, "ffx1.%.*s.%.*s.%.*s.", (int)s->key_id.len, s->key_id.ptr,
                (int)s->row_id.len, s->row_id.ptr, (int)s->name.len, s->name.ptr);
-    buf_add(&covered, bytes, len - SHA256_BYTES);
+    buf_add(&covered, bytes, len);
+    MUST(!covered.overflow);
     derive(key, STR("authenticate"), mac_key);
     crypto_hmac_sha256_once((struct str){(const char *)mac_key, sizeof(mac_key)}, buf_str(&covered),
-                            tag);
+                            ret);
     crypto_wipe(mac_key, sizeof(mac_key));
-    return !covered.overflow &&
-           crypto_equal(tag, sizeof(tag), bytes + len - SHA256_BYTES, SHA256_BYTES);
+}
+
+/* Whether the tag at the end of `bytes` is right. */
+static bool
+genuine(struct arena *a, const struct sealed *s, const uint8_t *key, const uint8_t *bytes,
+        size_t len)
+{
+    uint8_t tag[SHA256_BYTES];
+
+    make_tag(a, s, key, bytes, len - SHA256_BYTES, tag);
+    return crypto_equal(tag, sizeof(tag), bytes + len - SHA256_BYTES, SHA256_BYTES);
 }
 
 /* NULL, or why it does not open. */
@@ -196,6 +206,31 @@ open_one(struct arena *a, const struct sealed *s, struct str *ret)
     crypto_wipe(key, sizeof(key));
     *ret = (struct str){(const char *)plain, plain_len};
     return good ? NULL : changed;
+}
+
+char *
+sealed_seal(struct arena *a, struct str plain, const char *row_id, const char *name)
+{
+    struct str keys = setting_str(&cfg_credential_keys);
+    const struct sealed s = {
+        .row_id = str_of(row_id), .name = str_of(name), .key_id = take(&keys, LETTERS DIGITS)};
+    uint8_t key[KEY_BYTES], cipher_key[SHA256_BYTES];
+    uint8_t *bytes = arena_alloc(a, IV_BYTES + plain.len + BLOCK_BYTES + SHA256_BYTES);
+    size_t len = IV_BYTES;
+
+    MUST(plain.len <= SEALED_PLAIN_MAX && s.row_id.len == UUID_LEN);
+    MUST(find_key(s.key_id, key));
+    crypto_random(bytes, IV_BYTES);
+    derive(key, STR("encrypt"), cipher_key);
+    len += crypto_aes256_cbc_encrypt(cipher_key, bytes, (const uint8_t *)plain.ptr, plain.len,
+                                     bytes + IV_BYTES);
+    crypto_wipe(cipher_key, sizeof(cipher_key));
+    make_tag(a, &s, key, bytes, len, bytes + len);
+    crypto_wipe(key, sizeof(key));
+    len += SHA256_BYTES;
+    char *coded = arena_alloc(a, BASE64_SIZE(len));
+    (void)base64url_encode(bytes, len, coded);
+    return arena_printf(a, "ffx1.%.*s.%s", (int)s.key_id.len, s.key_id.ptr, coded);
 }
 
 static void

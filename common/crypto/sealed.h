@@ -1,5 +1,6 @@
 /*
- * sealed: secrets that the database stores sealed, on their way out: passwords, codes of mails.
+ * sealed: secrets that the database stores sealed, on their way out (passwords, codes of mails),
+ * and in, where a program makes them.
  *
  * Where SQL gives a secret to somebody who may see it, it writes the JSON string
  * "sealed:<row id>:<name>:<value>" (platform.show_sealed in migrations/platform/sql/seals.sql,
@@ -19,6 +20,11 @@
  * another row's) becomes null, and the first reason is returned, without any secret; NULL:
  * all is open.  Other text, however it looks, stays as it is. */
 NODISCARD const char *sealed_open(struct arena *a, struct str json, struct str *ret);
+
+/* `plain` as the database stores it under this row's id (a uuid) and name: sealed with the current
+ * key, in the arena.  At most SEALED_PLAIN_MAX bytes. */
+#define SEALED_PLAIN_MAX 2048
+char *sealed_seal(struct arena *a, struct str plain, const char *row_id, const char *name);
 
 /* CREDENTIAL_KEYS: the keys, the current one first. */
 extern struct setting cfg_credential_keys;

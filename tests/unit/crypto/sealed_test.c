@@ -179,6 +179,33 @@ every_changed_character_is_noticed(void **state UNUSED)
     opens_to(text, "[\"geheim €\"]");
 }
 
+static void
+what_is_sealed_here_opens_in_its_place_only(void **state UNUSED)
+{
+    static const char *const texts[] = {"",
+                                        "x",
+                                        "123456",
+                                        "geheim €",
+                                        "fifteen bytes..",
+                                        "sixteen bytes...",
+                                        "https://x.example/?a=\"b\""};
+
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        const char *one = sealed_seal(arena, str_of(texts[i]), ACCOUNT, "Token");
+        const char *other = sealed_seal(arena, str_of(texts[i]), ACCOUNT, "Token");
+        struct str got;
+
+        assert_string_not_equal(one, other);
+        assert_int_equal(strncmp(one, "ffx1.k2.", 8), 0);
+        assert_null(sealed_open(
+            arena, str_of(arena_printf(arena, "[\"sealed:" ACCOUNT ":Token:%s\"]", one)), &got));
+        if (strchr(texts[i], '"') == NULL)
+            check_str(got, arena_printf(arena, "[\"%s\"]", texts[i]));
+        stays_shut(arena_printf(arena, "[\"sealed:" ACCOUNT ":Link:%s\"]", one), "[null]",
+                   "another");
+    }
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(keys_have_ids, set_up, tear_down),
     cmocka_unit_test_setup_teardown(values_of_the_database_open, set_up, tear_down),
@@ -187,6 +214,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(other_text_stays, set_up, tear_down),
     cmocka_unit_test_setup_teardown(what_does_not_belong_becomes_null, set_up, tear_down),
     cmocka_unit_test_setup_teardown(every_changed_character_is_noticed, set_up, tear_down),
+    cmocka_unit_test_setup_teardown(what_is_sealed_here_opens_in_its_place_only, set_up, tear_down),
 };
 
 int
