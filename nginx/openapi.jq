@@ -7,7 +7,7 @@ def type_schema:
     else {type: "string"} end;
 
 def security($spec): .who | map({nobody: {}, anon: {anonKey: []}, user: {userToken: []},
-    staff: {userToken: []}, service: {serviceKey: []}, signature: {($spec.signature // ""): []}}[.])
+    staff: {userToken: []}, service: {serviceKey: []}, signature: {($spec.signature // ""): []}, key: {anonKey: []}}[.])
     | if . == [{}] then [] else . end;
 
 def input_in($where): {name, in: $where, required, description: .text, schema: (.type | type_schema)};

@@ -295,7 +295,7 @@ check_apikey(const struct fn_req *req)
 bool
 fn_route_takes_token(const struct fn_route *route)
 {
-    return (route->who & (FN_ANON | FN_USER | FN_STAFF | FN_SERVICE)) != 0;
+    return (route->who & (FN_ANON | FN_USER | FN_STAFF | FN_SERVICE | FN_KEY)) != 0;
 }
 
 bool
@@ -349,14 +349,25 @@ refuse(struct fn_req *req, unsigned who)
 }
 
 enum err
+fn_bearer(struct fn_req *req, struct caller *ret)
+{
+    req->credential = fn_credential(req);
+    if (req->credential.len == 0)
+        return fail_set(&req->task->fail, ERR_UNAUTHENTICATED, "Missing authorization header");
+    return read_credential(req, req->credential, ret);
+}
+
+enum err
 fn_authenticate(struct fn_req *req)
 {
     const unsigned who = req->match->route->who;
 
     if (!fn_route_takes_token(req->match->route))
         return ERR_OK;
-    if (req->spec->key_needed)
+    if (req->spec->key_needed || (who & FN_KEY) != 0)
         TRY(check_apikey(req));
+    if ((who & FN_KEY) != 0)
+        return ERR_OK;
     req->credential = fn_credential(req);
     if (req->credential.len == 0) {
         if ((who & FN_NOBODY) != 0 && fn_header(req, "authorization").len == 0)

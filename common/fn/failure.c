@@ -77,26 +77,41 @@ wants_new_auth_shape(const struct fn_req *req)
 }
 
 void
-fn_failure_auth(struct fn_req *req, struct fn_res *res, enum err e)
+fn_refuse_auth(struct fn_req *req, struct fn_res *res, int status, const char *code,
+               const char *text, const char *reasons)
 {
-    const struct fail *f = &req->task->fail;
-    const char *code = f->code != NULL ? f->code : usual_of(e)->auth;
-    const int status = err_info(e)->http_status;
     struct json_writer *w = fn_json(res, status);
 
+    fn_header_set(req, res, "x-sb-error-code", code);
     jw_open(w);
     if (wants_new_auth_shape(req)) {
         fn_header_set(req, res, "X-Supabase-Api-Version", "2024-01-01");
         jw_text_at(w, "code", code);
-        jw_text_at(w, "message", fail_text(f, e));
+        jw_text_at(w, "message", text);
     } else {
         jw_i64_at(w, "code", status);
         jw_text_at(w, "error_code", code);
-        jw_text_at(w, "msg", fail_text(f, e));
+        jw_text_at(w, "msg", text);
+    }
+    if (reasons != NULL) {
+        jw_key(w, "weak_password");
+        jw_open(w);
+        jw_key(w, "reasons");
+        jw_raw(w, str_of(reasons));
+        jw_close(w);
     }
     if (status >= 500)
         jw_text_at(w, "error_id", req->task->id);
     jw_close(w);
+}
+
+void
+fn_failure_auth(struct fn_req *req, struct fn_res *res, enum err e)
+{
+    const struct fail *f = &req->task->fail;
+
+    fn_refuse_auth(req, res, err_info(e)->http_status,
+                   f->code != NULL ? f->code : usual_of(e)->auth, fail_text(f, e), NULL);
 }
 
 void
@@ -150,13 +165,13 @@ struct str
 fn_out_of_memory_answer(const struct task *task, char spare[FN_SPARE_BYTES])
 {
     static const char body[] = "{\"success\":false,\"error\":\"Request needs too much memory\"}";
-    const int len = snprintf(spare, FN_SPARE_BYTES,
-                             "Status: 500 Internal Server Error\r\n"
-                             "Content-Type: application/json\r\n"
-                             "Content-Length: %zu\r\n"
-                             "X-Request-Id: %s\r\n" FN_EVERY_ANSWER
-                             "Cache-Control: no-store\r\n\r\n%s",
-                             sizeof body - 1, task->id, body);
+    const int len =
+        snprintf(spare, FN_SPARE_BYTES,
+                 "Status: 500 Internal Server Error\r\n"
+                 "Content-Type: application/json\r\n"
+                 "Content-Length: %zu\r\n"
+                 "X-Request-Id: %s\r\n" FN_EVERY_ANSWER "Cache-Control: no-store\r\n\r\n%s",
+                 sizeof body - 1, task->id, body);
 
     MUST(len > 0 && len < FN_SPARE_BYTES);
     return (struct str){spare, (size_t)len};

@@ -31,6 +31,11 @@ void fn_failure_shop(struct fn_req *req, struct fn_res *res, enum err e);
  * X-Supabase-Api-Version 2024-01-01 or later {"code": "word", "message": "text"}. */
 void fn_failure_auth(struct fn_req *req, struct fn_res *res, enum err e);
 
+/* The same for a refusal whose status and code are GoTrue's own; `reasons` (a JSON array) is what
+ * is weak in a password, or NULL. */
+void fn_refuse_auth(struct fn_req *req, struct fn_res *res, int status, const char *code,
+                    const char *text, const char *reasons);
+
 /* PostgREST: {"code", "details", "hint", "message"} */
 void fn_failure_rest(struct fn_req *req, struct fn_res *res, enum err e);
 

@@ -40,6 +40,7 @@ enum fn_who {
     FN_STAFF = 8,      /* a token of role staff, with sub */
     FN_SERVICE = 16,   /* the service-role (secret) key */
     FN_SIGNATURE = 32, /* open for the runtime; the handler checks a signature over the body */
+    FN_KEY = 64, /* who has a key of this system in `apikey`; the handler looks at the bearer */
 };
 
 enum fn_body {
@@ -74,8 +75,8 @@ struct fn_route {
     size_t body_max; /* bytes; more is 413 */
     int rate_calls;  /* per rate_window_s and caller; 0: no limit */
     int rate_window_s;
-    const char *cache;   /* Cache-Control of what it answers well; NULL: no-store */
-    const char *summary; /* one line; NULL: the spec's */
+    const char *cache;                   /* Cache-Control of what it answers well; NULL: no-store */
+    const char *summary;                 /* one line; NULL: the spec's */
     const struct fn_input_doc *inputs;   /* ended by a NULL name */
     const struct fn_answer_doc *answers; /* ended by status 0 */
     /* One of the two. */
