@@ -28,10 +28,10 @@ home_make() {
 # Folders that the daemons write to; their accounts exist once the packages are there.
 home_give() {
     mkdir -p "$FFX_HOME"/run "$FFX_HOME"/nginx/temp
-    (umask 077 && mkdir -p "$FFX_HOME/state")
+    (umask 077 && mkdir -p "$FFX_HOME/state" "$FFX_HOME/mails")
     mkdir -p "$(pg_sockets)"
     log_touch "$(service_log nginx)" "$(service_log access)"
-    give www-data "$FFX_HOME/run" "$FFX_HOME/state" "$FFX_HOME/nginx/temp" "$(service_log nginx)" "$(service_log access)"
+    give www-data "$FFX_HOME/run" "$FFX_HOME/state" "$FFX_HOME/mails" "$FFX_HOME/nginx/temp" "$(service_log nginx)" "$(service_log access)"
     give postgres "$(pg_sockets)"
 }
 

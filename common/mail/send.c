@@ -1,5 +1,10 @@
 #include "mail/send.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/url.h"
@@ -74,10 +79,26 @@ static struct setting cfg_mail_domain = {
     .check = check_domain,
 };
 
-struct setting *const mail_settings[] = {&cfg_resend_api_key, &cfg_resend_api_url, &cfg_smtp_host,
-                                         &cfg_smtp_port,      &cfg_smtp_user,      &cfg_smtp_pass,
-                                         &cfg_smtp_from,      &cfg_mail_reply_to,  &cfg_mail_name,
-                                         &cfg_mail_domain,    &cfg_supabase_url,   NULL};
+static struct setting cfg_mail_folder = {
+    .env = "MAIL_FOLDER",
+    .kind = SETTING_FOLDER,
+    .fallback = "",
+    .meaning = "for development: where mails go, one file each, when there is no mail provider",
+};
+
+struct setting *const mail_settings[] = {&cfg_resend_api_key,
+                                         &cfg_resend_api_url,
+                                         &cfg_smtp_host,
+                                         &cfg_smtp_port,
+                                         &cfg_smtp_user,
+                                         &cfg_smtp_pass,
+                                         &cfg_smtp_from,
+                                         &cfg_mail_reply_to,
+                                         &cfg_mail_name,
+                                         &cfg_mail_domain,
+                                         &cfg_mail_folder,
+                                         &cfg_supabase_url,
+                                         NULL};
 
 const char *
 mail_domain(struct arena *a)
@@ -113,12 +134,30 @@ read_senders(struct task *task, struct mail_senders *ret)
     return ERR_OK;
 }
 
-/* Nowhere: into the log. */
+/* For a developer to read (./deploy.sh mail); the words are in no log. */
+static enum err
+write_file(struct task *task, const struct mail_message *m, const char *id)
+{
+    const char *name = arena_printf(task->arena, "%s/%s", setting_text(&cfg_mail_folder), id);
+    const char *words = m->text != NULL && m->text[0] != '\0' ? m->text : m->html;
+    const int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+    if (fd < 0)
+        return fail_detail(&task->fail, ERR_UPSTREAM, "cannot write %s: %s", name, strerror(errno));
+    const bool written = dprintf(fd, "To: %s\nSubject: %s\n\n%s", m->to, m->subject, words) > 0;
+    return close(fd) == 0 && written
+               ? ERR_OK
+               : fail_detail(&task->fail, ERR_UPSTREAM, "cannot write %s", name);
+}
+
+/* Nowhere: into a file, and into the log that it is there. */
 static enum err
 spool(struct task *task, const struct mail_message *m, const char **ret_id)
 {
     *ret_id =
         arena_printf(task->arena, "dev-%.*s", (int)strcspn(m->message_id, "@"), m->message_id);
+    if (setting_text(&cfg_mail_folder)[0] != '\0')
+        TRY(write_file(task, m, *ret_id));
     log_event(LOG_INFO, "mail_spooled", task->id, NULL, LOG_TEXT("message_id", m->message_id),
               LOG_NUM("bytes", (int64_t)strlen(m->html)));
     return ERR_OK;

@@ -1,8 +1,9 @@
 /*
  * send: one message to the provider that is configured.
  *
- * RESEND_API_KEY set: Resend's API.  Else SMTP_HOST set: SMTP.  Else the message is only noted in
- * the log (event mail_spooled, without its words) and its id begins with "dev-".
+ * RESEND_API_KEY set: Resend's API.  Else SMTP_HOST set: SMTP.  Else the message goes to a file in
+ * MAIL_FOLDER, when that is set, is noted in the log (event mail_spooled, without its words), and its
+ * id begins with "dev-".
  * The Message-ID is the caller's and the same for every try, at Resend also as the idempotency
  * key.
  * Thread rule: inside a coroutine.

@@ -38,6 +38,8 @@ read_placeholder(struct str text, char *name, size_t size)
         return 0;
     while (at < text.len && text.ptr[at] == ' ')
         at++;
+    if (at < text.len && text.ptr[at] == '.') /* Supabase's templates: {{ .Token }} */
+        at++;
     while (at < text.len && (ascii_is_alnum(text.ptr[at]) || text.ptr[at] == '_') && len < size - 1)
         name[len++] = text.ptr[at++];
     name[len] = '\0';

@@ -15,7 +15,7 @@ enum mail_escape {
     MAIL_SUBJECT, /* controls, line ends among them, become blanks */
 };
 
-/* Replace {{name}} by the member of that name, escaped; an unknown one by nothing. */
+/* Replace {{name}}, or {{ .name }}, by the member of that name, escaped; an unknown one by nothing. */
 void mail_render(struct buf *out, struct str text, const struct json *variables,
                  enum mail_escape escape);
 
