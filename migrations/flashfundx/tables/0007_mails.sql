@@ -4,7 +4,7 @@ alter table public.email_templates
     add constraint email_templates_template_type_check
         check (template_type in ('account_delivery', 'welcome', 'phase_completion',
                                  'account_breach', 'payment_received', 'payment_failed',
-                                 'payment_held', 'review_needed', 'stock_alert'));
+                                 'payment_held', 'review_needed', 'stock_alert', 'auth'));
 
 insert into platform.mail_kinds as k (kind, prepare)
 values

@@ -85,7 +85,7 @@ comment on function platform.make_program_role(text, text[]) is
     'Its slow statements are logged, for it types no values into them (see logging.sql).';
 
 select platform.make_program_role(r)
-from unnest(array['fn_health', 'fn_send_outbox', 'fn_send_email']) as r;
+from unnest(array['fn_health', 'fn_send_outbox', 'fn_send_email', 'fn_auth']) as r;
 
 -- Requests: what the data API connects as may become the three request roles, and is none of them.
 -- Time limits as on Supabase. SET ROLE does not apply them; the data API does so itself.

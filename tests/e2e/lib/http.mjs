@@ -6,12 +6,21 @@ import { createClient } from '@supabase/supabase-js';
 
 import { anonKey, url } from './system.mjs';
 
+/** An address of this machine that nobody else calls from: limits per address count it alone. */
+export const newAddress = () => `127.${[1, 2, 3].map(() => 1 + Math.floor(Math.random() * 254)).join('.')}`;
+
+/** fetch, as if from this address. */
+export const fetchFrom = (address) => async (input, { method = 'GET', headers = {}, body } = {}) => {
+  const { status, all, text } = await call(method, String(input).slice(url.length), { headers: Object.fromEntries(new Headers(headers)), body, from: address });
+  return new Response(status === 204 || status === 304 ? null : text, { status, headers: all });
+};
+
 /**
- * One request on a connection of its own; nothing is added that is not told.
+ * One request on a connection of its own, from the address `from`; nothing is added that is not told.
  * body: text or Buffer is sent as it is, anything else as JSON.
  * Resolves to {status, headers, all, text, json}; `all` keeps repeated headers apart.
  */
-export function call(method, path, { token, apikey, headers = {}, body } = {}) {
+export function call(method, path, { token, apikey, headers = {}, body, from } = {}) {
   const send = { ...headers };
   if (token !== undefined) send.authorization = `Bearer ${token}`;
   if (apikey !== undefined) send.apikey = apikey;
@@ -24,7 +33,7 @@ export function call(method, path, { token, apikey, headers = {}, body } = {}) {
     send['content-length'] = payload.length;
   }
   return new Promise((resolve, reject) => {
-    const req = request(url + path, { method, headers: send, agent: false }, (res) => {
+    const req = request(url + path, { method, headers: send, agent: false, localAddress: from }, (res) => {
       const parts = [];
       res.on('data', (part) => parts.push(part));
       res.on('error', reject);
