@@ -13,20 +13,38 @@ source "$clone/.deploy/flashfundx/customer.sh"
 
 demo_step() { printf '\n%s\n' "$*"; }
 
+# The code in the mail to somebody, as soon as it is there.
+mailed_code() { # EMAIL
+    local deadline file
+    deadline=$(($(now_ms) + 20000))
+    while (($(now_ms) < deadline)); do
+        file=$(grep -lsF "To: $1" "${settings[MAIL_FOLDER]}"/* | head -n 1) || true
+        if [[ $file ]]; then
+            grep -oE '\b[0-9]{6}\b' "$file" | head -n 1
+            return
+        fi
+        sleep 0.1
+    done
+    die "no mail to $1 was written within 20 s" "Logs: ./deploy.sh logs send-outbox"
+}
+
 demo_customer() {
-    local email name
-    name=$(random_hex 4)
-    email=demo-$name@example.com
-    demo_step "1. A customer signs up (made directly in the database) and confirms the address"
-    demo_user=$(owner_psql -v email="$email" <<-'SQL'
-		insert into auth.users (email, email_confirmed_at, raw_user_meta_data)
-		values (:'email', now(), '{"first_name": "Dana", "last_name": "Demo", "country": "NL"}')
-		returning id;
-	SQL
-    )
-    demo_claims=$(jq -nc --arg sub "$demo_user" --arg email "$email" --argjson now "$(date +%s)" \
-        '{sub: $sub, email: $email, role: "authenticated", aud: "authenticated", iat: $now, exp: ($now + 3600)}')
-    demo_token=$(jwt_make "$demo_claims")
+    local email password code
+    email=demo-$(random_hex 4)@example.com
+    password=$(random_hex 8)
+    demo_step "1. A customer signs up, confirms the address with the mailed code, and is signed in"
+    ask POST /auth/v1/signup "${settings[SUPABASE_ANON_KEY]}" "$(jq -nc --arg email "$email" --arg password "$password" \
+        '{email: $email, password: $password, data: {first_name: "Dana", last_name: "Demo", country: "NL"}}')"
+    [[ $answer_status == 200 ]] || { shown "$answer" && die "the sign-up was refused"; }
+    code=$(mailed_code "$email")
+    printf '  Mail to %s: code %s   (./deploy.sh mail)\n' "$email" "$code"
+    ask POST /auth/v1/verify "${settings[SUPABASE_ANON_KEY]}" "$(jq -nc --arg email "$email" --arg token "$code" \
+        '{type: "signup", email: $email, token: $token}')"
+    [[ $answer_status == 200 ]] || { shown "$answer" && die "the code was refused"; }
+    demo_token=$(jq -r .access_token <<<"$answer")
+    demo_user=$(jq -r .user.id <<<"$answer")
+    # What the token says is what row level security goes by.
+    demo_claims=$(jq -rR 'split(".")[1] | gsub("-"; "+") | gsub("_"; "/") | @base64d' <<<"$demo_token")
     printf '  %s  %s\n' "$demo_user" "$email"
 }
 
