@@ -29,9 +29,10 @@ def template: gsub(":(?<n>[A-Za-z0-9_]+)"; "{\(.n)}") | sub("/\\*$"; "/{path}");
 def names: [scan("\\{([A-Za-z0-9_]+)\\}")[0]];
 
 # A method of a route; webhook-debug takes every method, OpenAPI names those it knows.
-def operation($spec; $method): (.path | template | names) as $in_path | {
+def operation($spec; $method): .path as $path | (.path | template | names) as $in_path
+    | ([$spec.routes[] | select(.path == $path) | .methods[]] | length) as $methods | {
         operationId: ([$spec.name, (.path | template | gsub("[^A-Za-z0-9]+"; "-") | sub("^-"; "") | sub("-$"; "")),
-                (if (.methods | length) > 1 then ($method | ascii_downcase) else "" end)]
+                (if $methods > 1 then ($method | ascii_downcase) else "" end)]
             | map(select(. != "")) | join("-")),
         summary: .summary,
         tags: [if $spec.dev_only then "development" else "functions" end],
