@@ -95,7 +95,10 @@ export async function beside(minutes) {
   const last = shop.recent.first + shop.recent.count - 1;
   const ids = (from, to) => `array(select (6000000000 + n)::text from generate_series(${from}, ${to}) as n)`;
   await sql(`update public.payments set status = 'expired', created_at = now() - interval '20 days' where payment_id = any (${ids(shop.recent.first + OPEN, last)});
-    update platform.jobs set due_at = now() + interval '1 day' where kind = 'payment_check' and key = any (${ids(shop.recent.first + OPEN, last)});
+    -- Also those that waited when the shop was smaller.
+    update public.payments set status = 'expired', created_at = now() - interval '20 days'
+     where status = 'waiting' and not payment_id = any (${ids(shop.recent.first, last)});
+    update platform.jobs set due_at = now() + interval '1 day' where kind = 'payment_check' and not key = any (${ids(shop.recent.first, shop.recent.first + OPEN - 1)});
     update public.payments set created_at = now() - interval '5 days', last_seen_at = now() - random() * interval '30 minutes'
      where payment_id = any (${ids(shop.recent.first, shop.recent.first + OPEN - 1)});
     insert into public.reconciliation_runs (reason, since, started_at, finished_at) values ('daily', now(), now(), now())`,

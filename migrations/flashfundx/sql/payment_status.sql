@@ -21,6 +21,7 @@ set search_path = pg_catalog, public, backend, pg_temp
 set enable_seqscan = off                -- see record_payment_event
 set enable_hashjoin = off               -- so many rows as are asked for
 set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan    -- for arrays PostgreSQL would plan each time anew
 rows 8
 as $$
 begin

@@ -119,11 +119,11 @@ test('a dump of the whole database holds no password and no key', async () => {
     assert.ok(!stdout.includes(secret));
 });
 
-test('the keys are given to those who open passwords only, and never shown', () => {
+test('the keys are given to those who open or write secrets only, and never shown', () => {
   const [secret] = secretOf(currentKeys());
   for (const name of functionNames) {
     const reads = spec(name).settings.some((setting) => setting.name === 'CREDENTIAL_KEYS');
-    assert.equal(reads, ['send-outbox', 'test-delivery'].includes(name), name);
+    assert.equal(reads, ['auth', 'send-outbox', 'test-delivery'].includes(name), name);
     assert.equal(settings(`functions/${name}.env`).includes(secret), reads, name);
     assert.ok(!log(name).includes(secret), name);
     const { master, workers } = pids(name);

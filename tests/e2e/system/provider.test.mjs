@@ -164,7 +164,7 @@ test('a provider that limits the rate', async (t) => {
     ['says until when', { 'retry-after': new Date(Date.now() + 60_000).toUTCString() }], ['does not say for how long', {}]]) {
     const limited = (req, res) => res.writeHead(429, { 'content-type': 'application/json', ...headers })
       .end(JSON.stringify({ statusCode: 429, code: 'TOO_MANY_REQUESTS', message: 'Too many requests' }));
-    const soon = async (work) => {
+    const quickly = async (work) => {
       const began = Date.now();
       const answer = await work();
       assert.ok(Date.now() - began < TIMEOUT_MS + soon(1500));
@@ -174,9 +174,9 @@ test('a provider that limits the rate', async (t) => {
     await t.test(`and ${what}: a POST is sent once, and known not to have happened`, () => withShop(async (shop) => {
       const sale = await makeSale({ stock: 0 });
       provider.reset({ '/invoice': limited });
-      assert.equal((await soon(() => checkout(sale, shop))).status, 500);
+      assert.equal((await quickly(() => checkout(sale, shop))).status, 500);
       provider.reset({ '/invoice-payment': limited });
-      assert.equal((await soon(() => checkout(sale, shop))).status, 500);
+      assert.equal((await quickly(() => checkout(sale, shop))).status, 500);
       assert.deepEqual(provider.requests.map((r) => r.path), ['/invoice', '/invoice-payment'], 'each once');
       assert.deepEqual((await attempts(sale.order)).filter((a) => a.state === 'unknown'), [], 'nothing is in doubt');
       provider.reset();
@@ -193,7 +193,7 @@ test('a provider that limits the rate', async (t) => {
       const status = await begin('check-payment-status');
       try {
         provider.reset({ '/payment/id': limited });
-        const answer = await soon(() => status.ask('GET', { params: {
+        const answer = await quickly(() => status.ask('GET', { params: {
           QUERY_STRING: `orderId=${sale.order.order_id}&userId=${sale.user.id}`, HTTP_AUTHORIZATION: `Bearer ${sale.user.token}`,
         } }));
         assert.deepEqual([answer.status, answer.json.stale], [200, true]);
