@@ -28,6 +28,7 @@ create or replace function platform.auth_admin_get(p_user_id uuid)
 returns table (outcome text, user_object text)
 language plpgsql stable security definer
 set search_path = pg_catalog, platform, pg_temp
+set enable_seqscan = off                -- plans are kept, also those made while there were few
 as $$
 declare
     v_user auth.users;
@@ -92,6 +93,7 @@ create or replace function platform.auth_admin_create(
 returns table (outcome text, user_object text)
 language plpgsql security definer
 set search_path = pg_catalog, public, platform, pg_temp
+set enable_seqscan = off                -- plans are kept, also those made while there were few
 as $$
 declare
     v_user auth.users;
@@ -131,6 +133,7 @@ create or replace function platform.auth_admin_update(
 returns table (outcome text, user_object text)
 language plpgsql security definer
 set search_path = pg_catalog, public, platform, pg_temp
+set enable_seqscan = off                -- plans are kept, also those made while there were few
 as $$
 declare
     v_user auth.users;
@@ -179,6 +182,7 @@ create or replace function platform.auth_admin_delete(p_user_id uuid, p_soft boo
 returns table (outcome text)
 language plpgsql security definer
 set search_path = pg_catalog, public, platform, pg_temp
+set enable_seqscan = off                -- plans are kept, also those made while there were few
 as $$
 declare
     v_user auth.users;
@@ -220,6 +224,7 @@ create or replace function platform.auth_invite(p_email text, p_data jsonb, p_ma
 returns table (outcome text, user_object text)
 language plpgsql security definer
 set search_path = pg_catalog, public, platform, pg_temp
+set enable_seqscan = off                -- plans are kept, also those made while there were few
 as $$
 declare
     v_user auth.users;
@@ -261,6 +266,7 @@ create or replace function platform.auth_generate_link(
 returns table (outcome text, kind text, user_object text)
 language plpgsql security definer
 set search_path = pg_catalog, public, platform, pg_temp
+set enable_seqscan = off                -- plans are kept, also those made while there were few
 as $$
 #variable_conflict use_column
 declare

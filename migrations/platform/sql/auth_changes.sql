@@ -17,6 +17,7 @@ create or replace function platform.auth_begin_change(p_user_id uuid, p_session_
 returns table (outcome text, hash text, email text, session_age_s text)
 language plpgsql stable security definer
 set search_path = pg_catalog, platform, pg_temp
+set enable_seqscan = off                -- plans are kept, also those made while there were few
 as $$
 #variable_conflict use_column
 declare
@@ -66,6 +67,7 @@ create or replace function platform.auth_change_user(
 returns table (outcome text, wait_s text, user_object text)
 language plpgsql security definer
 set search_path = pg_catalog, public, platform, pg_temp
+set enable_seqscan = off                -- plans are kept, also those made while there were few
 as $$
 #variable_conflict use_column
 declare
@@ -149,6 +151,7 @@ create or replace function platform.auth_resend_change(
 returns table (outcome text, wait_s text, new_email text)
 language plpgsql security definer
 set search_path = pg_catalog, public, platform, pg_temp
+set enable_seqscan = off                -- plans are kept, also those made while there were few
 as $$
 #variable_conflict use_column
 declare
@@ -197,6 +200,7 @@ create or replace function platform.auth_verify_change(
 returns table (outcome text, session_id text, user_object text, claims text)
 language plpgsql security definer
 set search_path = pg_catalog, public, platform, pg_temp
+set enable_seqscan = off                -- plans are kept, also those made while there were few
 as $$
 #variable_conflict use_column
 declare
@@ -306,6 +310,7 @@ create or replace function platform.auth_reauthenticate(
 returns table (outcome text, wait_s text)
 language plpgsql security definer
 set search_path = pg_catalog, public, platform, pg_temp
+set enable_seqscan = off                -- plans are kept, also those made while there were few
 as $$
 declare
     v_user auth.users;

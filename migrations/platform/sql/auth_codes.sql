@@ -103,6 +103,7 @@ create or replace function platform.auth_resend(p_email text, p_mail jsonb, p_ip
 returns table (outcome text, wait_s text)
 language plpgsql security definer
 set search_path = pg_catalog, public, platform, pg_temp
+set enable_seqscan = off                -- plans are kept, also those made while there were few
 as $$
 declare
     v_user auth.users;
@@ -139,6 +140,7 @@ create or replace function platform.auth_recover(
 returns table (outcome text, wait_s text)
 language plpgsql security definer
 set search_path = pg_catalog, public, platform, pg_temp
+set enable_seqscan = off                -- plans are kept, also those made while there were few
 as $$
 declare
     v_user auth.users;
@@ -189,11 +191,13 @@ begin
            for no key update;
     elsif p_type in ('signup', 'invite') then
         select * into v_user from auth.users as u
-         where u.confirmation_token = p_hash and p_hash !~ '^[0-9 ]*$' and u.deleted_at is null
+         where u.confirmation_token = p_hash and u.confirmation_token !~ '^[0-9 ]*$'
+           and u.deleted_at is null
            for no key update;
     elsif p_type in ('recovery', 'magiclink') then
         select * into v_user from auth.users as u
-         where u.recovery_token = p_hash and p_hash !~ '^[0-9 ]*$' and u.deleted_at is null
+         where u.recovery_token = p_hash and u.recovery_token !~ '^[0-9 ]*$'
+           and u.deleted_at is null
            for no key update;
     elsif p_type = 'email' then
         return coalesce(platform.auth_user_by_code('signup', null, p_hash),
@@ -256,6 +260,7 @@ create or replace function platform.auth_verify(
 returns table (outcome text, session_id text, user_object text, claims text)
 language plpgsql security definer
 set search_path = pg_catalog, platform, pg_temp
+set enable_seqscan = off                -- plans are kept, also those made while there were few
 as $$
 #variable_conflict use_column
 declare
@@ -343,6 +348,7 @@ create or replace function platform.auth_exchange(
 returns table (outcome text, session_id text, user_object text, claims text)
 language plpgsql security definer
 set search_path = pg_catalog, platform, extensions, pg_temp
+set enable_seqscan = off                -- plans are kept, also those made while there were few
 as $$
 #variable_conflict use_column
 declare

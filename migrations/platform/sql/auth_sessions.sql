@@ -77,6 +77,7 @@ create or replace function platform.auth_refresh(
 returns table (outcome text, counter text, user_id text, user_object text, claims text)
 language plpgsql security definer
 set search_path = pg_catalog, platform, pg_temp
+set enable_seqscan = off                -- plans are kept, also those made while there were few
 as $$
 #variable_conflict use_column
 declare
@@ -138,6 +139,7 @@ create or replace function platform.auth_user_of_session(p_user_id uuid, p_sessi
 returns table (outcome text, user_object text)
 language plpgsql stable security definer
 set search_path = pg_catalog, platform, pg_temp
+set enable_seqscan = off                -- plans are kept, also those made while there were few
 as $$
 declare
     v_user auth.users;
@@ -169,6 +171,7 @@ create or replace function platform.auth_sign_out(
 returns table (outcome text)
 language plpgsql security definer
 set search_path = pg_catalog, platform, pg_temp
+set enable_seqscan = off                -- plans are kept, also those made while there were few
 as $$
 declare
     v_user auth.users;

@@ -61,6 +61,7 @@ create or replace function platform.auth_sign_up(
 returns table (outcome text, wait_s text, session_id text, user_object text, claims text)
 language plpgsql security definer
 set search_path = pg_catalog, public, platform, pg_temp
+set enable_seqscan = off                -- plans are kept, also those made while there were few
 as $$
 #variable_conflict use_column
 declare
@@ -115,6 +116,7 @@ create or replace function platform.auth_credentials(p_email text)
 returns table (user_id text, hash text)
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off                -- plans are kept, also those made while there were few
 as $$
 begin
     return query
@@ -137,6 +139,7 @@ create or replace function platform.auth_sign_in(
 returns table (outcome text, session_id text, user_object text, claims text)
 language plpgsql security definer
 set search_path = pg_catalog, platform, pg_temp
+set enable_seqscan = off                -- plans are kept, also those made while there were few
 as $$
 #variable_conflict use_column
 declare

@@ -207,8 +207,5 @@ If it was not you, write to us.
 $text$,
  '["Email", "OldEmail"]');
 
-create index users_email_change_token_new_idx on auth.users (email_change_token_new)
-    where email_change_token_new <> '';
-create index users_email_change_token_current_idx on auth.users (email_change_token_current)
-    where email_change_token_current <> '';
+-- Changes of address that are under way.
 create index users_email_change_idx on auth.users (email_change) where email_change <> '';
