@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # unit: C unit tests (release and sanitizer build), and what is generated from the specs
-# budget: 60 s
+# budget: 120 s
 
 # shellcheck source=tests/levels/lib/generated.sh
 source "$clone/tests/levels/lib/generated.sh"
