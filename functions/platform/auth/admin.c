@@ -329,17 +329,18 @@ enum err
 auth_invite(struct fn_req *req, struct fn_res *res)
 {
     const struct json *body;
+    const char *data;
     struct db_row row;
 
     if (!is_service(req, res) || !auth_body(req, res, &body))
         return ERR_OK;
     const char *email = auth_text(req, body, "email");
-    if (!auth_email(req, res, &email))
+    if (!auth_email(req, res, &email) || !auth_object(req, res, body, "data", &data))
         return ERR_OK;
-    TRY(db_one(req->task, &invite,
-               DB_PARAMS(email, auth_object(req, body, "data"),
-                         auth_new_code(req, email, "invite", NULL, NULL), auth_ip(req)),
-               &row));
+    TRY(db_one(
+        req->task, &invite,
+        DB_PARAMS(email, data, auth_new_code(req, email, "invite", NULL, NULL), auth_ip(req)),
+        &row));
     if (!refused(req, res, db_text(&row, COL_OUTCOME)))
         jw_raw(fn_json(res, 200), db_str(&row, COL_USER));
     return ERR_OK;
@@ -382,7 +383,7 @@ enum err
 auth_generate_link(struct fn_req *req, struct fn_res *res)
 {
     const struct json *body;
-    const char *hash = NULL;
+    const char *hash = NULL, *data;
     struct auth_link link;
     struct db_row row;
 
@@ -396,7 +397,7 @@ auth_generate_link(struct fn_req *req, struct fn_res *res)
                                        "Invalid email action link type requested: %.40s", type));
         return ERR_OK;
     }
-    if (!auth_email(req, res, &email))
+    if (!auth_email(req, res, &email) || !auth_object(req, res, body, "data", &data))
         return ERR_OK;
     if (password.len > 0) {
         if (!auth_password_fits(req, res, password))
@@ -404,10 +405,8 @@ auth_generate_link(struct fn_req *req, struct fn_res *res)
         TRY(auth_hash(req, password, &hash));
     }
     auth_new_link(req, email, &link);
-    TRY(db_one(
-        req->task, &generate_link,
-        DB_PARAMS(type, email, hash, auth_object(req, body, "data"), link.hash, auth_ip(req)),
-        &row));
+    TRY(db_one(req->task, &generate_link,
+               DB_PARAMS(type, email, hash, data, link.hash, auth_ip(req)), &row));
     if (strcmp(db_text(&row, LINK_OUTCOME), "user_not_found") == 0)
         (void)auth_refuse(req, res, 404, "user_not_found", "User with this email not found");
     else if (!refused(req, res, db_text(&row, LINK_OUTCOME)))

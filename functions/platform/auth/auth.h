@@ -53,8 +53,11 @@ bool auth_refuse_wait(struct fn_req *req, struct fn_res *res, const char *wait_s
 NODISCARD bool auth_body(struct fn_req *req, struct fn_res *res, const struct json **ret);
 /* A text member, "" where there is none. */
 const char *auth_text(struct fn_req *req, const struct json *body, const char *name);
-/* An object member as JSON text, "{}" where there is none. */
-const char *auth_object(struct fn_req *req, const struct json *body, const char *name);
+/* An object member as JSON text, "{}" where there is none.  What is larger than a token can carry
+ * is refused. */
+#define AUTH_OBJECT_MAX 4096
+NODISCARD bool auth_object(struct fn_req *req, struct fn_res *res, const struct json *body,
+                           const char *name, const char **ret);
 /* Lower case and well-formed (HTML's type=email), or refused. */
 NODISCARD bool auth_email(struct fn_req *req, struct fn_res *res, const char **email);
 /* A parameter of the query, decoded; "" where there is none. */

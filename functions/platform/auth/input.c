@@ -49,19 +49,25 @@ auth_text(struct fn_req *req, const struct json *body, const char *name)
                                                     : arena_copy(req->task->arena, json_text(v));
 }
 
-const char *
-auth_object(struct fn_req *req, const struct json *body, const char *name)
+bool
+auth_object(struct fn_req *req, struct fn_res *res, const struct json *body, const char *name,
+            const char **ret)
 {
     const struct json *v = json_get(body, name);
     struct json_writer w;
     struct buf out;
 
+    *ret = "{}";
     if (v == NULL || json_type(v) != JSON_OBJECT)
-        return "{}";
-    buf_init_arena(&out, req->task->arena, 64 * 1024);
+        return true;
+    buf_init_arena(&out, req->task->arena, AUTH_OBJECT_MAX + 1);
     jw_init(&w, &out);
     jw_value(&w, v);
-    return out.overflow ? "{}" : out.ptr;
+    *ret = out.ptr;
+    return !out.overflow ||
+           auth_refuse(req, res, 400, "validation_failed",
+                       arena_printf(req->task->arena, "%s can have %d bytes at most", name,
+                                    AUTH_OBJECT_MAX));
 }
 
 /* HTML's pattern of type=email (WHATWG HTML, 4.10.5.1.5). */

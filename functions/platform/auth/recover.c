@@ -54,10 +54,11 @@ static enum err
 send_otp(struct fn_req *req, struct fn_res *res, const struct json *body, bool create)
 {
     struct auth_challenge challenge;
-    const char *email = auth_text(req, body, "email");
+    const char *email = auth_text(req, body, "email"), *data;
     struct db_row row;
 
-    if (!auth_email(req, res, &email) || !auth_challenge(req, res, body, &challenge))
+    if (!auth_email(req, res, &email) || !auth_challenge(req, res, body, &challenge) ||
+        !auth_object(req, res, body, "data", &data))
         return ERR_OK;
     TRY(db_one(req->task, &recover,
                DB_PARAMS(email, "magiclink",
@@ -69,7 +70,7 @@ send_otp(struct fn_req *req, struct fn_res *res, const struct json *body, bool c
         (void)auth_refuse(req, res, 422, "otp_disabled", "Signups not allowed for otp");
         return ERR_OK;
     }
-    return auth_sign_up_by_mail(req, res, email, auth_object(req, body, "data"), &challenge);
+    return auth_sign_up_by_mail(req, res, email, data, &challenge);
 }
 
 enum err

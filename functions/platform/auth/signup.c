@@ -22,7 +22,6 @@ read_form(struct fn_req *req, struct fn_res *res, const struct json *body, struc
 
     ret->email = auth_text(req, body, "email");
     ret->password = json_text(json_get(body, "password"));
-    ret->data = auth_object(req, body, "data");
     if (ret->email[0] == '\0' && phone[0] == '\0')
         return auth_refuse(req, res, 422, "anonymous_provider_disabled",
                            "Anonymous sign-ins are disabled");
@@ -38,7 +37,8 @@ read_form(struct fn_req *req, struct fn_res *res, const struct json *body, struc
                            "Only an email address or phone number should be provided on signup.");
     if (phone[0] != '\0')
         return auth_refuse(req, res, 400, "phone_provider_disabled", "Phone signups are disabled");
-    return auth_challenge(req, res, body, &ret->challenge) && auth_email(req, res, &ret->email);
+    return auth_challenge(req, res, body, &ret->challenge) &&
+           auth_object(req, res, body, "data", &ret->data) && auth_email(req, res, &ret->email);
 }
 
 /* What a trigger of the application refused, by its own words in the old shape. */

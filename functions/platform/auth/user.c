@@ -138,8 +138,9 @@ read_change(struct fn_req *req, struct fn_res *res, const struct json *body, str
     const char *email = auth_text(req, body, "email");
 
     ret->password = json_text(json_get(body, "password"));
-    if (data != NULL && json_type(data) == JSON_OBJECT)
-        ret->data = auth_object(req, body, "data");
+    if (data != NULL && json_type(data) == JSON_OBJECT &&
+        !auth_object(req, res, body, "data", &ret->data))
+        return false;
     if (ret->password.len > 0 && !auth_password_fits(req, res, ret->password))
         return false;
     if (json_get(body, "app_metadata") != NULL)

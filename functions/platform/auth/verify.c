@@ -201,6 +201,9 @@ auth_follow(struct fn_req *req, struct fn_res *res)
     const bool pkce = strncmp(token, "pkce_", 5) == 0;
     struct db_row row;
 
+    /* What looks at links before people do (mail scanners) asks by HEAD, and uses nothing up. */
+    if (str_is(req->http->method, "HEAD"))
+        return lead_to(req, res, NULL, NULL);
     if (type[0] == '\0')
         return refuse(req, res, 400, "validation_failed", "Verify requires a verification type");
     if (token[0] == '\0')

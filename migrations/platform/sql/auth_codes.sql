@@ -200,8 +200,10 @@ begin
            and u.deleted_at is null
            for no key update;
     elsif p_type = 'email' then
-        return coalesce(platform.auth_user_by_code('signup', null, p_hash),
-                        platform.auth_user_by_code('recovery', null, p_hash));
+        v_user := platform.auth_user_by_code('signup', null, p_hash);
+        if v_user.id is null then
+            v_user := platform.auth_user_by_code('recovery', null, p_hash);
+        end if;
     end if;
     return v_user;
 end

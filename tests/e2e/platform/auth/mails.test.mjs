@@ -60,6 +60,7 @@ test('a link is good once, for its type; a bad one leads to the front end with w
   const email = newEmail();
   await auth('POST', '/signup', { body: { email, password: PASSWORD } });
   const link = await linkFor(email, 'Confirm your address');
+  assert.equal((await call('HEAD', link.slice(env.SUPABASE_URL.length), { from: newAddress() })).status, 303, 'a look uses nothing up');
   const wrong = await follow(link.replace('type=signup', 'type=recovery'));
   assert.equal(wrong.location, `${env.SITE_URL}#error=access_denied&error_code=otp_expired&error_description=Email%20link%20is%20invalid%20or%20has%20expired&sb=`);
   assert.equal((await follow(link)).fragment.type, 'signup');
@@ -97,6 +98,13 @@ test('links lead nowhere else', async (t) => {
       const text = mailsTo(email).at(-1).text;
       assert.equal((await follow(/http\S+/.exec(text)[0])).base, to);
     });
+});
+
+test('the hash of a magic link is one of an e-mail, too', async () => {
+  const { email } = await newPerson();
+  await auth('POST', '/magiclink', { body: { email } });
+  const token_hash = new URL(await linkFor(email, 'Your way in')).searchParams.get('token');
+  assert.equal((await auth('POST', '/verify', { body: { type: 'email', token_hash } })).status, 200);
 });
 
 test('sign in with a mailed code: who is known, and who is not yet', async () => {

@@ -64,6 +64,7 @@ test('what is refused, in the original words', async (t) => {
     [{ phone: '123', password: PASSWORD }, 400, 'phone_provider_disabled', 'Phone signups are disabled'],
     [{ email: newEmail(), phone: '123', password: PASSWORD }, 400, 'validation_failed',
       'Only an email address or phone number should be provided on signup.'],
+    [{ email: newEmail(), password: PASSWORD, data: { x: 'x'.repeat(4096) } }, 400, 'validation_failed', 'data can have 4096 bytes at most'],
     [{ email: newEmail(), password: 'long\u0000enough' }, 400, 'bad_json', undefined],
   ];
   for (const [body, status, code, message] of rows_)
