@@ -7,6 +7,7 @@
  *   input.c     bodies, addresses
  *   issue.c     access and refresh tokens, the session that is answered
  *   password.c  what a password must be; hashing beside the loop
+ *   common_passwords.c  those that everybody tries
  *   mail.c      codes, links, and the mails they go in
  *   redirect.c  where links lead
  *   signup.c    POST /signup
@@ -37,7 +38,7 @@
 extern struct setting cfg_auth_secret, cfg_jwt_expiry, cfg_jwt_signing_key, cfg_disable_signup,
     cfg_autoconfirm, cfg_password_min, cfg_password_cost, cfg_reuse_interval, cfg_session_lifetime,
     cfg_session_inactivity, cfg_otp_expiry, cfg_site_url, cfg_redirect_urls,
-    cfg_password_needs_code;
+    cfg_password_needs_code, cfg_password_classes, cfg_audit_days;
 extern struct setting *const auth_own_settings[];
 
 /* ---- input.c ---- */
@@ -93,6 +94,8 @@ const char *auth_check_signing_key(const char *text);
 
 /* Good enough for a new one, or refused. */
 NODISCARD bool auth_password_fits(struct fn_req *req, struct fn_res *res, struct str password);
+/* Whether it is one of those that are tried first (common_passwords.c). */
+bool auth_password_is_common(struct str password);
 /* The hash of a new one, in the arena.  ERR_UNAVAILABLE when too many wait for theirs. */
 NODISCARD enum err auth_hash(struct fn_req *req, struct str password, const char **ret);
 /* Whether `hash` (NULL: there is nobody) is the password's; *ret_new is one to replace it, or NULL.

@@ -229,6 +229,23 @@ static const struct fn_route routes[] = {
     {0},
 };
 
+#define FORGET_EVERY_MS (10 * 60 * 1000)
+
+static struct db_stmt forget_stmt = {.sql = "SELECT forgotten FROM platform.auth_forget($1::int)",
+                                     .kind = DB_WRITE};
+
+/* What nobody needs any more, a page at a time. */
+static enum err
+forget(struct task *task)
+{
+    struct db_row row;
+
+    return db_one(
+        task, &forget_stmt,
+        DB_PARAMS(arena_printf(task->arena, "%lld", (long long)setting_int(&cfg_audit_days))),
+        &row);
+}
+
 static const struct fn_spec spec = {
     .app = "platform",
     .name = "auth",
@@ -238,6 +255,8 @@ static const struct fn_spec spec = {
     .failure = fn_failure_auth,
     .timeout_ms = 10000,
     .settings = settings,
+    .every_ms = FORGET_EVERY_MS,
+    .run = forget,
 };
 
 int

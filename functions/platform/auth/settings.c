@@ -55,6 +55,23 @@ struct setting cfg_password_min = {
     .max = PASSWORD_BYTES_MAX,
 };
 
+static const char *
+check_classes(const char *text)
+{
+    return strlen(text) > 500 || strchr(text, ':') == NULL
+               ? "must be classes of characters with colons between: abc…z:ABC…Z:0123456789"
+               : NULL;
+}
+
+struct setting cfg_password_classes = {
+    .env = "PASSWORD_REQUIRED_CHARACTERS",
+    .kind = SETTING_TEXT,
+    .fallback = "",
+    .meaning =
+        "classes of characters, with colons between, of each of which a new password has one",
+    .check = check_classes,
+};
+
 struct setting cfg_password_cost = {
     .env = "PASSWORD_COST",
     .kind = SETTING_INT,
@@ -134,12 +151,22 @@ struct setting cfg_password_needs_code = {
     .meaning = "true: in a session of more than a day a new password needs a mailed code",
 };
 
+struct setting cfg_audit_days = {
+    .env = "AUTH_AUDIT_DAYS",
+    .kind = SETTING_INT,
+    .fallback = "0",
+    .meaning = "days for which it is known what happened to a user's login; 0: for ever",
+    .max = 36500,
+};
+
 struct setting *const auth_own_settings[] = {&cfg_auth_secret,
                                              &cfg_jwt_expiry,
                                              &cfg_jwt_signing_key,
                                              &cfg_disable_signup,
                                              &cfg_autoconfirm,
                                              &cfg_password_min,
+                                             &cfg_audit_days,
+                                             &cfg_password_classes,
                                              &cfg_password_cost,
                                              &cfg_reuse_interval,
                                              &cfg_session_lifetime,

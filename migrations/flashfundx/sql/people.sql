@@ -34,7 +34,7 @@ begin
     -- Metadata is whatever the visitor sent: it is cut and read leniently, because an error here
     -- would refuse the sign-up.
     insert into public.user_profiles
-        (id, first_name, last_name, email, phone, country, marketing_consent)
+        (id, first_name, last_name, email, phone, country, marketing_consent, signup_ip)
     values (
         new.id,
         left(v_meta ->> 'first_name', 200),
@@ -42,7 +42,9 @@ begin
         coalesce(new.email, ''),
         left(coalesce(v_meta ->> 'phone', new.phone), 60),
         left(v_meta ->> 'country', 100),
-        coalesce(lower(v_meta ->> 'marketing_consent') in ('true', 't', 'yes', 'on', '1'), false))
+        coalesce(lower(v_meta ->> 'marketing_consent') in ('true', 't', 'yes', 'on', '1'), false),
+        -- Where the sign-up came from, which the auth service says; nobody else does.
+        left(nullif(current_setting('platform.caller_ip', true), ''), 200))
     on conflict (id) do nothing;
     return new;
 end

@@ -68,6 +68,8 @@ declare
     v_user auth.users;
     v_session_id uuid;
 begin
+    -- For the application's triggers, and the audit.
+    perform set_config('platform.caller_ip', coalesce(p_ip, ''), true);
     v_user := platform.auth_make_user(p_email, p_hash, p_data);
     if v_user.id is null then
         select * into v_user

@@ -66,6 +66,7 @@ comment on table auth.flow_state is
     'PKCE: what was asked for on one device, until its link was opened and its code exchanged.';
 create unique index flow_state_auth_code_idx on auth.flow_state (auth_code);
 create index flow_state_user_idx on auth.flow_state (user_id, created_at);
+create index flow_state_created_idx on auth.flow_state (created_at);
 
 create table auth.audit_log_entries (
     id         uuid primary key default gen_random_uuid(),

@@ -4,8 +4,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { row, rows, value } from '../../lib/db.mjs';
+import { Private } from '../../lib/process.mjs';
 import { PASSWORD, auth, browser, codeFor, mailsTo, newEmail } from './people.mjs';
-import { env } from '../../lib/system.mjs';
+import { anonKey, env } from '../../lib/system.mjs';
 
 const signUp = (email, more = {}, options = {}) => auth('POST', '/signup', { body: { email, password: PASSWORD, ...more }, ...options });
 
@@ -36,9 +37,10 @@ test('sign up, confirm with the code, and be signed in: with supabase-js', async
   assert.ok(verified.data.user.email_confirmed_at);
   const { data: { user } } = await client.auth.getUser();
   assert.equal(user.identities[0].identity_data.email_verified, true);
-  const { first_name, last_login_at } = await row('select first_name, last_login_at from public.user_profiles where id = $1', [user.id]);
+  const { first_name, last_login_at, signup_ip } = await row('select first_name, last_login_at, signup_ip from public.user_profiles where id = $1', [user.id]);
   assert.equal(first_name, 'Eve');
   assert.ok(last_login_at, 'the shop sees when somebody signed in');
+  assert.match(signup_ip, /^127\./, 'and where the sign-up came from');
 });
 
 test('a user has the members of the original, in its order', async () => {
@@ -85,6 +87,29 @@ test('a password that is too short says so in both shapes', async () => {
   assert.equal(before.headers['x-supabase-api-version'], undefined);
   const { error } = await browser().auth.signUp(body);
   assert.deepEqual([error.name, error.reasons], ['AuthWeakPasswordError', ['length']]);
+});
+
+test('a password that everybody tries is refused', async () => {
+  for (const password of ['Password123', '1234567890', 'QWERTYUIOP']) {
+    const { status, json } = await auth('POST', '/signup', { body: { email: newEmail(), password } });
+    assert.deepEqual([status, json], [422, { code: 'weak_password',
+      message: 'Password is known to be weak and easy to guess, please choose a different one.', weak_password: { reasons: ['pwned'] } }]);
+  }
+});
+
+test('classes of characters, and all that is weak at once', async () => {
+  const fn = await Private.start('auth', { PASSWORD_REQUIRED_CHARACTERS: 'abcdefghijklmnopqrstuvwxyz:0123456789', PASSWORD_MIN_LENGTH: '10' });
+  const ask = async (password) => (await fn.ask('POST', { body: JSON.stringify({ email: newEmail(), password }),
+    params: { PATH_INFO: '/signup', HTTP_APIKEY: anonKey } })).json;
+  try {
+    assert.deepEqual((await ask('onlyletters')).weak_password.reasons, ['characters']);
+    assert.deepEqual(await ask('PASSWORD'), { code: 422, error_code: 'weak_password', weak_password: { reasons: ['length', 'characters', 'pwned'] },
+      msg: 'Password should be at least 10 characters. Password should contain at least one character of each: abcdefghijklmnopqrstuvwxyz, 0123456789. '
+        + 'Password is known to be weak and easy to guess, please choose a different one.' });
+    assert.ok((await ask('a-long-password-1')).id);
+  } finally {
+    await fn.stop();
+  }
 });
 
 test('a body that is no JSON object is refused', async () => {
