@@ -353,6 +353,93 @@ without_a_secret_no_hs256_is_good(void **state UNUSED)
     key_free(k);
 }
 
+/* ---- vectors of others ----
+ *
+ * Wycheproof's set for JSON web signatures (C2SP, testvectors/json_web_signature_test.json), its
+ * groups hs256, es256 and rs256.  Their payload is "foo", no JSON: what is refused for that had a
+ * good signature.  The ways in which a token is broken there are applied to the good one here. */
+
+#define WYCHE_EC                                                                                   \
+    "{\"alg\":\"ES256\",\"use\":\"sig\",\"x\":\"04N0xi21hshyvBp7I167sbE_bXqyqkAPfefdklMO7wY\","    \
+    "\"y\":\"UI8exy-C06a7DUnjIdENkxeFtHM4-l_41LqEw9nVgmw\",\"crv\":\"P-256\","                     \
+    "\"kid\":\"kid-ec-sign\",\"kty\":\"EC\"}"
+#define WYCHE_RSA                                                                                  \
+    "{\"alg\":\"RS256\",\"use\":\"sig\",\"n\":\"kqGboBfAWttWPCA-0cGRgsY6SaYoIARt0B_"               \
+    "PkaEcIq9HPYNdu9n6U"                                                                           \
+    "uWHuuTHrjF_ZoQW97r5HaAorNvrMEGTGdxCHZdEtkHvNVVmrtxTBLiQCbCozXhFoIrVcr3qUBrdGnNn_M3jJi7Wg7p_-" \
+    "x62nS5gNG875oyheRkutHsQXikFZwsN3q_TsPNOVlCiHy8mxzaFTUQGm-X8UYexFyAivlDSjgDJLAZSWfxd7k9Gxuwa3" \
+    "AUfQqQcVcegmgKGCaErQ3qQbh1x7WB6iopE3_-GZ8HMAVtR9AmrVscqYsnjhaCehfAI0iKKs8zXr8tISc0ORbaalrkk0" \
+    "3H1ZrsEnDKEWQ\",\"e\":\"AQAB\",\"kid\":\"kid-rsa-sign\",\"kty\":\"RSA\"}"
+#define WYCHE_SECRET "-ebuDNsVZ2iJtoZ-akfXTSCt4UO2cruLCsbWlBinggE" /* base64url */
+
+static const char *const wyche_good[] = {
+    "eyJhbGciOiJIUzI1NiIsImtpZCI6ImtpZC1hZXMtc2lnbiJ9.Zm9v."
+    "TD37p4c_0jmreSrBSDmE0F3mYSPtkZ3WrSyI5wb_KTg",
+    "eyJhbGciOiJFUzI1NiIsImtpZCI6ImtpZC1lYy1zaWduIn0.Zm9v."
+    "5cA0OHyMP7ezamUd5c9kV-FrGxdx4hbGXOdplQkutrqWrte5P-pAvsE3Ve6xSyU3YDQwUHjVVOtvcrEbbnZ8yA",
+    "eyJhbGciOiJSUzI1NiIsImtpZCI6ImtpZC1yc2Etc2lnbiJ9.Zm9v."
+    "HUwxI1-cZrZgcuOgBQ7G7NE-GrqK79l6GV1KT4DKXnSMFwC8pfZCzE7pmLE7mYpLCIvzC87yuOjuhT0uW5oe6aaAEtR978"
+    "cm-q8dfly45flqMrd_ifhi9GCsMlyi8dpQ42Ou1etZljFZuWjfyk8CN1c5DaHRwhqjScAPIFp6xmzKIRUJ_xdQfUSfSluj"
+    "LaixtScU518EoNP4oo1v7E8RAz6ZO4g2N4Xqs8OvSxYydcoTEg42QnLHe9JnXgI37Q5gSwinwaPsG3Ry56UYiLoL8mCUa7"
+    "4S51y02VsIgVmmGWgaXjM-i_lCiKQDBiBnvWlka4XhVuvd6ZWibM9cbCPtPg",
+};
+
+/* Whether the token's signature is good. */
+static bool
+wyche_signed(const struct jws_keys *keys, const char *token)
+{
+    struct fail f = {0};
+    struct jws_times times;
+    struct caller caller;
+
+    assert_int_equal(jws_read(a, &f, keys, str_of(token), &times, &caller), ERR_UNAUTHENTICATED);
+    return strstr(f.detail, "payload is no JSON object") != NULL;
+}
+
+static void
+vectors_of_wycheproof(void **state UNUSED)
+{
+    uint8_t secret[32];
+    size_t secret_len;
+    struct key_set *set = keys_of(SET(WYCHE_EC "," WYCHE_RSA));
+
+    assert_true(base64url_decode(STR(WYCHE_SECRET), secret, sizeof secret, &secret_len));
+    const struct jws_keys keys = {.secret = {(const char *)secret, secret_len}, .set = set};
+    for (size_t i = 0; i < ARRAY_LEN(wyche_good); i++) {
+        const char *good = wyche_good[i], *dot = strchr(good, '.'), *second = strchr(dot + 1, '.');
+        const int header = (int)(dot - good), payload = (int)(second - dot - 1);
+        const char *const broken[] = {
+            arena_printf(a, "%.*s.X%s", (int)(second - good), good, second + 2),
+            arena_printf(a, "%.*s.", (int)(second - good), good),
+            arena_printf(a, "%.*s", (int)(second - good), good),
+            arena_printf(a, "%.*s.WG9v%s", header, good, second),
+            arena_printf(a, "%.*s.%s", header, good, second),
+            arena_printf(a, "%.*s%s", header, good, second),
+            arena_printf(a, "%.*sX%.*s%s", header - 8, good, 7, good + header - 7, dot),
+            arena_printf(a, ".%s", dot + 1),
+            arena_printf(a, "%s", dot + 1),
+            arena_printf(a, ".%.*s.", payload, dot + 1),
+            arena_printf(a, "%.*s", payload, dot + 1),
+            "",
+            arena_printf(a, "%s.", good),
+            arena_printf(a, "%s.foo", good),
+            arena_printf(a, "{\"payload\":\"Zm9v\",\"signatures\":[{\"protected\":\"%.*s\"}]}",
+                         header, good),
+        };
+
+        if (!wyche_signed(&keys, good))
+            fail_msg("refused: %s", good);
+        for (size_t k = 0; k < ARRAY_LEN(broken); k++)
+            if (wyche_signed(&keys, broken[k]))
+                fail_msg("taken: %s", broken[k]);
+    }
+    /* tcId 16, 31: alg none; HMAC under the bytes of the public key. */
+    assert_false(wyche_signed(&keys, "eyJhbGciOiJub25lIiwia2lkIjoia2lkLWFlcy1zaWduIn0.Zm9v."));
+    assert_false(wyche_signed(&keys, "eyJhbGciOiJIUzI1NiIsImtpZCI6ImtpZC1lYy1zaWduIn0.Zm9v."
+                                     "TgWtz2FIRukBQ_mA5sgHa0Ybtgn7bl-YBPAi7Z0XdHU"));
+    key_set_free(set);
+}
+
 static const struct CMUnitTest tests[] = {
     TEST(signatures_of_the_rfc_are_good),
     TEST(a_signature_is_good_for_its_text_and_its_key_only),
@@ -364,6 +451,7 @@ static const struct CMUnitTest tests[] = {
     TEST(no_token_chooses_how_it_is_checked),
     TEST(a_key_in_the_token_is_not_used),
     TEST(without_a_secret_no_hs256_is_good),
+    TEST(vectors_of_wycheproof),
 };
 
 int
