@@ -52,6 +52,9 @@ bool auth_refuse_wait(struct fn_req *req, struct fn_res *res, const char *wait_s
 
 /* The body, a JSON object whatever its type is called; false: refused. */
 NODISCARD bool auth_body(struct fn_req *req, struct fn_res *res, const struct json **ret);
+/* What was done for somebody who is known here takes another time than for a stranger: before
+ * either is answered, as long passes as both take. */
+void auth_even(const struct fn_req *req);
 /* A text member, "" where there is none. */
 const char *auth_text(struct fn_req *req, const struct json *body, const char *name);
 /* An object member as JSON text, "{}" where there is none.  What is larger than a token can carry

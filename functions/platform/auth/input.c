@@ -1,7 +1,9 @@
 /* What comes in: bodies, members, addresses; and refusals in the original's words. */
 #include "auth.h"
 
+#include "base/clock.h"
 #include "base/text.h"
+#include "loop/wait.h"
 #include "net/query.h"
 
 #define EMAIL_MAX 255
@@ -21,6 +23,17 @@ auth_refuse_wait(struct fn_req *req, struct fn_res *res, const char *wait_s)
         req, res, 429, "over_email_send_rate_limit",
         arena_printf(req->task->arena,
                      "For security purposes, you can only request this after %s seconds.", wait_s));
+}
+
+#define EVEN_MS 250 /* since the request came; a hash and a commit take less */
+
+void
+auth_even(const struct fn_req *req)
+{
+    const int64_t left_ms = req->started_us / 1000 + EVEN_MS - clock_ms();
+
+    if (left_ms > 0)
+        co_sleep_ms(left_ms);
 }
 
 bool

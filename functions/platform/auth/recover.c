@@ -19,6 +19,7 @@ answer_empty(struct fn_res *res)
 static enum err
 answer(struct fn_req *req, struct fn_res *res, const struct db_row *row)
 {
+    auth_even(req);
     if (strcmp(db_text(row, COL_OUTCOME), "too_soon") != 0)
         return answer_empty(res);
     (void)auth_refuse_wait(req, res, db_text(row, COL_WAIT_S));

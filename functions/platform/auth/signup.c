@@ -62,6 +62,7 @@ make_user(struct fn_req *req, const struct form *form, const char *hash, bool au
                               : auth_new_code(req, form->email, "signup", NULL, &form->challenge),
                   auth_user_agent(req), auth_ip(req)),
         ret);
+    auth_even(req);
     return e == ERR_OK ? ERR_OK : refused_by_trigger(req, e);
 }
 

@@ -268,6 +268,7 @@ auth_resend_change(struct fn_req *req, struct fn_res *res, const char *email)
             break;
         new_email = db_text(&row, 2);
     }
+    auth_even(req);
     if (!refused(req, res, db_text(&row, 0), db_text(&row, 1)))
         jw_raw(fn_json(res, 200), STR("{}"));
     return ERR_OK;
