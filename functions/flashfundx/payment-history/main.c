@@ -96,7 +96,7 @@ static const struct fn_spec spec = {
     .summary = "Everything that is known about one payment, in order",
     .route = "/functions/v1/payment-history",
     .routes = routes,
-    .memory_max = 8 * 1024 * 1024,
+    .memory_max = (size_t)32 * 1024 * 1024, /* a history of 5 MB is held three times */
     .timeout_ms = 10000,
     .settings = settings,
 };

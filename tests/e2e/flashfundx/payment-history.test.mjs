@@ -128,6 +128,16 @@ test('evidence of a payment without an order, and with reviews', async () => {
   assert.ok(entries.some((e) => e.what === 'review' && e.detail.kind === 'underpaid'));
 });
 
+test('a history of 5 MB is answered whole', async () => {
+  const { order } = await makeSale({ stock: 0 });
+  for (let i = 0; i < 100; i++)
+    assert.equal((await postIpn(ipnBody(order, 'waiting', { order_description: 'x'.repeat(50_000) }))).status, 200);
+  const got = await history(order.order_id);
+  assert.equal(got.status, 200, got.text.slice(0, 200));
+  assert.equal(got.json.history.entries.filter((e) => e.what === 'event').length, 100);
+  assert.ok(got.text.length > 5_000_000, `${got.text.length} bytes`);
+});
+
 test('evidence is for the service key only, and 404 for what nobody knows', async () => {
   const { order } = await makeSale();
   const user = await makeUser();
