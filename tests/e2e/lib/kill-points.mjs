@@ -97,7 +97,7 @@ export function killAt(name, point) {
 // ---- writes inside of SQL functions ----
 
 /**
- * Triggers before and after every row that is written to a table of the shop. They count what a
+ * Triggers before and after every row that is written to a table of the shop or of auth. They count what a
  * chosen role writes, and end its session at the write of a chosen number. Counting goes on after
  * that (sequences are not rolled back), so that nothing strikes twice.
  */
@@ -138,7 +138,7 @@ export async function installWriteKills() {
       -- Whose turn a scheduled function has is no business of the shop.
       for v_table in select c.oid from pg_class as c
         where c.relkind = 'r' and c.relname <> 'schedules'
-          and (c.relnamespace = 'public'::regnamespace or c.oid = 'platform.jobs'::regclass) loop
+          and (c.relnamespace in ('public'::regnamespace, 'auth'::regnamespace) or c.oid = 'platform.jobs'::regclass) loop
         execute format('create trigger aaa_kill before insert or update or delete on %s
           for each row execute function kill_writes.pass()', v_table);
         execute format('create trigger zzz_kill after insert or update or delete on %s

@@ -14,6 +14,7 @@ import { as, row, rows, value } from '../db.mjs';
 import { Tally, persist } from '../fire.mjs';
 import { invoke } from '../http.mjs';
 import { ipnBody, paymentId, postIpn } from './ipn.mjs';
+import { during } from '../kill-flows.mjs';
 import { Victim } from '../kill-points.mjs';
 import { hurry, onlyJob } from '../queue.mjs';
 import { clearFaults, control, fault, providerState, settled } from './sandbox.mjs';
@@ -55,16 +56,6 @@ const untilDone = (order) =>
     await hurryEvents(order);
     return (await events(order)).every((e) => e.state === 'done');
   }, `events of ${order.order_id} are done`);
-
-/** `work` while the function runs that is to be killed later. */
-export async function during(name, work) {
-  const process = await Victim.start(name);
-  try {
-    return await work();
-  } finally {
-    await process.stop();
-  }
-}
 
 async function opened() {
   const sale = await makeSale();
