@@ -5,6 +5,7 @@
  *   main.c      routes
  *   settings.c  what an operator may set
  *   input.c     bodies, addresses
+ *   captcha.c   whether a person asks
  *   issue.c     access and refresh tokens, the session that is answered
  *   password.c  what a password must be; hashing beside the loop
  *   common_passwords.c  those that everybody tries
@@ -38,7 +39,8 @@
 extern struct setting cfg_auth_secret, cfg_jwt_expiry, cfg_jwt_signing_key, cfg_disable_signup,
     cfg_autoconfirm, cfg_password_min, cfg_password_cost, cfg_reuse_interval, cfg_session_lifetime,
     cfg_session_inactivity, cfg_otp_expiry, cfg_site_url, cfg_redirect_urls,
-    cfg_password_needs_code, cfg_password_classes, cfg_audit_days;
+    cfg_password_needs_code, cfg_password_classes, cfg_audit_days, cfg_captcha_secret,
+    cfg_captcha_url;
 extern struct setting *const auth_own_settings[];
 
 /* ---- input.c ---- */
@@ -69,6 +71,12 @@ const char *auth_query(struct fn_req *req, const char *name);
 /* Where the request came from, for the books: parameters of most SQL calls. */
 const char *auth_user_agent(struct fn_req *req);
 const char *auth_ip(struct fn_req *req);
+
+/* ---- captcha.c ---- */
+
+/* A captcha was solved (gotrue_meta_security.captcha_token of the body), none is asked for, or the
+ * service key asks; false: refused.  Waits for the captcha's service. */
+NODISCARD bool auth_captcha(struct fn_req *req, struct fn_res *res, const struct json *body);
 
 /* ---- issue.c ---- */
 

@@ -48,7 +48,7 @@ grant_password(struct fn_req *req, struct fn_res *res, const struct json *body)
     struct db_row known, row;
     bool right;
 
-    if (!read_login(req, res, body, &email))
+    if (!auth_captcha(req, res, body) || !read_login(req, res, body, &email))
         return ERR_OK;
     TRY(db_one(req->task, &credentials, DB_PARAMS(email), &known));
     const char *hash = db_text(&known, COL_HASH);

@@ -33,7 +33,7 @@ auth_recover(struct fn_req *req, struct fn_res *res)
     const struct json *body;
     struct db_row row;
 
-    if (!auth_body(req, res, &body))
+    if (!auth_body(req, res, &body) || !auth_captcha(req, res, body))
         return ERR_OK;
     const char *email = auth_text(req, body, "email");
     if (email[0] == '\0') {
@@ -79,7 +79,7 @@ auth_otp(struct fn_req *req, struct fn_res *res)
 {
     const struct json *body;
 
-    if (!auth_body(req, res, &body))
+    if (!auth_body(req, res, &body) || !auth_captcha(req, res, body))
         return ERR_OK;
     const bool has_phone = auth_text(req, body, "phone")[0] != '\0';
     const bool has_email = auth_text(req, body, "email")[0] != '\0';
@@ -104,7 +104,7 @@ auth_magiclink(struct fn_req *req, struct fn_res *res)
 {
     const struct json *body;
 
-    if (!auth_body(req, res, &body))
+    if (!auth_body(req, res, &body) || !auth_captcha(req, res, body))
         return ERR_OK;
     return send_otp(req, res, body, true);
 }
@@ -115,7 +115,7 @@ auth_resend(struct fn_req *req, struct fn_res *res)
     const struct json *body;
     struct db_row row;
 
-    if (!auth_body(req, res, &body))
+    if (!auth_body(req, res, &body) || !auth_captcha(req, res, body))
         return ERR_OK;
     const char *email = auth_text(req, body, "email");
     const char *type = auth_text(req, body, "type");

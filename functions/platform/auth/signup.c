@@ -74,7 +74,8 @@ auth_sign_up(struct fn_req *req, struct fn_res *res)
     struct form form;
     struct db_row row;
 
-    if (!auth_body(req, res, &body) || !read_form(req, res, body, &form))
+    if (!auth_body(req, res, &body) || !auth_captcha(req, res, body) ||
+        !read_form(req, res, body, &form))
         return ERR_OK;
     TRY(auth_hash(req, form.password, &hash));
     TRY(make_user(req, &form, hash, setting_bool(&cfg_autoconfirm), &row));
