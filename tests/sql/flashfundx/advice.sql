@@ -67,7 +67,7 @@ select is_empty(
        cross join unnest(array['anon', 'authenticated']) as r (name)
        where p.pronamespace in (select oid from ours) and p.prosecdef
          and has_function_privilege(r.name, p.oid, 'execute')
-         and p.prosrc !~ 'is_admin|require_staff|v_id constant uuid := auth\.uid\(\)'
+         and p.prosrc !~ 'is_admin|require_staff|may_see_sessions|v_id constant uuid := auth\.uid\(\)'
          and p.proname not in ('get_available_accounts_count', 'is_admin', 'in_good_standing') $$,
     'what customers may run with the owner''s rights asks who they are');
 select * from finish();

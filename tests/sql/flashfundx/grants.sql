@@ -126,6 +126,8 @@ select set_eq(
         ('anon', 'in_good_standing'), ('authenticated', 'in_good_standing'),
         ('service_role', 'in_good_standing'),
         ('service_role', 'generate_order_id'),
+        ('authenticated', 'sessions_of'), ('service_role', 'sessions_of'),
+        ('authenticated', 'end_sessions'), ('service_role', 'end_sessions'),
         ('authenticated', 'export_my_data'), ('authenticated', 'delete_my_account'),
         ('authenticated', 'grant_discount'), ('service_role', 'grant_discount'),
         ('authenticated', 'record_chargeback'), ('service_role', 'record_chargeback'),
