@@ -57,6 +57,15 @@ refused(struct fn_req *req, struct fn_res *res, const char *outcome)
     return false;
 }
 
+/* The user that SQL found or made, unless it refused. */
+static enum err
+answer_user(struct fn_req *req, struct fn_res *res, const struct db_row *row)
+{
+    if (!refused(req, res, db_text(row, COL_OUTCOME)))
+        jw_raw(fn_json(res, 200), db_str(row, COL_USER));
+    return ERR_OK;
+}
+
 static bool
 is_service(struct fn_req *req, struct fn_res *res)
 {
@@ -154,9 +163,7 @@ auth_admin_get(struct fn_req *req, struct fn_res *res)
     if (!is_service(req, res) || !read_id(req, res, &id))
         return ERR_OK;
     TRY(db_one(req->task, &get_user, DB_PARAMS(id), &row));
-    if (!refused(req, res, db_text(&row, COL_OUTCOME)))
-        jw_raw(fn_json(res, 200), db_str(&row, COL_USER));
-    return ERR_OK;
+    return answer_user(req, res, &row);
 }
 
 /* What a user is made with, or changed to; NULL: it stays. */
@@ -278,9 +285,7 @@ auth_admin_create(struct fn_req *req, struct fn_res *res)
     }
     TRY(db_one(req->task, &create_user,
                DB_PARAMS(user.id, user.email, user.hash, user.set, auth_ip(req)), &row));
-    if (!refused(req, res, db_text(&row, COL_OUTCOME)))
-        jw_raw(fn_json(res, 200), db_str(&row, COL_USER));
-    return ERR_OK;
+    return answer_user(req, res, &row);
 }
 
 enum err
@@ -299,9 +304,7 @@ auth_admin_update(struct fn_req *req, struct fn_res *res)
         return ERR_OK;
     TRY(db_one(req->task, &update_user,
                DB_PARAMS(id, user.email, user.hash, user.set, auth_ip(req)), &row));
-    if (!refused(req, res, db_text(&row, COL_OUTCOME)))
-        jw_raw(fn_json(res, 200), db_str(&row, COL_USER));
-    return ERR_OK;
+    return answer_user(req, res, &row);
 }
 
 enum err
@@ -341,9 +344,7 @@ auth_invite(struct fn_req *req, struct fn_res *res)
         req->task, &invite,
         DB_PARAMS(email, data, auth_new_code(req, email, "invite", NULL, NULL), auth_ip(req)),
         &row));
-    if (!refused(req, res, db_text(&row, COL_OUTCOME)))
-        jw_raw(fn_json(res, 200), db_str(&row, COL_USER));
-    return ERR_OK;
+    return answer_user(req, res, &row);
 }
 
 static bool

@@ -64,6 +64,10 @@ const char *auth_text(struct fn_req *req, const struct json *body, const char *n
 #define AUTH_OBJECT_MAX 4096
 NODISCARD bool auth_object(struct fn_req *req, struct fn_res *res, const struct json *body,
                            const char *name, const char **ret);
+/* In lower case, of ASCII alone, in the arena. */
+const char *auth_lower(struct fn_req *req, const char *text);
+/* A number that is set, for SQL. */
+const char *auth_number(struct fn_req *req, const struct setting *s);
 /* Lower case and well-formed (HTML's type=email), or refused. */
 NODISCARD bool auth_email(struct fn_req *req, struct fn_res *res, const char **email);
 /* A parameter of the query, decoded; "" where there is none. */
@@ -153,9 +157,6 @@ enum err auth_sign_up_by_mail(struct fn_req *req, struct fn_res *res, const char
 enum err auth_exchange_own(struct fn_req *req, struct fn_res *res, const char *code);
 /* Another mail about a change of address. */
 enum err auth_resend_change(struct fn_req *req, struct fn_res *res, const char *email);
-
-/* OTP_EXPIRY_S, for SQL. */
-const char *auth_expiry(struct fn_req *req);
 
 /* ---- handlers ---- */
 

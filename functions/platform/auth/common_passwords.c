@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#include "base/text.h"
+
 static const char *const common[] = {
     /* clang-format off */
     "00000000", "0123456789", "0987654321", "11111111", "1111111111", "11223344", "112233445566",
@@ -61,10 +63,7 @@ auth_password_is_common(struct str password)
 
     if (password.len > PASSWORD_BYTES_MAX)
         return false;
-    for (size_t i = 0; i < password.len; i++) {
-        const char c = password.ptr[i];
-
-        lower[i] = (char)(c >= 'A' && c <= 'Z' ? c + 'a' - 'A' : c);
-    }
+    for (size_t i = 0; i < password.len; i++)
+        lower[i] = ascii_lower(password.ptr[i]);
     return bsearch(lower, common, ARRAY_LEN(common), sizeof common[0], by_text) != NULL;
 }

@@ -26,10 +26,7 @@ read_login(struct fn_req *req, struct fn_res *res, const struct json *body, cons
         return auth_refuse(req, res, 422, "phone_provider_disabled", "Phone logins are disabled");
     if ((*ret_email)[0] == '\0')
         return auth_refuse(req, res, 400, "validation_failed", "missing email or phone");
-    char *lower = arena_copy(req->task->arena, str_of(*ret_email));
-    for (char *p = lower; *p != '\0'; p++)
-        *p = (char)(*p >= 'A' && *p <= 'Z' ? *p + 'a' - 'A' : *p);
-    *ret_email = lower;
+    *ret_email = auth_lower(req, *ret_email);
     return true;
 }
 
@@ -104,12 +101,6 @@ refuse_refresh(struct fn_req *req, struct fn_res *res, const char *outcome)
     return ERR_OK;
 }
 
-static const char *
-number_text(struct fn_req *req, const struct setting *s)
-{
-    return arena_printf(req->task->arena, "%lld", (long long)setting_int(s));
-}
-
 static enum err
 grant_refresh(struct fn_req *req, struct fn_res *res, const struct json *body)
 {
@@ -129,9 +120,9 @@ grant_refresh(struct fn_req *req, struct fn_res *res, const struct json *body)
     }
     TRY(db_one(req->task, &refresh,
                DB_PARAMS(session_id, arena_printf(req->task->arena, "%lld", (long long)counter),
-                         auth_user_agent(req), auth_ip(req), number_text(req, &cfg_reuse_interval),
-                         number_text(req, &cfg_session_lifetime),
-                         number_text(req, &cfg_session_inactivity)),
+                         auth_user_agent(req), auth_ip(req), auth_number(req, &cfg_reuse_interval),
+                         auth_number(req, &cfg_session_lifetime),
+                         auth_number(req, &cfg_session_inactivity)),
                &row));
     if (strcmp(db_text(&row, REFRESH_OUTCOME), "ok") != 0)
         return refuse_refresh(req, res, db_text(&row, REFRESH_OUTCOME));

@@ -109,13 +109,27 @@ is_email(const char *email)
     }
 }
 
+const char *
+auth_lower(struct fn_req *req, const char *text)
+{
+    char *lower = arena_copy(req->task->arena, str_of(text));
+
+    for (char *p = lower; *p != '\0'; p++)
+        *p = ascii_lower(*p);
+    return lower;
+}
+
+const char *
+auth_number(struct fn_req *req, const struct setting *s)
+{
+    return arena_printf(req->task->arena, "%lld", (long long)setting_int(s));
+}
+
 bool
 auth_email(struct fn_req *req, struct fn_res *res, const char **email)
 {
-    char *lower = arena_copy(req->task->arena, str_of(*email));
+    const char *lower = auth_lower(req, *email);
 
-    for (char *p = lower; *p != '\0'; p++)
-        *p = (char)(*p >= 'A' && *p <= 'Z' ? *p + 'a' - 'A' : *p);
     *email = lower;
     if (lower[0] == '\0')
         return auth_refuse(req, res, 400, "validation_failed", "An email address is required");

@@ -219,8 +219,8 @@ apply_change(struct fn_req *req, struct fn_res *res, const char *session_id,
                      &mail_current);
     TRY(db_one(req->task, &change_user,
                DB_PARAMS(req->caller.user_id, session_id, db_text(known, BEGIN_HASH), change->data,
-                         change->hash, change->nonce, auth_expiry(req), change->email, mail_new,
-                         mail_current, auth_ip(req)),
+                         change->hash, change->nonce, auth_number(req, &cfg_otp_expiry),
+                         change->email, mail_new, mail_current, auth_ip(req)),
                &row));
     if (!refused(req, res, db_text(&row, CHANGE_OUTCOME), db_text(&row, CHANGE_WAIT_S)))
         jw_raw(fn_json(res, 200), db_str(&row, CHANGE_USER));

@@ -14,12 +14,6 @@ static struct db_stmt verify = {
 static struct db_stmt verify_change = {
     .sql = "SELECT * FROM platform.auth_verify_change($1, $2, $3::int, $4, $5)", .kind = DB_WRITE};
 
-const char *
-auth_expiry(struct fn_req *req)
-{
-    return arena_printf(req->task->arena, "%lld", (long long)setting_int(&cfg_otp_expiry));
-}
-
 /* `email` NULL: `hash` is all there is. */
 static enum err
 use_code(struct fn_req *req, const char *type, const char *email, const char *hash,
@@ -27,11 +21,13 @@ use_code(struct fn_req *req, const char *type, const char *email, const char *ha
 {
     if (strcmp(type, "email_change") == 0)
         return db_one(req->task, &verify_change,
-                      DB_PARAMS(email, hash, auth_expiry(req), auth_user_agent(req), auth_ip(req)),
+                      DB_PARAMS(email, hash, auth_number(req, &cfg_otp_expiry),
+                                auth_user_agent(req), auth_ip(req)),
                       ret);
-    return db_one(
-        req->task, &verify,
-        DB_PARAMS(type, email, hash, auth_expiry(req), auth_user_agent(req), auth_ip(req)), ret);
+    return db_one(req->task, &verify,
+                  DB_PARAMS(type, email, hash, auth_number(req, &cfg_otp_expiry),
+                            auth_user_agent(req), auth_ip(req)),
+                  ret);
 }
 
 static bool
@@ -185,8 +181,7 @@ lead_to_session(struct fn_req *req, struct fn_res *res, const struct db_row *row
     add_pair(&out, "access_token", session.access_token);
     add_pair(&out, "expires_at",
              arena_printf(req->task->arena, "%lld", (long long)session.expires_at));
-    add_pair(&out, "expires_in",
-             arena_printf(req->task->arena, "%lld", (long long)setting_int(&cfg_jwt_expiry)));
+    add_pair(&out, "expires_in", auth_number(req, &cfg_jwt_expiry));
     add_pair(&out, "refresh_token", session.refresh_token);
     add_pair(&out, "sb", "");
     add_pair(&out, "token_type", "bearer");

@@ -73,13 +73,23 @@ $$;
 comment on function platform.auth_admin_set(uuid, jsonb) is
     'Sets what the members of p_set say of a user.';
 
+create or replace function platform.auth_without_password(p_data jsonb)
+returns jsonb
+language sql immutable
+as $$
+    -- Front ends send the password again; nothing of it is ever written.
+    select p_data - array['password', 'confirmPassword', 'confirm_password']
+$$;
+comment on function platform.auth_without_password(jsonb) is
+    'Metadata without the members in which front ends send a password.';
+
 create or replace function platform.auth_merged(p_old jsonb, p_new jsonb)
 returns jsonb
 language sql immutable
 as $$
-    select (coalesce(p_old, '{}') || p_new)
-           - array(select d.key from jsonb_each(p_new) as d where d.value = 'null')
-           - array['password', 'confirmPassword', 'confirm_password']
+    select platform.auth_without_password(
+        (coalesce(p_old, '{}') || p_new)
+        - array(select d.key from jsonb_each(p_new) as d where d.value = 'null'))
 $$;
 comment on function platform.auth_merged(jsonb, jsonb) is
     'Metadata with members added or replaced; null takes one out, and a password is never one.';

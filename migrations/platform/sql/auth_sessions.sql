@@ -176,15 +176,9 @@ as $$
 declare
     v_user auth.users;
 begin
-    select * into v_user from auth.users as u where u.id = p_user_id and u.deleted_at is null;
-    outcome := case
-        when v_user.id is null then 'user_not_found'
-        when p_session_id is not null and not exists (
-            select from auth.sessions as s where s.id = p_session_id and s.user_id = p_user_id)
-            then 'session_not_found'
-        when platform.auth_is_banned(v_user) then 'banned'
-        else 'ok' end;
+    outcome := (select s.outcome from platform.auth_user_of_session(p_user_id, p_session_id) as s);
     if outcome = 'ok' then
+        select * into v_user from auth.users as u where u.id = p_user_id;
         -- Without a session of its own a token ends them all.
         delete from auth.sessions as s
          where s.user_id = p_user_id

@@ -9,8 +9,7 @@ returns auth.users
 language plpgsql
 as $$
 declare
-    -- Front ends send the password again; nothing of it is ever written.
-    v_data constant jsonb := p_data - array['password', 'confirmPassword', 'confirm_password'];
+    v_data constant jsonb := platform.auth_without_password(p_data);
     v_user auth.users;
 begin
     -- What triggers of the application see is what was sent, as on Supabase.
@@ -43,7 +42,7 @@ as $$
             'id', gen_random_uuid(), 'aud', 'authenticated', 'role', '', 'email', p_email,
             'confirmation_sent_at', now(), 'created_at', now(), 'updated_at', now(),
             'raw_app_meta_data', '{"provider": "email", "providers": ["email"]}'::jsonb,
-            'raw_user_meta_data', p_data - array['password', 'confirmPassword', 'confirm_password'],
+            'raw_user_meta_data', platform.auth_without_password(p_data),
             'is_anonymous', false)),
         '[]')
 $$;
