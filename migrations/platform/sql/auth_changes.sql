@@ -206,7 +206,6 @@ as $$
 declare
     v_user auth.users;
     v_old_email text;
-    v_session_id uuid;
 begin
     outcome := 'expired';
     -- A typed code comes with the address that it went to, a link with the hash alone.
@@ -288,12 +287,9 @@ begin
         return next;
         return;
     end if;
-    v_session_id := platform.auth_begin_session(v_user, 'otp', p_user_agent, p_ip);
-    select * into v_user from auth.users as u where u.id = v_user.id;
     outcome := 'session';
-    session_id := v_session_id;
-    user_object := platform.auth_user_object(v_user);
-    claims := platform.auth_claims(v_user, v_session_id);
+    select b.session_id, b.user_object, b.claims into session_id, user_object, claims
+      from platform.auth_begin_session(v_user, 'otp', p_user_agent, p_ip) as b;
     return next;
 end
 $$;

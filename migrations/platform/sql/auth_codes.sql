@@ -267,7 +267,6 @@ as $$
 #variable_conflict use_column
 declare
     v_user auth.users := platform.auth_user_by_code(p_type, p_email, p_hash);
-    v_session_id uuid;
 begin
     outcome := 'expired';
     if v_user.id is null or (p_email is not null and not platform.auth_may_guess(v_user.id)) then
@@ -302,12 +301,9 @@ begin
         return next;
         return;
     end if;
-    v_session_id := platform.auth_begin_session(v_user, 'otp', p_user_agent, p_ip);
-    select * into v_user from auth.users as u where u.id = v_user.id;
     outcome := 'session';
-    session_id := v_session_id;
-    user_object := platform.auth_user_object(v_user);
-    claims := platform.auth_claims(v_user, v_session_id);
+    select b.session_id, b.user_object, b.claims into session_id, user_object, claims
+      from platform.auth_begin_session(v_user, 'otp', p_user_agent, p_ip) as b;
     return next;
 end
 $$;
@@ -356,7 +352,6 @@ as $$
 declare
     v_flow auth.flow_state;
     v_user auth.users;
-    v_session_id uuid;
 begin
     select * into v_flow from auth.flow_state as f where f.auth_code = p_code for update;
     outcome := case
@@ -383,12 +378,9 @@ begin
     elsif platform.auth_is_banned(v_user) then
         outcome := 'banned';
     else
-        v_session_id := platform.auth_begin_session(v_user, v_flow.authentication_method,
-                                                    p_user_agent, p_ip);
-        select * into v_user from auth.users as u where u.id = v_user.id;
-        session_id := v_session_id;
-        user_object := platform.auth_user_object(v_user);
-        claims := platform.auth_claims(v_user, v_session_id);
+        select b.session_id, b.user_object, b.claims into session_id, user_object, claims
+          from platform.auth_begin_session(v_user, v_flow.authentication_method, p_user_agent,
+                                           p_ip) as b;
     end if;
     return next;
 end

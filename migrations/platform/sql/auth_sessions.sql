@@ -42,11 +42,13 @@ create or replace function platform.auth_begin_session(
     p_method     text,
     p_user_agent text,
     p_ip         text)
-returns uuid
+returns table (session_id text, user_object text, claims text)
 language plpgsql
 as $$
+#variable_conflict use_column
 declare
     v_session_id uuid;
+    v_user auth.users;
 begin
     insert into auth.sessions (user_id, user_agent, ip)
     values (p_user.id, left(p_user_agent, 500), p_ip::inet)
@@ -55,16 +57,20 @@ begin
     values (v_session_id, p_method);
     update auth.users as u
        set last_sign_in_at = now(), updated_at = now()
-     where u.id = p_user.id;
+     where u.id = p_user.id
+    returning * into v_user;
     update auth.identities as i
        set last_sign_in_at = now(), updated_at = now()
      where i.user_id = p_user.id and i.provider = 'email';
     perform platform.auth_log('login', p_user, p_ip, jsonb_build_object('provider', 'email'));
-    return v_session_id;
+    session_id := v_session_id;
+    user_object := platform.auth_user_object(v_user);
+    claims := platform.auth_claims(v_user, v_session_id);
+    return next;
 end
 $$;
 comment on function platform.auth_begin_session(auth.users, text, text, text) is
-    'Signs a user in: a session, how it came about, and when.';
+    'Signs a user in: a session, how it came about, and when; and what is answered about it.';
 
 create or replace function platform.auth_refresh(
     p_session_id  uuid,

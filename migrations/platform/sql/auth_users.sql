@@ -65,7 +65,6 @@ as $$
 #variable_conflict use_column
 declare
     v_user auth.users;
-    v_session_id uuid;
 begin
     -- For the application's triggers, and the audit.
     perform set_config('platform.caller_ip', coalesce(p_ip, ''), true);
@@ -94,16 +93,14 @@ begin
     end if;
     if p_autoconfirm then
         v_user := platform.auth_confirm(v_user);
-        v_session_id := platform.auth_begin_session(v_user, 'password', p_user_agent, p_ip);
-        select * into v_user from auth.users as u where u.id = v_user.id;
         outcome := 'session';
-        session_id := v_session_id;
-        claims := platform.auth_claims(v_user, v_session_id);
+        select b.session_id, b.user_object, b.claims into session_id, user_object, claims
+          from platform.auth_begin_session(v_user, 'password', p_user_agent, p_ip) as b;
     else
         v_user := platform.auth_send_code(v_user, 'signup', p_mail, p_ip);
         outcome := 'user';
+        user_object := platform.auth_user_object(v_user);
     end if;
-    user_object := platform.auth_user_object(v_user);
     return next;
 end
 $$;
@@ -145,7 +142,6 @@ as $$
 #variable_conflict use_column
 declare
     v_user auth.users;
-    v_session_id uuid;
 begin
     select * into v_user
       from auth.users as u
@@ -161,11 +157,8 @@ begin
         if p_new_hash is not null then
             update auth.users as u set encrypted_password = p_new_hash where u.id = p_user_id;
         end if;
-        v_session_id := platform.auth_begin_session(v_user, 'password', p_user_agent, p_ip);
-        select * into v_user from auth.users as u where u.id = p_user_id;
-        session_id := v_session_id;
-        user_object := platform.auth_user_object(v_user);
-        claims := platform.auth_claims(v_user, v_session_id);
+        select b.session_id, b.user_object, b.claims into session_id, user_object, claims
+          from platform.auth_begin_session(v_user, 'password', p_user_agent, p_ip) as b;
     end if;
     return next;
 end
