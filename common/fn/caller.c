@@ -185,6 +185,12 @@ caller_read(struct arena *a, struct fail *f, const struct jws_keys *keys, struct
     return ERR_OK;
 }
 
+const char *
+caller_staff_id(const struct caller *caller)
+{
+    return strcmp(caller->role, "staff") == 0 ? caller->user_id : NULL;
+}
+
 /* ---- what a request brings ---- */
 
 static bool
@@ -318,7 +324,7 @@ who_is(const struct caller *caller)
         {"authenticated", FN_USER},
         {"anon", FN_ANON},
         {"service_role", FN_SERVICE},
-        {"staff", FN_STAFF},
+        {"staff", FN_STAFF | FN_USER}, /* the role is a member of authenticated */
     };
 
     for (size_t i = 0; i < ARRAY_LEN(roles); i++)

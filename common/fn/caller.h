@@ -22,6 +22,9 @@ extern struct setting cfg_jwt_secret, cfg_jwt_keys, cfg_publishable_key, cfg_sec
 NODISCARD enum err caller_read(struct arena *a, struct fail *f, const struct jws_keys *keys,
                                struct str token, int64_t now_s, struct caller *ret);
 
+/* Whom of staff the caller is, to be passed to SQL, which knows the duties; NULL: nobody of them. */
+const char *caller_staff_id(const struct caller *caller);
+
 struct fn_req;
 
 /* Who a request's bearer or key is, on a route of FN_KEY; req->credential is what said so. */

@@ -37,7 +37,7 @@ enum fn_who {
     FN_NOBODY = 1,     /* who brings no token */
     FN_ANON = 2,       /* the anonymous (publishable) key */
     FN_USER = 4,       /* a user's token (role authenticated, with sub) */
-    FN_STAFF = 8,      /* a token of role staff, with sub */
+    FN_STAFF = 8,      /* a token of role staff, with sub: a user too */
     FN_SERVICE = 16,   /* the service-role (secret) key */
     FN_SIGNATURE = 32, /* open for the runtime; the handler checks a signature over the body */
     FN_KEY = 64, /* who has a key of this system in `apikey`; the handler looks at the bearer */

@@ -1,16 +1,18 @@
 /*
- * payment-history: everything that is known about one payment, in order, for an administrator:
+ * payment-history: everything that is known about one payment, in order, for staff:
  * events with their raw bodies, transitions, bookings, delivery, mails, what staff did.
  */
 #include "db/query.h"
 #include "db/rows.h"
 #include "fn/answer.h"
+#include "fn/caller.h"
+#include "fn/failure.h"
 #include "fn/spec.h"
 #include "json/write.h"
 #include "net/query.h"
 
-static struct db_stmt payment_history_stmt = {.sql = "SELECT backend.payment_history($1)",
-                                              .kind = DB_READ};
+static struct db_stmt payment_history_stmt = {
+    .sql = "SELECT outcome, history FROM backend.payment_history_for($1, $2)", .kind = DB_READ};
 
 static bool
 looks_like_id(struct str s)
@@ -42,19 +44,24 @@ parse(struct fn_req *req, const char **ret_id)
 static enum err
 payment_history(struct fn_req *req, struct fn_res *res)
 {
+    static const struct fn_outcome refusals[] = {
+        {"forbidden", ERR_FORBIDDEN, "For support and finance only"},
+        {"not_found", ERR_NOT_FOUND, "Payment not found"},
+        {NULL, ERR_OK, NULL},
+    };
     const char *id;
     struct db_row row;
 
     TRY(parse(req, &id));
-    TRY(db_one(req->task, &payment_history_stmt, DB_PARAMS(id), &row));
-    if (db_text(&row, 0) == NULL)
-        return fail_set(&req->task->fail, ERR_NOT_FOUND, "Payment not found");
+    TRY(db_one(req->task, &payment_history_stmt, DB_PARAMS(id, caller_staff_id(&req->caller)),
+               &row));
+    TRY(fn_outcome(req->task, refusals, db_text(&row, 0)));
 
     struct json_writer *w = fn_json(res, 200);
     jw_open(w);
     jw_bool_at(w, "success", true);
     jw_key(w, "history");
-    jw_raw(w, db_str(&row, 0));
+    jw_raw(w, db_str(&row, 1));
     jw_close(w);
     return ERR_OK;
 }
@@ -69,7 +76,7 @@ static const struct fn_answer_doc answers[] = {
           "credentials are masked"},
     {400, "Missing required parameters: id"},
     {401, "no valid token"},
-    {403, "Service role key required"},
+    {403, "For staff only; For support and finance only"},
     {404, "Payment not found"},
     {0, NULL},
 };
@@ -80,7 +87,7 @@ static const struct fn_route routes[] = {
     {
         .methods = FN_GET,
         .path = "",
-        .who = FN_SERVICE,
+        .who = FN_STAFF | FN_SERVICE,
         .rate_calls = 60,
         .rate_window_s = 60,
         .inputs = inputs,

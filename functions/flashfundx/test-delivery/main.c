@@ -9,13 +9,14 @@
 #include "db/query.h"
 #include "db/rows.h"
 #include "fn/answer.h"
+#include "fn/caller.h"
 #include "fn/settings.h"
 #include "fn/spec.h"
 #include "json/tree.h"
 #include "json/write.h"
 
 static struct db_stmt test_delivery_stmt = {
-    .sql = "SELECT result FROM backend.test_delivery($1, $2::boolean)", .kind = DB_WRITE};
+    .sql = "SELECT result FROM backend.test_delivery($1, $2::boolean, $3)", .kind = DB_WRITE};
 
 static enum err
 parse(struct fn_req *req, const char **ret_order_id, bool *ret_deliver)
@@ -34,7 +35,7 @@ parse(struct fn_req *req, const char **ret_order_id, bool *ret_deliver)
     return ERR_OK;
 }
 
-/* The service key is the one that the call came with: without a good one it is not answered, and
+/* The service key is the token that the call came with: without a good one it is not answered, and
  * this function needs none of its own. */
 static void
 write_environment(struct fn_req *req, struct json_writer *w)
@@ -65,8 +66,11 @@ test_delivery(struct fn_req *req, struct fn_res *res)
     char now[TIMESTAMP_SIZE];
 
     TRY(parse(req, &order_id, &deliver));
-    TRY(db_one(req->task, &test_delivery_stmt, DB_PARAMS(order_id, deliver ? "true" : "false"),
+    TRY(db_one(req->task, &test_delivery_stmt,
+               DB_PARAMS(order_id, deliver ? "true" : "false", caller_staff_id(&req->caller)),
                &row));
+    if (db_text(&row, 0) == NULL)
+        return fail_set(&req->task->fail, ERR_FORBIDDEN, "For support and finance only");
     const char *sealed = sealed_open(req->task->arena, db_str(&row, 0), &shown);
     if (sealed != NULL) /* delivered all the same: the answer says so, with null passwords */
         log_event(LOG_ERROR, "credentials_sealed", req->task->id, sealed,
@@ -102,7 +106,7 @@ static const struct fn_answer_doc answers[] = {
     {200, "orderId, timestamp, dry_run and tests {…}; for an unknown order only order_check"},
     {400, "Missing required fields: orderId"},
     {401, "no valid token"},
-    {403, "Service role key required"},
+    {403, "For staff only; For support and finance only"},
     {0, NULL},
 };
 
@@ -113,7 +117,7 @@ static const struct fn_route routes[] = {
     {
         .methods = FN_POST,
         .path = "",
-        .who = FN_SERVICE,
+        .who = FN_STAFF | FN_SERVICE,
         .body = FN_BODY_JSON,
         .body_max = 4 * 1024,
         .rate_calls = 10,

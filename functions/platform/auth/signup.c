@@ -55,13 +55,12 @@ static enum err
 make_user(struct fn_req *req, const struct form *form, const char *hash, bool autoconfirm,
           struct db_row *ret)
 {
-    const enum err e = db_one(
-        req->task, &sign_up,
-        DB_PARAMS(form->email, hash, form->data, autoconfirm ? "true" : "false",
-                  autoconfirm ? NULL
-                              : auth_new_code(req, form->email, "signup", NULL, &form->challenge),
-                  auth_user_agent(req), auth_ip(req)),
-        ret);
+    const enum err e =
+        db_one(req->task, &sign_up,
+               DB_PARAMS(form->email, hash, form->data, autoconfirm ? "true" : "false",
+                         auth_new_code(req, form->email, "signup", NULL, &form->challenge),
+                         auth_user_agent(req), auth_ip(req)),
+               ret);
     auth_even(req);
     return e == ERR_OK ? ERR_OK : refused_by_trigger(req, e);
 }

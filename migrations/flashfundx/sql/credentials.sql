@@ -98,15 +98,11 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, public, backend, pg_temp
 as $$
 begin
-    if platform.caller_role() in ('anon', 'authenticated')
-       and not exists (
-            select from public.delivered_accounts as d
-            where d.container_account_id = p_account_id and d.user_id = auth.uid())
-       and not platform.is_admin()
+    if not exists (
+        select from public.delivered_accounts as d
+        where d.container_account_id = p_account_id and d.user_id = auth.uid())
     then
-        raise exception using
-            errcode = '42501',
-            message = 'Only its owner and administrators may see an account''s password';
+        perform platform.require_duty('see the passwords of others', 'support', 'inventory');
     end if;
     -- What is written down about it is no text of the caller's.
     if p_column not in ('password', 'investor_password') or p_column is null then
@@ -120,7 +116,7 @@ $$;
 comment on function public.reveal_credential(uuid, text, text) is
     'What stands for a password column wherever its rows are read for a caller: account_container '
     'passes its id, delivered_accounts its container_account_id. For the owner of the account, '
-    'administrators and service_role; audited, so not in a read-only transaction.';
+    'support, inventory and service_role; audited, so not in a read-only transaction.';
 grant execute on function public.reveal_credential(uuid, text, text) to authenticated, service_role;
 
 create or replace function backend.with_credentials(p_delivery jsonb)

@@ -142,11 +142,7 @@ as $$
 declare
     v_order public.orders;
 begin
-    if platform.caller_role() in ('anon', 'authenticated') and not platform.is_admin() then
-        raise exception using
-            errcode = '42501',
-            message = 'Only administrators may deliver accounts';
-    end if;
+    perform platform.require_duty('deliver accounts', 'support', 'finance');
     select *
       into v_order
       from public.orders as o
@@ -162,8 +158,8 @@ end
 $$;
 comment on function public.deliver_account_to_user(text, uuid) is
     'Delivers a paid order: {success, delivered_account_id, account_details} or {success, error}. '
-    'For administrators and service_role.';
-grant execute on function public.deliver_account_to_user(text, uuid) to authenticated, service_role;
+    'For support, finance and service_role.';
+grant execute on function public.deliver_account_to_user(text, uuid) to staff, service_role;
 
 create or replace function backend.has_account(p_order public.orders)
 returns boolean
@@ -233,7 +229,10 @@ $$;
 comment on function backend.delivery_checks(public.orders) is
     'Order, trading rules and stock as test-delivery shows them, credentials masked.';
 
-create or replace function backend.test_delivery(p_order_id text, p_deliver boolean)
+create or replace function backend.test_delivery(
+    p_order_id text,
+    p_deliver  boolean,
+    p_staff_id uuid default null)
 returns table (result jsonb)
 language plpgsql security definer
 set search_path = pg_catalog, public, backend, pg_temp
@@ -242,6 +241,11 @@ declare
     v_order public.orders;
     v_delivery jsonb;
 begin
+    if p_staff_id is not null
+       and not platform.duties_of(p_staff_id) && array['owner', 'support', 'finance'] then
+        return next;
+        return;
+    end if;
     select * into v_order from public.orders as o where o.order_id = p_order_id for update;
     if not found then
         result := jsonb_build_object('order_check', jsonb_build_object(
@@ -257,7 +261,8 @@ begin
         insert into public.admin_audit_log
             (admin_email, action_type, table_name, record_id, new_values, description)
         values
-            ('service_role', 'DELIVER', 'orders', p_order_id,
+            (coalesce((select u.email from auth.users as u where u.id = p_staff_id),
+                      'service_role'), 'DELIVER', 'orders', p_order_id,
              jsonb_build_object('success', v_delivery -> 'success', 'error', v_delivery -> 'error'),
              'delivered through test-delivery');
     else
@@ -281,7 +286,8 @@ begin
     return next;
 end
 $$;
-comment on function backend.test_delivery(text, boolean) is
+comment on function backend.test_delivery(text, boolean, uuid) is
     'The tests object of test-delivery (without environment_check). Delivers really only when '
-    'p_deliver; otherwise the delivery is rolled back and its credentials are masked.';
-grant execute on function backend.test_delivery(text, boolean) to fn_test_delivery;
+    'p_deliver; otherwise the delivery is rolled back and its credentials are masked. Null: '
+    'p_staff_id, for whom the call is, has no duty for it.';
+grant execute on function backend.test_delivery(text, boolean, uuid) to fn_test_delivery;

@@ -110,9 +110,10 @@ create or replace trigger delivered_accounts_handed_out
     after insert on public.delivered_accounts
     for each row execute function backend.account_handed_out();
 
--- To administrators -------------------------------------------------------------------------------
+-- To staff -------------------------------------------------------------------------------
 
-create or replace function backend.mail_administrators(
+create or replace function backend.mail_staff(
+    p_duty      text,
     p_kind      text,
     p_cause     text,
     p_order_id  text,
@@ -123,13 +124,12 @@ as $$
 begin
     perform platform.write_mail(p_kind, p_cause || ' ' || a.email, a.email, p_variables, p_order_id)
        from platform.administrators as a
-      where a.is_active;
+      where a.is_active and a.duties && array['owner', p_duty];
 end
 $$;
-comment on function backend.mail_administrators(text, text, text, jsonb) is
-    'Writes a mail to every active row of administrators, the first one (admin@…) among them, once '
-    'per cause and address. Who administers by the role claim alone is not in that table and gets '
-    'none.';
+comment on function backend.mail_staff(text, text, text, text, jsonb) is
+    'Writes a mail to owners and to staff with a duty, also to those who have not signed up yet, once '
+    'per cause and address.';
 
 create or replace function backend.mail_review()
 returns trigger
@@ -137,7 +137,7 @@ language plpgsql security definer
 set search_path = pg_catalog, public, backend, pg_temp
 as $$
 begin
-    perform backend.mail_administrators('review_needed', 'review_needed ' || new.id, new.order_id,
+    perform backend.mail_staff('finance', 'review_needed', 'review_needed ' || new.id, new.order_id,
         jsonb_build_object('review_kind', replace(new.kind, '_', ' '),
                            'order_id', coalesce(new.order_id, ''),
                            'payment_id', coalesce(new.payment_id, '')));
@@ -145,7 +145,7 @@ begin
 end
 $$;
 comment on function backend.mail_review() is
-    'Trigger: a review item causes a mail to every active administrator.';
+    'Trigger: a review item causes a mail to owners and finance.';
 
 create or replace trigger reviews_mail
     after insert on public.reviews
@@ -157,7 +157,7 @@ language plpgsql security definer
 set search_path = pg_catalog, public, backend, pg_temp
 as $$
 begin
-    perform backend.mail_administrators('stock_alert', 'stock_alert ' || new.id, null,
+    perform backend.mail_staff('inventory', 'stock_alert', 'stock_alert ' || new.id, null,
         jsonb_build_object(
             'stock_level', case new.level when 'empty' then 'is out' else 'runs low' end,
             'account_size', to_char(new.account_size, 'FM999,999,999,999,990'),
@@ -172,8 +172,8 @@ begin
 end
 $$;
 comment on function backend.mail_stock_alert() is
-    'Trigger: stock that runs low or out causes a mail to every active administrator, once per '
-    'level, as the alert.';
+    'Trigger: stock that runs low or out causes a mail to owners and inventory, once per level, as '
+    'the alert.';
 
 create or replace trigger stock_alerts_mail
     after insert on public.stock_alerts
@@ -228,7 +228,7 @@ create or replace trigger outbox_delivery_sent
     when (new.state = 'sent')
     execute function backend.note_delivery_mail();
 
--- For administrators ------------------------------------------------------------------------------
+-- For staff ------------------------------------------------------------------------------
 
 create or replace function backend.keep_mail_words()
 returns trigger
@@ -255,11 +255,7 @@ language plpgsql security definer
 set search_path = pg_catalog, public, backend, pg_temp
 as $$
 begin
-    if platform.caller_role() in ('anon', 'authenticated') and not platform.is_admin() then
-        raise exception using
-            errcode = '42501',
-            message = 'Only administrators may replay mails';
-    end if;
+    perform platform.require_duty('replay mails', 'support');
     perform from platform.outbox_replay(array[p_id], false);
     if not found then
         return jsonb_build_object('success', false, 'error', 'No sent or dead mail of this id');
@@ -268,6 +264,6 @@ begin
 end
 $$;
 comment on function public.replay_outbox(uuid) is
-    'Sends a sent or dead mail again: {success, id} or {success, error}. For administrators and '
+    'Sends a sent or dead mail again: {success, id} or {success, error}. For support and '
     'service_role.';
-grant execute on function public.replay_outbox(uuid) to authenticated, service_role;
+grant execute on function public.replay_outbox(uuid) to staff, service_role;

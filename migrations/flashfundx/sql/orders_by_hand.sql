@@ -1,20 +1,5 @@
--- What staff do to the money of an order: a discount before it is paid, a chargeback after. Each is
--- one function, under the order's row lock, with a reason, and one line in the audit.
-
-create or replace function backend.require_staff(p_what text)
-returns void
-language plpgsql stable
-as $$
-begin
-    if platform.caller_role() in ('anon', 'authenticated') and not platform.is_admin() then
-        raise exception using
-            errcode = '42501',
-            message = 'Only administrators may ' || p_what;
-    end if;
-end
-$$;
-comment on function backend.require_staff(text) is
-    'Refuses callers who are neither administrators nor the service key (SQLSTATE 42501).';
+-- What staff do to an order: a discount before it is paid, money that came another way, a chargeback,
+-- an end. Each is one function, under the order's row lock, with a reason, and one line in the audit.
 
 create or replace function backend.note_decision(
     p_action   text,
@@ -48,7 +33,7 @@ declare
     v_discount constant numeric := round(p_discount, 2);
     v_error text;
 begin
-    perform backend.require_staff('grant discounts');
+    perform platform.require_duty('grant discounts', 'finance');
     select * into v_order from public.orders as o where o.order_id = p_order_id for update;
     v_error := case
         when v_order.id is null then 'Order not found'
@@ -93,10 +78,10 @@ end
 $$;
 comment on function public.grant_discount(text, numeric, text) is
     'Sets the discount of an order nobody has paid for yet: {success, amount, discount_amount, '
-    'final_amount} or {success, error}. The next checkout is at the new price. For administrators '
+    'final_amount} or {success, error}. The next checkout is at the new price. For finance '
     'and service_role.';
 grant execute on function public.grant_discount(text, numeric, text)
-    to authenticated, service_role;
+    to staff, service_role;
 
 create or replace function public.record_chargeback(
     p_order_id  text,
@@ -117,7 +102,7 @@ declare
     v_id uuid;
     v_error text;
 begin
-    perform backend.require_staff('record chargebacks');
+    perform platform.require_duty('record chargebacks', 'finance');
     select * into v_order from public.orders as o where o.order_id = p_order_id for update;
     v_booked := backend.booked_amount(p_order_id);
     v_amount := coalesce(round(p_amount, 2), v_booked);
@@ -187,6 +172,123 @@ comment on function public.record_chargeback(text, numeric, text, text, text) is
     'Money of an order that was charged back (null: all that is booked): books it, suspends the '
     'account; whole, the order is refunded, in part it is held for a human. {success, '
     'already_recorded, amount, order} or {success, error}; once per provider and reference. For '
-    'administrators and service_role.';
+    'finance and service_role.';
 grant execute on function public.record_chargeback(text, numeric, text, text, text)
-    to authenticated, service_role;
+    to staff, service_role;
+
+create or replace function public.book_manual_payment(
+    p_order_id  text,
+    p_amount    numeric,
+    p_reference text,
+    p_reason    text)
+returns jsonb
+language plpgsql security definer
+set search_path = pg_catalog, public, backend, pg_temp
+as $$
+declare
+    v_order public.orders;
+    v_before text;
+    v_other text;
+    v_error text;
+begin
+    perform platform.require_duty('book payments', 'finance');
+    select * into v_order from public.orders as o where o.order_id = p_order_id for update;
+    v_before := backend.order_states(p_order_id);
+    p_reference := nullif(btrim(p_reference), '');
+    select t.order_id
+      into v_other
+      from public.payment_transactions as t
+     where t.provider = 'manual'
+       and t.provider_transaction_id = p_reference
+       and t.transaction_type = 'payment';
+    if v_other = p_order_id then
+        return jsonb_build_object('success', true, 'already_booked', true, 'order', v_before);
+    end if;
+    v_error := case
+        when v_order.id is null then 'Order not found'
+        when coalesce(btrim(p_reason), '') = '' then 'A reason is required'
+        when p_reference is null or length(p_reference) > 200
+            then 'The reference must have 1 to 200 characters: what the bank or the chain calls it'
+        when v_other is not null then 'This reference is booked for order ' || v_other
+        when v_order.order_status in ('cancelled', 'refunded') then 'Order is ' || v_order.order_status
+        when v_order.payment_status = 'paid' then 'Order is already paid'
+        when v_order.payment_status = 'refunded' then 'Order is refunded'
+        when p_amount is distinct from v_order.final_amount
+            then format('The amount must be %s, the order''s price; a discount makes it less',
+                        v_order.final_amount)
+    end;
+    if v_error is not null then
+        return jsonb_build_object('success', false, 'error', v_error);
+    end if;
+    perform backend.uncount_others(p_order_id, null);
+    insert into public.payment_transactions
+        (order_id, user_id, transaction_type, amount, currency, provider, provider_transaction_id,
+         provider_status, status, processed_at)
+    values
+        (p_order_id, v_order.user_id, 'payment', v_order.final_amount, v_order.currency, 'manual',
+         p_reference, 'booked', 'completed', now());
+    update public.orders as o
+       set order_status = case o.order_status when 'completed' then o.order_status
+                                              else 'processing' end,
+           payment_status = 'paid', paid_at = now(), payment_provider = 'manual',
+           payment_provider_id = p_reference
+     where o.id = v_order.id
+    returning * into v_order;
+    if v_order.delivery_status <> 'delivered' and not backend.is_held(p_order_id) then
+        perform backend.deliver_or_queue(v_order);
+    end if;
+    perform backend.note_decision('MANUAL_PAYMENT', p_order_id,
+        jsonb_build_object('order', v_before),
+        jsonb_build_object('amount', p_amount, 'reference', p_reference,
+                           'order', backend.order_states(p_order_id)), p_reason);
+    return jsonb_build_object('success', true, 'already_booked', false,
+                              'order', backend.order_states(p_order_id));
+end
+$$;
+comment on function public.book_manual_payment(text, numeric, text, text) is
+    'An order was paid another way, by a transfer say: books its price, and it is delivered or waits '
+    'for stock. {success, already_booked, order} or {success, error}; once per reference. For '
+    'finance and service_role.';
+grant execute on function public.book_manual_payment(text, numeric, text, text)
+    to staff, service_role;
+
+create or replace function public.cancel_order(p_order_id text, p_reason text)
+returns jsonb
+language plpgsql security definer
+set search_path = pg_catalog, public, backend, pg_temp
+as $$
+declare
+    v_order public.orders;
+    v_before text;
+    v_error text;
+    v_result jsonb;
+begin
+    perform platform.require_duty('cancel orders', 'support', 'finance');
+    select * into v_order from public.orders as o where o.order_id = p_order_id for update;
+    v_before := backend.order_states(p_order_id);
+    if v_order.order_status = 'cancelled' then
+        return jsonb_build_object('success', true, 'already_cancelled', true, 'order', v_before);
+    end if;
+    v_error := case
+        when v_order.id is null then 'Order not found'
+        when coalesce(btrim(p_reason), '') = '' then 'A reason is required'
+        when v_order.order_status = 'refunded' then 'Order is refunded'
+        when v_order.payment_status = 'paid' then 'Order is paid: decide its review, or record what goes back'
+    end;
+    if v_error is not null then
+        return jsonb_build_object('success', false, 'error', v_error);
+    end if;
+    v_result := backend.cancel_order(v_order);
+    if v_result ->> 'success' = 'true' then
+        perform backend.note_decision('CANCEL', p_order_id, jsonb_build_object('order', v_before),
+            jsonb_build_object('order', backend.order_states(p_order_id)), p_reason);
+        v_result := v_result || jsonb_build_object('already_cancelled', false,
+                                                   'order', backend.order_states(p_order_id));
+    end if;
+    return v_result;
+end
+$$;
+comment on function public.cancel_order(text, text) is
+    'Ends an order nobody has paid for; money that still comes waits for a human. {success, '
+    'already_cancelled, order} or {success, error}. For support, finance and service_role.';
+grant execute on function public.cancel_order(text, text) to staff, service_role;

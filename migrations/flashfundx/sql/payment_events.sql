@@ -1,5 +1,5 @@
--- What the provider says about a payment, and what follows from it. Callback, poll and
--- administrator come here; there is no other way for a payment to move an order. (Reviews: reviews.)
+-- What the provider says about a payment, and what follows from it. Callback, poll and staff
+-- come here; there is no other way for a payment to move an order. (Reviews: reviews.)
 --
 --   payment status      order       payment   further
 --   waiting, confirming processing  pending

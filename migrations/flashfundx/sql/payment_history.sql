@@ -301,4 +301,23 @@ $$;
 comment on function backend.payment_history(text) is
     'The whole history of a payment by order id, payment id or invoice id: entries [{at, what, '
     'detail}] in order of time, and the rows as they are now; null when nothing is known.';
-grant execute on function backend.payment_history(text) to fn_payment_history;
+
+create or replace function backend.payment_history_for(p_key text, p_staff_id uuid)
+returns table (outcome text, history jsonb)
+language plpgsql stable security definer
+set search_path = pg_catalog, public, backend, pg_temp
+as $$
+begin
+    outcome := 'forbidden';
+    if p_staff_id is null
+       or platform.duties_of(p_staff_id) && array['owner', 'support', 'finance'] then
+        history := backend.payment_history(p_key);
+        outcome := case when history is null then 'not_found' else 'ok' end;
+    end if;
+    return next;
+end
+$$;
+comment on function backend.payment_history_for(text, uuid) is
+    'payment_history for somebody of staff, or for the service key (null): outcome ok, not_found, or '
+    'forbidden to whom has no duty for it.';
+grant execute on function backend.payment_history_for(text, uuid) to fn_payment_history;

@@ -152,7 +152,7 @@ language plpgsql
 set search_path = pg_catalog, public, pg_temp
 as $$
 declare
-    -- What customers may set. A new column is not theirs before it stands here.
+    -- What customers, and staff for them, may set. A new column is not theirs before it stands here.
     c_theirs constant text[] := array['first_name', 'last_name', 'phone', 'country',
                                       'marketing_consent', 'password', 'updated_at'];
 begin
@@ -160,27 +160,29 @@ begin
     if tg_op = 'UPDATE' then
         new.updated_at := now();
     end if;
-    if tg_op = 'INSERT' or current_user not in ('anon', 'authenticated') or platform.is_admin() then
+    if tg_op = 'INSERT' or current_user not in ('anon', 'authenticated', 'staff') then
         return new;
     end if;
     if to_jsonb(new) - c_theirs is distinct from to_jsonb(old) - c_theirs then
         raise exception using
             errcode = '42501',
             message = 'Of a profile only names, phone, country and consent are yours to change',
-            hint = 'The address follows the login''s; administrators change the rest.';
+            hint = 'The address follows the login''s; how a customer stands is set by '
+                   'set_customer_standing.';
     end if;
     return new;
 end
 $$;
 comment on function public.guard_user_profile() is
-    'Trigger: customers change their contact data only, and no password is ever stored; keeps '
+    'Trigger: people change contact data only, and no password is ever stored; keeps '
     'updated_at.';
 
 create or replace trigger user_profiles_guard
     before insert or update on public.user_profiles
     for each row execute function public.guard_user_profile();
 
--- account_status of the profile is what front ends read and staff write; the platform's row decides.
+-- account_status of the profile is what front ends read and the service key may write; the platform's
+-- row decides.
 
 create or replace function backend.profile_standing()
 returns trigger
@@ -193,7 +195,7 @@ begin
 end
 $$;
 comment on function backend.profile_standing() is
-    'Trigger: an account_status that staff wrote into a profile is how the customer stands.';
+    'Trigger: an account_status that was written into a profile is how the customer stands.';
 
 create or replace trigger user_profiles_standing_new
     after insert on public.user_profiles
@@ -229,3 +231,43 @@ comment on function backend.follow_standing() is
 create or replace trigger standing_profile
     after insert or update or delete on platform.standing
     for each row execute function backend.follow_standing();
+
+-- By staff.
+
+create or replace function public.set_customer_standing(
+    p_user_id  uuid,
+    p_standing text,
+    p_reason   text)
+returns jsonb
+language plpgsql security definer
+set search_path = pg_catalog, public, platform, pg_temp
+set enable_seqscan = off                -- see record_payment_event
+as $$
+declare
+    v_email text;
+    v_error text;
+begin
+    perform platform.require_duty('suspend customers', 'support');
+    select lower(u.email) into v_email from auth.users as u where u.id = p_user_id for update;
+    -- Whom to let in nowhere, and what becomes of staff, owners decide.
+    if 'banned' in (p_standing, platform.standing_of(p_user_id))
+       or exists (select from platform.administrators as a where a.email = v_email) then
+        perform platform.require_duty('ban customers, or change how staff stand');
+    end if;
+    v_error := case
+        when v_email is null then 'User not found'
+        when p_standing is null or p_standing not in ('active', 'suspended', 'banned')
+            then 'Invalid standing. Must be one of: active, suspended, banned'
+        when coalesce(btrim(p_reason), '') = '' then 'A reason is required'
+    end;
+    if v_error is not null then
+        return jsonb_build_object('success', false, 'error', v_error);
+    end if;
+    return jsonb_build_object('success', true, 'standing', p_standing,
+        'changed', platform.set_standing(p_user_id, p_standing, left(p_reason, 2000)));
+end
+$$;
+comment on function public.set_customer_standing(uuid, text, text) is
+    'Suspends a customer, who then reads and buys nothing, bans one, or ends that: {success, '
+    'standing, changed} or {success, error}. For support, bans for owners, and service_role.';
+grant execute on function public.set_customer_standing(uuid, text, text) to staff, service_role;

@@ -426,7 +426,7 @@ begin
         select x.id
         from jsonb_array_elements_text(p_ids::jsonb) as x (id)
         where not exists (select from public.payments as p where p.payment_id = x.id)
-          -- Nor those that were passed over in this run, or that an administrator left as they are.
+          -- Nor those that were passed over in this run, or that staff left as they are.
           and not exists (
                 select
                 from public.reconciliation_differences as d

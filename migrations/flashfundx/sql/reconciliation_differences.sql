@@ -36,7 +36,7 @@ begin
         update public.reconciliation_runs as r set healed = r.healed + 1 where r.id = p_run_id;
         return;
     end if;
-    -- What an administrator accepted stays accepted as long as the figures are the same.
+    -- What staff accepted stays accepted as long as the figures are the same.
     if exists (
         select
         from public.reconciliation_differences as d
@@ -361,7 +361,7 @@ comment on function backend.heal_books(bigint, text, text) is
     'Puts an order into the queue for stock (or delivers it) that should be there, or takes it '
     'out.';
 
--- For administrators ------------------------------------------------------------------------------
+-- For staff ---------------------------------------------------------------------------------------
 
 create or replace function public.reconciliation_report()
 returns jsonb
@@ -369,11 +369,7 @@ language plpgsql stable security definer
 set search_path = pg_catalog, public, backend, pg_temp
 as $$
 begin
-    if platform.caller_role() in ('anon', 'authenticated') and not platform.is_admin() then
-        raise exception using
-            errcode = '42501',
-            message = 'Only administrators may read the reconciliation';
-    end if;
+    perform platform.require_duty('read the reconciliation', 'finance');
     return jsonb_build_object(
         'run', (
             select to_jsonb(r) - array['position', 'listing', 'listed_at', 'listed_key']
@@ -393,9 +389,9 @@ begin
 end
 $$;
 comment on function public.reconciliation_report() is
-    'The last run, the differences that are open, and what the run healed. For administrators and '
+    'The last run, the differences that are open, and what the run healed. For finance and '
     'service_role.';
-grant execute on function public.reconciliation_report() to authenticated, service_role;
+grant execute on function public.reconciliation_report() to staff, service_role;
 
 create or replace function public.accept_difference(p_id bigint, p_note text)
 returns boolean
@@ -405,11 +401,7 @@ as $$
 declare
     v_difference public.reconciliation_differences;
 begin
-    if platform.caller_role() in ('anon', 'authenticated') and not platform.is_admin() then
-        raise exception using
-            errcode = '42501',
-            message = 'Only administrators may accept a difference';
-    end if;
+    perform platform.require_duty('accept a difference', 'finance');
     update public.reconciliation_differences as d
        set resolved_at = clock_timestamp(), resolution = 'accepted: ' || coalesce(left(p_note, 2000), '')
      where d.id = p_id and d.resolved_at is null
@@ -426,6 +418,6 @@ begin
 end
 $$;
 comment on function public.accept_difference(bigint, text) is
-    'An administrator has looked at a difference and leaves it as it is; it is not listed again '
-    'while its figures stay the same. For administrators and service_role.';
-grant execute on function public.accept_difference(bigint, text) to authenticated, service_role;
+    'Somebody of staff has looked at a difference and leaves it as it is; it is not listed again '
+    'while its figures stay the same. For finance and service_role.';
+grant execute on function public.accept_difference(bigint, text) to staff, service_role;

@@ -1,4 +1,4 @@
--- Reports for administrators and the service key: one function each, over days from p_from up to,
+-- Reports for finance and the service key: one function each, over days from p_from up to,
 -- and without, p_to, which are days of UTC. Money is what the books have as completed. Each call is
 -- planned for its days: one is read along an index, a year from end to end. (Those about customers:
 -- reports_of_customers.)
@@ -19,7 +19,7 @@ set search_path = pg_catalog, public, backend, pg_temp
 set plan_cache_mode = force_custom_plan
 as $$
 begin
-    perform backend.require_staff('read reports');
+    perform platform.require_duty('read reports', 'finance');
     return query
         select (t.processed_at at time zone 'UTC')::date,
                count(*) filter (where t.transaction_type = 'payment'),
@@ -37,7 +37,7 @@ end
 $$;
 comment on function public.revenue_report(date, date) is
     'What came in and went back on each day, from the books.';
-grant execute on function public.revenue_report(date, date) to authenticated, service_role;
+grant execute on function public.revenue_report(date, date) to staff, service_role;
 
 create or replace function public.funnel_report(p_from date, p_to date)
 returns table (step text, orders bigint, percent numeric, median_time interval)
@@ -46,7 +46,7 @@ set search_path = pg_catalog, public, backend, pg_temp
 set plan_cache_mode = force_custom_plan
 as $$
 begin
-    perform backend.require_staff('read reports');
+    perform platform.require_duty('read reports', 'finance');
     return query
         with o as (
             select o.created_at, o.paid_at, o.delivered_at,
@@ -70,7 +70,7 @@ $$;
 comment on function public.funnel_report(date, date) is
     'How many of the orders made then got an invoice, were paid and delivered, in percent of all, '
     'and after which time half of them had.';
-grant execute on function public.funnel_report(date, date) to authenticated, service_role;
+grant execute on function public.funnel_report(date, date) to staff, service_role;
 
 create or replace function public.popularity_report(p_from date, p_to date)
 returns table (account_type text, account_size numeric, platform_type text, orders bigint,
@@ -80,7 +80,7 @@ set search_path = pg_catalog, public, backend, pg_temp
 set plan_cache_mode = force_custom_plan
 as $$
 begin
-    perform backend.require_staff('read reports');
+    perform platform.require_duty('read reports', 'finance');
     return query
         select o.account_type::text, o.account_size::numeric, o.platform_type::text, count(*),
                count(*) filter (where o.payment_status = 'paid'),
@@ -94,7 +94,7 @@ end
 $$;
 comment on function public.popularity_report(date, date) is
     'Orders, paid orders and their price by account type, size and platform.';
-grant execute on function public.popularity_report(date, date) to authenticated, service_role;
+grant execute on function public.popularity_report(date, date) to staff, service_role;
 
 create or replace function public.stuck_orders()
 returns table (order_id text, problem text, since timestamptz, order_status text,
@@ -104,7 +104,7 @@ set search_path = pg_catalog, public, backend, pg_temp
 as $$
 #variable_conflict use_column
 begin
-    perform backend.require_staff('read reports');
+    perform platform.require_duty('read reports', 'finance', 'support');
     return query
         select o.order_id::text, s.problem, s.since, o.order_status::text, o.payment_status::text,
                o.delivery_status::text
@@ -128,7 +128,7 @@ end
 $$;
 comment on function public.stuck_orders() is
     'Orders of a month that are unpaid for a day, or paid and not delivered for an hour.';
-grant execute on function public.stuck_orders() to authenticated, service_role;
+grant execute on function public.stuck_orders() to staff, service_role;
 
 create or replace function public.failed_payments_report(p_from date, p_to date)
 returns table (provider text, status text, pay_currency text, payments bigint, price numeric,
@@ -139,7 +139,7 @@ set plan_cache_mode = force_custom_plan
 as $$
 #variable_conflict use_column
 begin
-    perform backend.require_staff('read reports');
+    perform platform.require_duty('read reports', 'finance');
     return query
         select 'nowpayments', p.status, p.pay_currency, count(*), sum(p.price_amount),
                count(*) filter (where p.actually_paid > 0)
@@ -154,7 +154,7 @@ $$;
 comment on function public.failed_payments_report(date, date) is
     'Payments that did not pay, by status and coin; with_money: in how many of them some arrived.';
 grant execute on function public.failed_payments_report(date, date)
-    to authenticated, service_role;
+    to staff, service_role;
 
 create or replace function public.challenge_progress()
 returns table (account_type text, account_size numeric, accounts bigint, challenge bigint,
@@ -164,7 +164,7 @@ language plpgsql stable security definer
 set search_path = pg_catalog, public, backend, pg_temp
 as $$
 begin
-    perform backend.require_staff('read reports');
+    perform platform.require_duty('read reports', 'finance');
     return query
         select d.account_type::text, d.account_size::numeric, count(*),
                count(*) filter (where d.current_phase = 'challenge'),
@@ -187,7 +187,7 @@ $$;
 comment on function public.challenge_progress() is
     'Where the delivered accounts stand: how many in each phase, failed and breached, which share '
     'of those that are decided got to live, and after which time half of them had.';
-grant execute on function public.challenge_progress() to authenticated, service_role;
+grant execute on function public.challenge_progress() to staff, service_role;
 
 create or replace function public.times_report(p_from date, p_to date)
 returns table (day date, deliveries bigint, delivery_p50 interval, delivery_p99 interval,
@@ -197,7 +197,7 @@ set search_path = pg_catalog, public, backend, pg_temp
 set plan_cache_mode = force_custom_plan
 as $$
 begin
-    perform backend.require_staff('read reports');
+    perform platform.require_duty('read reports', 'finance');
     return query
         with t as (
             select d.delivered_at as at, d.delivered_at - o.paid_at as delivery,
@@ -228,7 +228,7 @@ $$;
 comment on function public.times_report(date, date) is
     'How long it took on each day from paid to delivered, and until somebody decided a review: half '
     'of them, and 99 of a hundred.';
-grant execute on function public.times_report(date, date) to authenticated, service_role;
+grant execute on function public.times_report(date, date) to staff, service_role;
 
 create or replace function public.month_close(p_month date)
 returns table (line text, entries bigint, amount numeric)
@@ -237,7 +237,7 @@ set search_path = pg_catalog, public, backend, pg_temp
 set plan_cache_mode = force_custom_plan
 as $$
 begin
-    perform backend.require_staff('read reports');
+    perform platform.require_duty('read reports', 'finance');
     return query
         with t as materialized (
             select t.*
@@ -300,4 +300,4 @@ comment on function public.month_close(date) is
     'The close of the month in which a day is: the payments that were booked in it as the provider '
     'has them, as the books do, and the orders they paid for; how many of them differ and by how '
     'much; and what the reconciliation has open now.';
-grant execute on function public.month_close(date) to authenticated, service_role;
+grant execute on function public.month_close(date) to staff, service_role;

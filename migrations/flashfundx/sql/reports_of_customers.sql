@@ -9,7 +9,7 @@ set search_path = pg_catalog, public, backend, pg_temp
 as $$
 #variable_conflict use_column
 begin
-    perform backend.require_staff('read reports');
+    perform platform.require_duty('read reports', 'finance');
     return query
         select u.id, u.email::text, u.total_orders, u.total_spent::numeric, l.created_at,
                greatest(l.created_at, u.last_login_at, u.created_at)
@@ -32,7 +32,7 @@ $$;
 comment on function public.customers_report(integer, integer) is
     'Customers by what they spent, and who neither ordered nor signed in for so many days.';
 grant execute on function public.customers_report(integer, integer)
-    to authenticated, service_role;
+    to staff, service_role;
 
 create or replace function public.spending_report()
 returns table (tenth integer, customers bigint, spent numeric, percent numeric)
@@ -40,7 +40,7 @@ language plpgsql stable security definer
 set search_path = pg_catalog, public, backend, pg_temp
 as $$
 begin
-    perform backend.require_staff('read reports');
+    perform platform.require_duty('read reports', 'finance');
     return query
         select u.tenth, count(*), sum(u.total_spent),
                round(100.0 * sum(u.total_spent) / nullif(sum(sum(u.total_spent)) over (), 0), 1)
@@ -56,7 +56,7 @@ $$;
 comment on function public.spending_report() is
     'What each tenth of those who bought spent, in USD and in percent of all; the first tenth are '
     'those who spent most.';
-grant execute on function public.spending_report() to authenticated, service_role;
+grant execute on function public.spending_report() to staff, service_role;
 
 create or replace function public.inactivity_report()
 returns table (days integer, customers bigint)
@@ -64,7 +64,7 @@ language plpgsql stable security definer
 set search_path = pg_catalog, public, backend, pg_temp
 as $$
 begin
-    perform backend.require_staff('read reports');
+    perform platform.require_duty('read reports', 'finance');
     return query
         select (floor(extract(epoch from now() - greatest(l.created_at, u.last_login_at, u.created_at))
                       / 86400 / 30) * 30)::integer,
@@ -84,7 +84,7 @@ $$;
 comment on function public.inactivity_report() is
     'How many customers neither ordered nor signed in for how long: for so many days or up to 29 '
     'more. (Who they are: customers_report.)';
-grant execute on function public.inactivity_report() to authenticated, service_role;
+grant execute on function public.inactivity_report() to staff, service_role;
 
 create or replace function backend.month_number(p_at timestamptz)
 returns integer
@@ -126,7 +126,7 @@ set search_path = pg_catalog, public, backend, pg_temp
 set plan_cache_mode = force_custom_plan
 as $$
 begin
-    perform backend.require_staff('read reports');
+    perform platform.require_duty('read reports', 'finance');
     return query
         with f as materialized (select * from backend.first_payments(p_from, p_to)),
         c as (select f.month, count(*) as n from f group by f.month),
@@ -156,7 +156,7 @@ $$;
 comment on function public.lifetime_value_report(date, date) is
     'Lifetime value by month of the first payment: what those customers paid so many months later, '
     'less what went back, in that month and up to it, and of each of them.';
-grant execute on function public.lifetime_value_report(date, date) to authenticated, service_role;
+grant execute on function public.lifetime_value_report(date, date) to staff, service_role;
 
 create or replace function public.cohorts_report(p_from date, p_to date)
 returns table (month date, customers bigint, after_months integer, buyers bigint, percent numeric)
@@ -165,7 +165,7 @@ set search_path = pg_catalog, public, backend, pg_temp
 set plan_cache_mode = force_custom_plan
 as $$
 begin
-    perform backend.require_staff('read reports');
+    perform platform.require_duty('read reports', 'finance');
     return query
         with f as materialized (select * from backend.first_payments(p_from, p_to)),
         c as (select f.month, count(*) as n from f group by f.month),
@@ -188,4 +188,4 @@ $$;
 comment on function public.cohorts_report(date, date) is
     'Who buys again, by month of the first payment: how many of those customers paid for something '
     'so many months later. (Month 0 is the first one, with all of them.)';
-grant execute on function public.cohorts_report(date, date) to authenticated, service_role;
+grant execute on function public.cohorts_report(date, date) to staff, service_role;

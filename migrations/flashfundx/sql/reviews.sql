@@ -1,5 +1,5 @@
--- What a human decides about a review. One function, for administrators and the service key; every
--- decision happens once, under the order's row lock, and is written down.
+-- What a human decides about a review. One function, for finance and the service key; every decision
+--  happens once, under the order's row lock, and is written down.
 --
 -- Reviews of payment_events (the order is not delivered by such an event): underpaid,
 -- amount_unknown, price_currency, price_amount, worth_less, partially_paid, child_payment,
@@ -285,11 +285,7 @@ declare
     v_before text;
     v_result jsonb;
 begin
-    if platform.caller_role() in ('anon', 'authenticated') and not platform.is_admin() then
-        raise exception using
-            errcode = '42501',
-            message = 'Only administrators may resolve reviews';
-    end if;
+    perform platform.require_duty('resolve reviews', 'finance');
     if p_action is null or p_action not in ('accept', 'refund_noted', 'cancel') then
         return jsonb_build_object('success', false, 'error',
             'Invalid action. Must be one of: accept, refund_noted, cancel');
@@ -336,5 +332,5 @@ $$;
 comment on function public.resolve_review(uuid, text, text) is
     'Decides a review: accept (the order counts as paid and is delivered), refund_noted (not '
     'delivered: refunded; delivered: the account is suspended) or cancel (not delivered only). '
-    'Once; a repeat answers already_resolved. For administrators and service_role.';
-grant execute on function public.resolve_review(uuid, text, text) to authenticated, service_role;
+    'Once; a repeat answers already_resolved. For finance and service_role.';
+grant execute on function public.resolve_review(uuid, text, text) to staff, service_role;

@@ -222,11 +222,7 @@ declare
     v_threshold numeric := coalesce(
         (select s.value from public.shop_settings as s where s.name = 'stock_low_below'), 5);
 begin
-    if platform.caller_role() in ('anon', 'authenticated') and not platform.is_admin() then
-        raise exception using
-            errcode = '42501',
-            message = 'Only administrators may read the inventory';
-    end if;
+    perform platform.require_duty('read the inventory', 'inventory');
     return query
         with available as (
             select c.account_size::numeric as size, c.platform_type::text as platform, count(*) as n
@@ -276,8 +272,8 @@ end
 $$;
 comment on function public.inventory_report() is
     'Stock of each size and platform: available, waiting orders, delivered in 7 and 30 days, days '
-    'left at the present rate (null: nothing sold). For administrators and service_role.';
-grant execute on function public.inventory_report() to authenticated, service_role;
+    'left at the present rate (null: nothing sold). For inventory and service_role.';
+grant execute on function public.inventory_report() to staff, service_role;
 
 create or replace function public.get_available_accounts_count()
 returns table (account_size numeric, platform_type text, available_count bigint)

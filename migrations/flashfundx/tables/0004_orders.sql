@@ -30,7 +30,7 @@ create table public.orders (
 ) with (fillfactor = 80);
 comment on table public.orders is
     'One row per order. Order, payment and delivery states move forward only, through the '
-    'functions in schema backend or an administrator.';
+    'functions in schema backend.';
 
 create index orders_user_idx on public.orders (user_id, created_at desc);
 create index orders_created_idx on public.orders (created_at desc);

@@ -85,7 +85,7 @@ create table public.reconciliation_differences (
 );
 comment on table public.reconciliation_differences is
     'Where provider and books, or two books, do not agree. Open until it is gone, healed or '
-    'accepted by an administrator.';
+    'accepted by staff.';
 
 create unique index reconciliation_differences_open_once_idx
     on public.reconciliation_differences (scope, kind, aspect, payment_id, order_id, user_id)

@@ -1,6 +1,5 @@
 -- What every shop starts with: prices, trading rules, wallets to fill in, figures, the first
--- administrator; its mails are in the next file. All of it is changed later by administrators, not
--- by migrations.
+-- owner; its mails are in the next file. All of it is changed later by owners, not by migrations.
 
 insert into public.prices (account_type, account_size, price)
 select t.account_type, p.account_size, t.price
@@ -78,8 +77,9 @@ values
     ('BTC',  'Bitcoin',  'Bitcoin',        6, 'Enter the shop''s wallet address, then activate.'),
     ('SOL',  'Solana',   'Solana',         7, 'Enter the shop''s wallet address, then activate.');
 
-insert into platform.administrators (email, notes)
-values ('admin@flashfundx.com', 'First administrator. Counts once the address is confirmed.');
+insert into platform.administrators (email, duties, is_first, notes)
+values ('admin@flashfundx.com', '{owner}', true,
+        'First owner, once the address is confirmed, unless somebody else is one before.');
 
 insert into public.shop_settings (name, value, notes)
 values

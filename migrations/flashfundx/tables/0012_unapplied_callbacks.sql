@@ -23,10 +23,10 @@ create index unapplied_callbacks_payment_idx
 create index unapplied_callbacks_order_idx
     on public.unapplied_callbacks (order_id) where order_id is not null;
 
--- Evidence: administrators and service_role read it, only the database writes it.
+-- Evidence: finance and service_role read it, only the database writes it.
 alter table public.unapplied_callbacks enable row level security;
 revoke all on public.unapplied_callbacks from public, anon, authenticated, service_role;
-grant select on public.unapplied_callbacks to authenticated, service_role;
-create policy unapplied_callbacks_admin on public.unapplied_callbacks
-    for select to authenticated using ((select platform.is_admin()));
+grant select on public.unapplied_callbacks to staff, service_role;
+create policy unapplied_callbacks_staff on public.unapplied_callbacks
+    for select to staff using ((select platform.has_duty('finance')));
 revoke all on sequence public.unapplied_callbacks_id_seq from public, anon, authenticated, service_role;

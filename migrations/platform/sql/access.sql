@@ -87,12 +87,15 @@ comment on function platform.make_program_role(text, text[]) is
 select platform.make_program_role(r)
 from unnest(array['fn_health', 'fn_send_outbox', 'fn_send_email', 'fn_auth']) as r;
 
--- Requests: what the data API connects as may become the three request roles, and is none of them.
--- Time limits as on Supabase. SET ROLE does not apply them; the data API does so itself.
+-- Requests: what the data API connects as may become the request roles, and is none of them. Staff
+-- have what people have, and policies and functions of their own. Time limits as on Supabase. SET ROLE does not apply
+-- them; the data API does so itself.
 select platform.make_role('anon', 'nologin', '{}', array['statement_timeout=3s']),
        platform.make_role('authenticated', 'nologin', '{}', array['statement_timeout=8s']),
+       platform.make_role('staff', 'nologin', array['authenticated'],
+                          array['statement_timeout=8s']),
        platform.make_role('authenticator', 'login noinherit',
-                          array['anon', 'authenticated', 'service_role'],
+                          array['anon', 'authenticated', 'staff', 'service_role'],
                           array['statement_timeout=8s', 'lock_timeout=8s']);
 
 -- Callers -----------------------------------------------------------------------------------------
@@ -117,7 +120,7 @@ declare
     v_role text := platform.caller_role();
     v_email text;
 begin
-    if v_role = 'authenticated' then
+    if v_role in ('authenticated', 'staff') then
         select u.email into v_email from auth.users as u where u.id = auth.uid();
         return coalesce(v_email, auth.email(), auth.uid()::text, v_role);
     end if;
@@ -125,7 +128,7 @@ begin
 end
 $$;
 comment on function platform.caller_name() is
-    'Who acts, for the audit: an administrator''s e-mail address, else the database role.';
+    'Who acts, for the audit: a person''s e-mail address, else the database role.';
 
 create or replace function platform.caller_ip()
 returns text

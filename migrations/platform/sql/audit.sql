@@ -1,4 +1,4 @@
--- The audit: the database itself writes down what administrators change: through the data API,
+-- The audit: the database itself writes down what staff change: through the data API,
 -- through the service key, or by hand in psql. platform.audit_table says which tables count.
 -- Changes people make to rows of their own and changes of the backend's programs (roles fn_…) are
 -- not administrative and not listed here.
@@ -73,10 +73,8 @@ begin
         return null;
     end if;
     v_role := platform.caller_role();
-    -- Somebody's change of a row of their own. In tables where nobody has such rows it was an
-    -- administrator, even if this very change made an end of that.
-    if v_role = 'anon'
-       or (v_role = 'authenticated' and tg_argv[1] = 'own' and not platform.is_admin()) then
+    -- Somebody's change of a row of their own.
+    if v_role = 'anon' or (v_role = 'authenticated' and tg_argv[1] = 'own') then
         return null;
     end if;
     v_old := case when tg_op <> 'INSERT' then to_jsonb(old) end;

@@ -45,7 +45,7 @@ as $$
     select '{' || concat_ws(',',
         platform.json_member('id', to_json(p_user.id)),
         platform.json_member('aud', to_json(coalesce(p_user.aud, ''))),
-        platform.json_member('role', to_json(coalesce(p_user.role, ''))),
+        platform.json_member('role', to_json(platform.token_role(p_user))),
         platform.json_member('email', to_json(coalesce(p_user.email, ''))),
         platform.json_member('email_confirmed_at', to_json(platform.rfc3339(p_user.email_confirmed_at))),
         platform.json_member('invited_at', to_json(platform.rfc3339(p_user.invited_at))),
@@ -80,7 +80,7 @@ as $$
         platform.json_member('phone', to_json(coalesce(p_user.phone, ''))),
         platform.json_member('app_metadata', coalesce(p_user.raw_app_meta_data, '{}')::json),
         platform.json_member('user_metadata', coalesce(p_user.raw_user_meta_data, '{}')::json),
-        platform.json_member('role', to_json(coalesce(p_user.role, ''))),
+        platform.json_member('role', to_json(platform.token_role(p_user))),
         platform.json_member('aal', to_json(s.aal)),
         '"amr":[' || coalesce((
             select string_agg('{' || concat_ws(',',

@@ -1,15 +1,17 @@
 -- Where somebody is signed in: for themselves, and for staff, who may end it.
 
-create or replace function platform.may_see_sessions(p_user_id uuid)
-returns boolean
-language sql stable
+create or replace function platform.require_own_or_support(p_user_id uuid, p_what text)
+returns void
+language plpgsql stable
 as $$
-    select platform.caller_role() not in ('anon', 'authenticated')
-           or coalesce(auth.uid() = p_user_id, false)
-           or platform.is_admin()
+begin
+    if auth.uid() is distinct from p_user_id then
+        perform platform.require_duty(p_what, 'support');
+    end if;
+end
 $$;
-comment on function platform.may_see_sessions(uuid) is
-    'Whether the caller is the person, an administrator, or a program of ours.';
+comment on function platform.require_own_or_support(uuid, text) is
+    'Refuses whoever is neither the person, nor of the support, nor a program of ours.';
 
 create or replace function public.sessions_of(p_user_id uuid)
 returns table (
@@ -20,11 +22,7 @@ set search_path = pg_catalog, platform, pg_temp
 set enable_seqscan = off                -- plans are kept, also those made while there were few
 as $$
 begin
-    if not platform.may_see_sessions(p_user_id) then
-        raise exception using
-            errcode = '42501',
-            message = 'Only administrators may see where others are signed in';
-    end if;
+    perform platform.require_own_or_support(p_user_id, 'see where others are signed in');
     return query
         select s.id, s.created_at, coalesce(s.refreshed_at, s.created_at), s.user_agent,
                host(s.ip), s.aal::text
@@ -34,8 +32,7 @@ begin
 end
 $$;
 comment on function public.sessions_of(uuid) is
-    'Where somebody is signed in, the latest first. For oneself and for administrators.';
-revoke all on function public.sessions_of(uuid) from public;
+    'Where somebody is signed in, the latest first. For oneself and for support.';
 grant execute on function public.sessions_of(uuid) to authenticated, service_role;
 
 create or replace function public.end_sessions(
@@ -49,11 +46,7 @@ declare
     v_user auth.users;
     v_ended integer;
 begin
-    if not platform.may_see_sessions(p_user_id) then
-        raise exception using
-            errcode = '42501',
-            message = 'Only administrators may sign others out';
-    end if;
+    perform platform.require_own_or_support(p_user_id, 'sign others out');
     if coalesce(trim(p_reason), '') = '' then
         raise exception using errcode = '22023', message = 'p_reason must say why';
     end if;
@@ -78,5 +71,4 @@ $$;
 comment on function public.end_sessions(uuid, text, uuid) is
     'Signs somebody out, of one session or of all; the number of those that ended. Access tokens '
     'that are out are good until they run out, for programs that do not ask about the session.';
-revoke all on function public.end_sessions(uuid, text, uuid) from public;
 grant execute on function public.end_sessions(uuid, text, uuid) to authenticated, service_role;

@@ -68,6 +68,9 @@ declare
 begin
     -- For the application's triggers, and the audit.
     perform set_config('platform.caller_ip', coalesce(p_ip, ''), true);
+    -- Whose address has duties proves that it is theirs.
+    p_autoconfirm := p_autoconfirm and not exists (
+        select from platform.administrators as a where a.email = p_email and a.is_active);
     v_user := platform.auth_make_user(p_email, p_hash, p_data);
     if v_user.id is null then
         select * into v_user

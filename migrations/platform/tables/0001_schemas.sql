@@ -14,6 +14,7 @@ begin
         from (values
             ('anon',          'nologin'),
             ('authenticated', 'nologin'),
+            ('staff',         'nologin'),
             ('service_role',  'nologin bypassrls'),
             ('authenticator', 'login noinherit'),
             ('ffx_function',  'nologin')
@@ -45,6 +46,7 @@ create extension pgcrypto with schema extensions;
 
 -- Access to tables in public is decided by row level security; who makes one narrows these rights.
 -- Functions are closed until a grant beside them says who may call.
+-- (staff is a member of authenticated, from sql/access.sql on.)
 grant usage on schema public to anon, authenticated, service_role;
 alter default privileges in schema public
     grant all on tables to anon, authenticated, service_role;

@@ -64,7 +64,7 @@ returns uuid
 language sql stable
 as $$ select null::uuid $$;
 
-create function platform.is_admin()
+create function platform.has_duty(variadic p_duties text[] default '{}')
 returns boolean
 language sql stable security definer
 set search_path = pg_catalog, pg_temp

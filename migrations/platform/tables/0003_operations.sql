@@ -1,5 +1,5 @@
--- What administrators changed, and when scheduled functions ran. These tables are in public,
--- because administrators read them through the data API.
+-- What staff changed, and when scheduled functions ran. These tables are in public, because staff
+-- read them through the data API.
 
 create table public.admin_audit_log (
     id          uuid primary key default gen_random_uuid(),
@@ -34,15 +34,15 @@ create table public.schedules (
 comment on table public.schedules is
     'When each scheduled function last ran: one run per period over all processes and machines.';
 
--- Evidence: administrators and service_role read it, only the database writes it.
+-- Evidence: owners and service_role read it, only the database writes it.
 alter table public.admin_audit_log enable row level security;
 revoke all on public.admin_audit_log from public, anon, authenticated, service_role;
-grant select on public.admin_audit_log to authenticated, service_role;
-create policy admin_audit_log_admin on public.admin_audit_log
-    for select to authenticated using ((select platform.is_admin()));
+grant select on public.admin_audit_log to staff, service_role;
+create policy admin_audit_log_staff on public.admin_audit_log
+    for select to staff using ((select platform.has_duty()));
 
 alter table public.schedules enable row level security;
 revoke all on public.schedules from public, anon, authenticated, service_role;
-grant select on public.schedules to authenticated, service_role;
-create policy schedules_admin on public.schedules
-    for select to authenticated using ((select platform.is_admin()));
+grant select on public.schedules to staff, service_role;
+create policy schedules_staff on public.schedules
+    for select to staff using ((select platform.has_duty('finance', 'support', 'inventory')));

@@ -1,4 +1,4 @@
--- Outbox: mails to send, being sent, sent and given up. It is in public, because administrators
+-- Outbox: mails to send, being sent, sent and given up. It is in public, because staff
 -- read it through the data API, and so are the templates, which they write there. When a mail is sent
 -- is the queue's matter (kind mail, key its id).
 
@@ -55,9 +55,9 @@ create index outbox_words_idx on public.outbox (created_at) where kind = 'direct
 
 alter table public.outbox enable row level security;
 revoke all on public.outbox from public, anon, authenticated, service_role;
-grant select on public.outbox to authenticated, service_role;
-create policy outbox_admin on public.outbox
-    for select to authenticated using ((select platform.is_admin()));
+grant select on public.outbox to staff, service_role;
+create policy outbox_staff on public.outbox
+    for select to staff using ((select platform.has_duty('support')));
 
 create table public.email_templates (
     id            uuid primary key default gen_random_uuid(),
@@ -79,9 +79,11 @@ alter table public.email_templates enable row level security;
 revoke all on public.email_templates from public, anon, authenticated, service_role;
 grant select, insert, update, delete on public.email_templates
     to anon, authenticated, service_role;
-create policy email_templates_admin on public.email_templates
-    for all to authenticated
-    using ((select platform.is_admin())) with check ((select platform.is_admin()));
+create policy email_templates_staff on public.email_templates
+    for select to staff using ((select platform.has_duty('support')));
+create policy email_templates_owners on public.email_templates
+    for all to staff
+    using ((select platform.has_duty())) with check ((select platform.has_duty()));
 
 create table platform.mail_kinds (
     kind      text primary key,

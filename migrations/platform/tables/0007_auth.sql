@@ -76,6 +76,7 @@ create table auth.audit_log_entries (
 );
 comment on table auth.audit_log_entries is 'What happened to which user, without secrets.';
 create index audit_log_entries_created_idx on auth.audit_log_entries (created_at);
+create index audit_log_entries_actor_idx on auth.audit_log_entries ((payload ->> 'actor_id'), created_at);
 
 do $$
 declare

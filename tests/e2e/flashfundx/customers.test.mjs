@@ -40,7 +40,6 @@ test('a customer orders, pays and reads what is his, and nothing of others', asy
         .length,
       profiles: (await query('select id from public.user_profiles')).length,
       stock: (await query('select id from public.account_container')).length,
-      events: (await query('select id from public.payment_events')).length,
       prices: (await query('select id from public.prices where account_size = $1', [product.size])).length,
     }));
   assert.deepEqual(await reads(userClaims(user)), {
@@ -49,7 +48,6 @@ test('a customer orders, pays and reads what is his, and nothing of others', asy
     books: 1,
     profiles: 1,
     stock: 0,
-    events: 0,
     prices: 1,
   });
   assert.deepEqual(await reads(userClaims(other)), {
@@ -58,7 +56,6 @@ test('a customer orders, pays and reads what is his, and nothing of others', asy
     books: 0,
     profiles: 1,
     stock: 0,
-    events: 0,
     prices: 1,
   });
 });

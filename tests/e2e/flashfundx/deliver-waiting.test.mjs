@@ -19,7 +19,7 @@ import {
   waiting,
 } from '../lib/flashfundx/shop.mjs';
 import { userClaims } from '../lib/tokens.mjs';
-import { makeAdmin, makeUser } from '../lib/users.mjs';
+import { makeStaff, makeUser } from '../lib/users.mjs';
 import { until } from '../lib/wait.mjs';
 import { post } from './payment-webhook/answers.mjs';
 
@@ -106,7 +106,7 @@ test('an order whose delivery kills whatever works on it does not stop those beh
   assert.equal(await orderState(order), 'completed/paid/delivered');
 });
 
-const claims = async () => userClaims(await makeAdmin(), { app_metadata: { role: 'admin' } });
+const claims = async () => userClaims(await makeStaff('inventory'));
 
 test('stock that runs low is told once per level', async () => {
   const { order, product } = await makeSale({ stock: 5 });
@@ -121,8 +121,8 @@ test('stock that runs low is told once per level', async () => {
     await new Promise((resolve) => setTimeout(resolve, 100));
   await new Promise((resolve) => setTimeout(resolve, 1500));
   assert.deepEqual(await alerts(), [{ level: 'low', state: 'open' }]);
-  const admin = await claims();
-  const [line] = await as(admin, (query) =>
+  const staff = await claims();
+  const [line] = await as(staff, (query) =>
     query('select * from public.inventory_report() where account_size = $1::numeric', [product.size]),
   );
   assert.deepEqual(

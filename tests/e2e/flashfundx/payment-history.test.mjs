@@ -1,4 +1,4 @@
-// The evidence about a payment: all of it, in order, for the service key only.
+// The evidence about a payment: all of it, in order, for staff and the service key.
 // system: shared
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
@@ -10,7 +10,8 @@ import { ipnBody, postIpn } from '../lib/flashfundx/ipn.mjs';
 import { clearFaults, control, settled } from '../lib/flashfundx/sandbox.mjs';
 import { credentials, delivered, makeSale, openedSale, reviews, untilState } from '../lib/flashfundx/shop.mjs';
 import { deploy, serviceKey } from '../lib/system.mjs';
-import { makeUser } from '../lib/users.mjs';
+import { userToken } from '../lib/tokens.mjs';
+import { makeStaff, makeUser } from '../lib/users.mjs';
 
 beforeEach(clearFaults);
 
@@ -138,7 +139,26 @@ test('a history of 5 MB is answered whole', async () => {
   assert.ok(got.text.length > 5_000_000, `${got.text.length} bytes`);
 });
 
-test('evidence is for the service key only, and 404 for what nobody knows', async () => {
+test('evidence is for support, finance and owners, whose duty the table knows', async () => {
+  const { order } = await makeSale();
+  for (const duty of ['support', 'finance']) {
+    const { token } = await makeStaff(duty);
+    assert.equal((await history(order.order_id, token)).json.history?.orders.length, 1, duty);
+    assert.equal((await history('FFX000000000', token)).status, 404, duty);
+  }
+  const user = await makeUser();
+  const pretender = userToken({ ...user, role: 'staff' }), { token } = await makeStaff('inventory');
+  for (const one of [pretender, token]) {
+    const refused = await history(order.order_id, one);
+    assert.deepEqual([refused.status, refused.json.error], [403, 'For support and finance only']);
+  }
+  const former = await makeStaff('finance');
+  assert.equal((await history(order.order_id, former.token)).status, 200);
+  await rows('delete from platform.administrators where email = $1', [former.email]);
+  assert.equal((await history(order.order_id, former.token)).status, 403, 'at once, with the same token');
+});
+
+test('evidence is not for customers, and 404 for what nobody knows', async () => {
   const { order } = await makeSale();
   const user = await makeUser();
   assert.equal((await history(order.order_id, user.token)).status, 403);

@@ -17,7 +17,7 @@ import {
   untilState,
 } from '../lib/flashfundx/shop.mjs';
 import { userClaims } from '../lib/tokens.mjs';
-import { makeAdmin } from '../lib/users.mjs';
+import { makeStaff } from '../lib/users.mjs';
 import { post } from './payment-webhook/answers.mjs';
 
 beforeEach(clearFaults);
@@ -37,7 +37,7 @@ async function underpaid(options) {
   return { order, product, id, payment };
 }
 
-const claims = async () => userClaims(await makeAdmin(), { app_metadata: { role: 'admin' } });
+const claims = async () => userClaims(await makeStaff('finance'));
 
 /** Decide a review as somebody; what the data API would answer. */
 const decide = (who, id, action, note = 'e2e') =>
@@ -101,9 +101,9 @@ test('sandbox, refunded after delivery: the account is suspended', async () => {
 });
 
 test('accept: delivered once, however often it is said and by how many', async () => {
-  const admin = await claims();
+  const staff = await claims();
   const { order, id } = await underpaid({ stock: 3 });
-  const answers = await Promise.all(Array.from({ length: 6 }, () => decide(admin, id, 'accept')));
+  const answers = await Promise.all(Array.from({ length: 6 }, () => decide(staff, id, 'accept')));
   assert.equal(answers.filter((a) => a.success && !a.already_resolved).length, 1, JSON.stringify(answers));
   assert.equal(answers.filter((a) => a.success && a.already_resolved).length, 5);
   assert.equal(await orderState(order), 'completed/paid/delivered');
@@ -115,7 +115,7 @@ test('accept: delivered once, however often it is said and by how many', async (
   );
   assert.deepEqual(
     audit.map((a) => [a.admin_email, a.old_values.order, a.new_values.order, a.new_values.note]),
-    [[admin.email, 'processing/pending/pending', 'completed/paid/delivered', 'e2e']],
+    [[staff.email, 'processing/pending/pending', 'completed/paid/delivered', 'e2e']],
   );
 });
 
@@ -129,9 +129,9 @@ test('accept without stock: waits, and completes when there is some', async () =
 
 test('accept and a late "finished" at once: one account', async () => {
   const { order, id, payment } = await underpaid({ stock: 3 });
-  const admin = await claims();
+  const staff = await claims();
   await Promise.all([
-    decide(admin, id, 'accept'),
+    decide(staff, id, 'accept'),
     post(order, 'finished', { payment_id: payment, pay_amount: 100, actually_paid: 100 }),
   ]);
   assert.equal(await orderState(order), 'completed/paid/delivered');
@@ -141,9 +141,9 @@ test('accept and a late "finished" at once: one account', async () => {
 
 test('refund_noted: refunded once, and the provider saying so adds nothing', async () => {
   const { order, id, payment } = await underpaid();
-  const admin = await claims();
-  assert.equal((await decide(admin, id, 'refund_noted')).order, 'refunded/refunded/pending');
-  assert.equal((await decide(admin, id, 'refund_noted')).already_resolved, true);
+  const staff = await claims();
+  assert.equal((await decide(staff, id, 'refund_noted')).order, 'refunded/refunded/pending');
+  assert.equal((await decide(staff, id, 'refund_noted')).already_resolved, true);
   await post(order, 'refunded', { payment_id: payment, pay_amount: 100, actually_paid: 10 });
   assert.equal(await orderState(order), 'refunded/refunded/pending');
   assert.equal((await transactions(order)).filter((t) => t.transaction_type === 'refund').length, 1);
@@ -152,10 +152,10 @@ test('refund_noted: refunded once, and the provider saying so adds nothing', asy
 
 test('cancel: cancelled once; another decision comes too late', async () => {
   const { order, id } = await underpaid();
-  const admin = await claims();
-  assert.equal((await decide(admin, id, 'cancel')).order, 'cancelled/pending/pending');
-  assert.equal((await decide(admin, id, 'cancel')).already_resolved, true);
-  const other = await decide(admin, id, 'accept');
+  const staff = await claims();
+  assert.equal((await decide(staff, id, 'cancel')).order, 'cancelled/pending/pending');
+  assert.equal((await decide(staff, id, 'cancel')).already_resolved, true);
+  const other = await decide(staff, id, 'accept');
   assert.deepEqual([other.success, other.error], [false, 'Review already resolved']);
   assert.equal(await orderState(order), 'cancelled/pending/pending');
   assert.deepEqual(await delivered(order), []);

@@ -11,6 +11,7 @@ import { invoke } from '../lib/http.mjs';
 import { credentials, delivered, makeSale, orderRow, orderState } from '../lib/flashfundx/shop.mjs';
 import { serviceKey, spec, url } from '../lib/system.mjs';
 import { mint } from '../lib/tokens.mjs';
+import { makeStaff } from '../lib/users.mjs';
 
 /** A service token with a subject of its own, so that tests do not share a rate limit. */
 const service = () =>
@@ -109,6 +110,18 @@ test('test-delivery: deliver true delivers, once, and shows the credentials', as
   assert.equal(again.success, false);
   assert.equal(again.result.error, 'Order already delivered');
   assert.equal((await delivered(sale.order)).length, 1);
+});
+
+test('test-delivery: support delivers in their own name, inventory does not', async () => {
+  const { order } = await paidOrder({ stock: 1 });
+  const keeper = await testDelivery({ orderId: order.order_id, deliver: true }, (await makeStaff('inventory')).token);
+  assert.deepEqual([keeper.status, keeper.json.error], [403, 'For support and finance only']);
+  assert.equal(await orderState(order), 'processing/paid/pending');
+  const support = await makeStaff('support');
+  const answer = await testDelivery({ orderId: order.order_id, deliver: true }, support.token);
+  assert.equal(answer.json.tests.delivery_function_test.success, true, answer.text);
+  assert.equal(await value(`select admin_email from public.admin_audit_log where action_type = 'DELIVER' and record_id = $1`,
+    [order.order_id]), support.email);
 });
 
 test('test-delivery: ten real deliveries at once give one account', async () => {

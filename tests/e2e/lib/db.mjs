@@ -99,7 +99,7 @@ export async function as(claims, work) {
     await one.query('begin');
     await one.query(`select set_config('request.jwt.claims', $1, true)`, [JSON.stringify(claims)]);
     await one.query(
-      `set local role ${claims.role === 'authenticated' || claims.role === 'service_role' ? claims.role : 'anon'}`,
+      `set local role ${['authenticated', 'staff', 'service_role'].includes(claims.role) ? claims.role : 'anon'}`,
     );
   });
   try {

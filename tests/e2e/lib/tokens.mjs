@@ -33,7 +33,7 @@ export const userClaims = (user, more = {}) => ({
   iss: `${env.SUPABASE_URL}/auth/v1`,
   sub: user.id,
   aud: 'authenticated',
-  role: 'authenticated',
+  role: user.role ?? 'authenticated',
   email: user.email,
   app_metadata: { provider: 'email', providers: ['email'] },
   user_metadata: {},

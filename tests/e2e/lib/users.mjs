@@ -1,7 +1,7 @@
 // Users of the platform, each test its own.
 import { randomBytes } from 'node:crypto';
 
-import { row } from './db.mjs';
+import { row, rows } from './db.mjs';
 import { userToken } from './tokens.mjs';
 
 /** A confirmed customer: {id, email, token}. */
@@ -19,5 +19,9 @@ export async function makeUser({
   return { ...user, token: userToken(user, claims) };
 }
 
-/** A user who administers. */
-export const makeAdmin = () => makeUser({ claims: { app_metadata: { role: 'admin' } } });
+/** Somebody of staff with these duties: {id, email, role, token}. */
+export async function makeStaff(...duties) {
+  const user = { ...(await makeUser()), role: 'staff' };
+  await rows('insert into platform.administrators (email, duties) values ($1, $2)', [user.email, duties]);
+  return { ...user, token: userToken(user) };
+}

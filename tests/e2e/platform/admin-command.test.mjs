@@ -1,54 +1,72 @@
-// ./deploy.sh admin: who administers is said on the machine.
+// ./deploy.sh admin: who is staff is said on the machine, and holds at once.
 // system: shared
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { rows, value } from '../lib/db.mjs';
 import { deploy } from '../lib/system.mjs';
-import { newEmail, newPerson } from './auth/people.mjs';
+import { auth, newEmail, newPerson, PASSWORD } from './auth/people.mjs';
 
 const list = async () => (await deploy('admin', 'list')).stdout.split('\n').map((line) => line.split('\t'));
-const of = async (email) => (await list()).find(([who]) => who === email)?.[1];
-const isAdmin = (id) => value(
-  `select platform.is_admin() from (select set_config('request.jwt.claims', $1, true)) as c`,
-  [JSON.stringify({ sub: id, role: 'authenticated' })]);
+const of = async (email) => (await list()).find(([who]) => who === email)?.slice(1).join(' ');
+const duties = (id) => value('select platform.duties_of($1)', [id]);
+const roleOf = (token) => JSON.parse(Buffer.from(token.split('.')[1], 'base64url')).role;
 
-test('an administrator is added, and removed, at once', async () => {
+test('staff is added, changed and removed, at once', async () => {
   const { email, session } = await newPerson();
-  assert.equal(await isAdmin(session.user.id), false);
-  const added = await deploy('admin', 'add', email.toUpperCase());
-  assert.deepEqual([added.status, added.stdout.trim()], [0, `${email}\tadministers`], added.stderr);
-  assert.equal(await isAdmin(session.user.id), true);
-  assert.equal((await deploy('admin', 'add', email)).status, 0, 'and again');
-  assert.equal(await of(email), 'administers');
+  const { id } = session.user;
+  assert.deepEqual(await duties(id), []);
+  const added = await deploy('admin', 'add', email.toUpperCase(), '--duty', 'support', '--duty', 'finance');
+  assert.deepEqual([added.status, added.stdout.trim()], [0, `${email}\tsupport,finance\tacts`], added.stderr);
+  assert.deepEqual(await duties(id), ['support', 'finance']);
+  assert.equal((await deploy('admin', 'add', '--duty', 'inventory', email)).status, 0, 'others in their place');
+  assert.equal(await of(email), 'inventory acts');
   const removed = await deploy('admin', 'remove', email);
-  assert.deepEqual([removed.status, removed.stdout.trim()], [0, `${email} no longer administers`], removed.stderr);
-  assert.equal(await isAdmin(session.user.id), false);
+  assert.deepEqual([removed.status, removed.stdout.trim()], [0, `${email} is no staff any more`], removed.stderr);
+  assert.deepEqual(await duties(id), []);
   assert.equal(await of(email), undefined);
   assert.deepEqual((await rows(`select action_type from public.admin_audit_log where record_id = $1 order by created_at`, [email]))
-    .map((row) => row.action_type), ['INSERT', 'DELETE'], 'both are in the audit');
+    .map((row) => row.action_type), ['INSERT', 'UPDATE', 'DELETE'], 'all are in the audit');
 });
 
-test('the list says who cannot administer yet', async () => {
+test('tokens of staff name the database role, from the next one on', async () => {
+  const { email, session } = await newPerson();
+  assert.equal(roleOf(session.access_token), 'authenticated');
+  await deploy('admin', 'add', email, '--duty', 'inventory');
+  const refreshed = await auth('POST', '/token?grant_type=refresh_token', { body: { refresh_token: session.refresh_token } });
+  assert.deepEqual([roleOf(refreshed.json.access_token), refreshed.json.user.role], ['staff', 'staff']);
+  const signedIn = await auth('POST', '/token?grant_type=password', { body: { email, password: PASSWORD } });
+  assert.equal(roleOf(signedIn.json.access_token), 'staff');
+  const user = await auth('GET', '/user', { token: signedIn.json.access_token });
+  assert.deepEqual([user.status, user.json.email], [200, email], 'who is a user too');
+  await deploy('admin', 'remove', email);
+  const after = await auth('POST', '/token?grant_type=refresh_token', { body: { refresh_token: signedIn.json.refresh_token } });
+  assert.equal(roleOf(after.json.access_token), 'authenticated');
+});
+
+test('the list says who cannot act yet', async () => {
   const email = newEmail();
-  assert.equal((await deploy('admin', 'add', email)).stdout.trim(), `${email}\thas not signed up`);
+  assert.equal((await deploy('admin', 'add', email, '--duty', 'support')).stdout.trim(), `${email}\tsupport\thas not signed up`);
   await rows(`insert into auth.users (email) values ($1)`, [email]);
-  assert.equal(await of(email), 'is not confirmed');
+  assert.equal(await of(email), 'support is not confirmed');
   await rows(`update auth.users set email_confirmed_at = now(), banned_until = now() + interval '1 hour' where email = $1`, [email]);
-  assert.equal(await of(email), 'is banned');
+  assert.equal(await of(email), 'support is banned');
   await rows(`update platform.administrators set is_active = false where email = $1`, [email]);
-  assert.equal(await of(email), 'switched off');
+  assert.equal(await of(email), 'support switched off');
   await rows(`update auth.users set banned_until = null where email = $1`, [email]);
-  assert.equal((await deploy('admin', 'add', email)).stdout.trim(), `${email}\tadministers`, 'switched on again');
+  assert.equal((await deploy('admin', 'add', email, '--duty', 'support')).stdout.trim(), `${email}\tsupport\tacts`, 'switched on again');
+  await rows(`select platform.set_standing(id, 'suspended', 'test') from auth.users where email = $1`, [email]);
+  assert.equal(await of(email), 'support is suspended');
   await deploy('admin', 'remove', email);
 });
 
 test('what is no call of it is refused, and says why', async () => {
-  for (const words of [[], ['add'], ['remove'], ['add', 'nobody'], ['add', "x'; select 1 --"], ['list', 'x'], ['promote', 'a@example.com']]) {
+  for (const words of [[], ['add'], ['remove'], ['add', 'nobody'], ['add', "x'; select 1 --"], ['list', 'x'], ['promote', 'a@example.com'],
+    ['add', 'a@example.com', '--duty', 'boss'], ['add', 'a@example.com', '--duty'], ['list', '--duty', 'owner']]) {
     const answer = await deploy('admin', ...words);
     assert.equal(answer.status, 2, words.join(' '));
     assert.match(answer.stderr, /^error: .*\nUsage: \.\/deploy\.sh admin /);
   }
   const nobody = await deploy('admin', 'remove', newEmail());
-  assert.deepEqual([nobody.status, /is no administrator's/.test(nobody.stderr)], [1, true]);
+  assert.deepEqual([nobody.status, /is not among the staff/.test(nobody.stderr)], [1, true]);
 });

@@ -159,7 +159,7 @@ for (const s of guarded) {
   });
 
   test(`${s.name}: the key alone, in apikey, is the token`, async () => {
-    refused(await send(s, { apikey: anonKey }), s.who === 'service' ? 403 : 401, /./, 'anonymous key');
+    refused(await send(s, { apikey: anonKey }), s.who === 'staff+service' ? 403 : 401, /./, 'anonymous key');
     const answer = await send(s, { apikey: mint(claimsFor(s, await makeUser())) });
     assert.equal(answer.status, 400, answer.text);
   });
@@ -183,25 +183,25 @@ for (const s of guarded.filter((one) => one.who === 'user')) {
   });
 }
 
-for (const s of guarded.filter((one) => one.who === 'service')) {
+for (const s of guarded.filter((one) => one.who === 'staff+service')) {
   test(`${s.name}: users and the anonymous key are not let in, 403`, async () => {
     const user = await makeUser();
-    refused(await send(s, { token: user.token, apikey: anonKey }), 403, 'Service role key required', 'user');
+    refused(await send(s, { token: user.token, apikey: anonKey }), 403, 'For staff only', 'user');
     refused(
       await send(s, { token: anonKey, apikey: anonKey }),
       403,
-      'Service role key required',
+      'For staff only',
       'anonymous',
     );
     const admin = await makeUser({
       claims: { app_metadata: { role: 'service_role' }, user_metadata: { role: 'service_role' } },
     });
-    refused(await send(s, { token: admin.token }), 403, 'Service role key required', 'role in the metadata');
+    refused(await send(s, { token: admin.token }), 403, 'For staff only', 'role in the metadata');
     // The service key beside a user's token does not lift the user.
     refused(
       await send(s, { token: user.token, apikey: serviceKey }),
       403,
-      'Service role key required',
+      'For staff only',
       'key beside a user',
     );
   });

@@ -3,7 +3,7 @@ begin;
 select plan(39);
 select make_user('ann');
 select make_user('boss');
-insert into administrators (email) values ('boss@example.com');
+insert into administrators (email, duties) values ('boss@example.com', '{owner}');
 select make_order('ann', 1), make_order('ann', 2);
 select make_stock('10');
 alter table admin_audit_log disable trigger admin_audit_log_append_only;
@@ -35,16 +35,16 @@ select is(audit(), null, 'which is not administrative');
 -- Headers are anybody's to send; what counts is what the program in front says.
 select set_config('request.headers', '{"x-real-ip": "1.1.1.1", "x-forwarded-for": "1.1.1.1"}', true);
 select set_config('platform.caller_ip', '203.0.113.9', true);
-select is(as_user('boss', 'update orders set payment_status = ''paid'' where order_id = ''FFX000000001'''),
-          '1', 'an administrator changes an order');
+select is(as_service('update orders set payment_status = ''paid'' where order_id = ''FFX000000001'''),
+          '1', 'the service key changes an order');
 select rows_eq(
     $$ select admin_email, admin_ip, action_type, table_name, record_id,
               old_values ->> 'payment_status', new_values ->> 'payment_status', description
        from admin_audit_log $$,
-    $$ values ('boss@example.com', '203.0.113.9', 'UPDATE', 'orders', 'FFX000000001', 'pending',
+    $$ values ('service_role', '203.0.113.9', 'UPDATE', 'orders', 'FFX000000001', 'pending',
                'paid', 'changed payment_status') $$,
     'who, where from, what, old and new');
-select is(audit(), 'boss@example.com UPDATE orders', 'once');
+select is(audit(), 'service_role UPDATE orders', 'once');
 
 select is(as_user('boss', $$ insert into account_container (account_size, platform_type,
     server_name, login_id, password, investor_password)
@@ -63,33 +63,33 @@ select is(as_user('boss', 'delete from account_container where login_id = ''77''
 select is(audit(), 'boss@example.com DELETE account_container', 'too');
 
 select is(as_user('boss', format($$ select deliver_account_to_user('FFX000000001', %L) ->> 'success' $$,
-                                 id('ann'))), 'true', 'an administrator delivers');
+                                 id('ann'))), 'true', 'somebody of staff delivers');
 select is(audit(), 'boss@example.com UPDATE account_container; boss@example.com UPDATE user_profiles; '
                    'boss@example.com INSERT delivered_accounts; boss@example.com UPDATE orders',
-          'what the delivery did is the administrator''s doing');
+          'what the delivery did is their doing');
 
 select is(as_service('update prices set price = 1 where account_size = 1000'), '4', 'the service key');
 select is(audit(), 'service_role UPDATE prices; service_role UPDATE prices; service_role UPDATE prices; '
                    'service_role UPDATE prices', 'is recorded row by row');
 update trading_rules set profit_share_percentage = 81 where account_size = 1000 and account_type = 'hft';
 select is(audit(), session_user || ' UPDATE trading_rules', 'a change by hand too');
-select is(as_user('boss', 'update orders set order_status = order_status'), '3', 'a change of nothing');
+select is(as_service('update orders set order_status = order_status'), '3', 'a change of nothing');
 select is(audit(), null, 'is none');
 
--- Nobody removes the traces of having been an administrator.
-insert into administrators (email) values ('second@example.com');
-select is(audit(), session_user || ' INSERT administrators', 'a second administrator');
+-- Nobody removes the traces of having been an owner.
+insert into administrators (email, duties) values ('second@example.com', '{owner}');
+select is(audit(), session_user || ' INSERT administrators', 'a second owner');
 select is(as_user('boss', $$ update administrators set is_active = false
                              where email = 'boss@example.com' $$), '1',
-          'an administrator steps down');
+          'an owner steps down');
 select is(audit(), 'boss@example.com UPDATE administrators', 'which is on record');
-update administrators set is_active = true;
+update administrators set is_active = true where email = 'boss@example.com';
 select is(audit(), session_user || ' UPDATE administrators', 'back again');
 select is(as_user('boss', $$ delete from administrators where email like '%@example.com' $$), '2',
-          'an administrator removes them all, himself included');
+          'an owner removes them all, himself included');
 select is(audit(), 'boss@example.com DELETE administrators; boss@example.com DELETE administrators',
           'which is on record too');
-select is(as_user('boss', 'delete from administrators'), '0', 'and no more');
+select is(as_user('boss', 'delete from administrators'), 'ERROR 42501', 'and no more');
 
 -- A program of the backend signs a user in; somebody with a login of their own deletes the user.
 create role tests_operator;

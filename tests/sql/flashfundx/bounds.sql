@@ -3,7 +3,7 @@ begin;
 select plan(14);
 select make_user('ann');
 select make_user('boss');
-insert into administrators (email) values ('boss@example.com');
+insert into administrators (email, duties) values ('boss@example.com', '{owner}');
 select make_order('ann', 1);
 select make_stock('1');
 select event('FFX000000001', 'a1', 'finished');

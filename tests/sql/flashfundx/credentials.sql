@@ -3,7 +3,7 @@ begin;
 select plan(53);
 
 select make_user('ann'), make_user('bob'), make_user('boss');
-insert into administrators values ('boss@example.com');
+insert into administrators (email, duties) values ('boss@example.com', '{owner}');
 \set account '''11111111-1111-1111-1111-111111111111'''
 \set other '''22222222-2222-2222-2222-222222222222'''
 \set one 'k1:' `printf '0%.0s' $(seq 64)`

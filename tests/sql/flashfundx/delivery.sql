@@ -4,7 +4,7 @@ select plan(47);
 select make_user('ann');
 select make_user('bob');
 select make_user('boss');
-insert into administrators (email) values ('boss@example.com');
+insert into administrators (email, duties) values ('boss@example.com', '{owner}');
 select make_order('ann', 1), make_order('ann', 2), make_order('bob', 3),
        make_order('ann', 4, 'instant'), make_order('ann', 5, 'one_step'),
        make_order('ann', 6, 'two_step'), make_order('bob', 7, 'hft', 25000);

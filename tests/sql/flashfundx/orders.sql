@@ -1,9 +1,9 @@
 -- Orders: ids, prices, what a customer cannot decide.
 begin;
-select plan(29);
+select plan(32);
 select make_user('ann');
 select make_user('boss');
-insert into administrators (email) values ('boss@example.com');
+insert into administrators (email, duties) values ('boss@example.com', '{owner}');
 
 select is(as_user('ann', $$ insert into orders (order_id, user_id, account_type, account_size,
     platform_type, amount, final_amount, order_status, payment_status, delivery_status, paid_at,
@@ -56,16 +56,21 @@ select is(as_user('ann', $$ insert into orders (user_id, account_type, account_s
 
 select is(as_user('boss', format($$ insert into orders (order_id, user_id, account_type,
     account_size, platform_type, discount_amount) values
-    ('FFX000000777', %L, 'hft', 10000, 'mt5', 49) $$, id('ann'))), '1',
-    'an administrator gives a discount');
+    ('FFX000000777', %L, 'hft', 10000, 'mt5', 49) $$, id(who))), 'ERROR 23514',
+    'not even owners insert one with a discount, for ' || who)
+from unnest(array['ann', 'boss']) as who;
+select is(as_service(format($$ insert into orders (order_id, user_id, account_type,
+    account_size, platform_type, discount_amount) values
+    ('FFX000000777', %L, 'hft', 10000, 'mt5', 49) $$, id('ann'))), '1', 'service_role does');
 select is((select final_amount::numeric from orders where order_id = 'FFX000000777'), 300.00,
           'which the final amount shows');
 select is(as_service(format($$ insert into orders (order_id, user_id, account_type,
     account_size, platform_type, amount, discount_amount, final_amount) values
     ('FFX000000778', %L, 'hft', 10000, 'mt5', 349, 49, 300) $$, id('ann'))), '1',
-    'service_role too');
-select is(as_user('boss', $$ update orders set amount = 1, final_amount = 1
-    where order_id = 'FFX123456789' $$), 'ERROR 23514', 'not even an administrator invents a price');
+    'also in full');
+select is(as_service($$ update orders set amount = 1, final_amount = 1
+    where order_id = 'FFX123456789' $$), 'ERROR 23514', 'nobody invents a price');
+select is(as_user('boss', $$ update orders set amount = 1, final_amount = 1 $$), '0', 'staff change none');
 select lives_ok($$ update prices set price = 399 where account_type = 'hft' and account_size = 10000 $$,
                 'prices change');
 select lives_ok($$ update orders set payment_proof = 'x' where order_id = 'FFX000000777' $$,

@@ -1,9 +1,9 @@
--- Discounts and chargebacks: once, with a reason, audited, and the books agree.
+-- Discounts, payments by hand, ends and chargebacks: once, with a reason, audited, and the books agree.
 begin;
-select plan(44);
+select plan(74);
 select make_user('ann');
 select make_user('boss');
-insert into administrators (email) values ('boss@example.com');
+insert into administrators (email, duties) values ('boss@example.com', '{owner}');
 select make_order('ann', n) from generate_series(1, 12) as n;
 select make_stock(n::text) from generate_series(1, 4) as n;
 create function tests.discount(p_order text, p_discount numeric, p_reason text default 'loyal')
@@ -43,7 +43,7 @@ select is(discount('FFX000000099', 10), 'false Order not found', 'not without an
 select is(as_user('ann', $$ select grant_discount('FFX000000001', 300, 'me') $$), 'ERROR 42501',
           'customers grant none');
 select is(as_user('boss', $$ select grant_discount('FFX000000001', 1, 'x') ->> 'success' $$), 'true',
-          'administrators do');
+          'staff do');
 
 select attach(b.attempt_id, 'p2') from tests.begin('ann', 'FFX000000002') as b,
      lateral backend.attach_invoice(b.attempt_id::uuid, 'i2', 'https://x') as i;
@@ -107,5 +107,62 @@ select is(discount('FFX000000008', 49), 'true 49.00 300.00', 'granted late');
 select event('FFX000000008', 'p8', 'finished');
 select is(backend.booked_amount('FFX000000008') || ' ' || coalesce(compared('FFX000000008'), 'even'),
           '300.00 even', 'the books have the price as it is');
+
+-- Money that came another way
+create function tests.by_hand(p_order text, p_ref text, p_amount numeric default 349, p_reason text default 'wired')
+returns text language sql as $$
+    select concat_ws(' ', v ->> 'success', v ->> 'error', v ->> 'already_booked', v ->> 'order')
+    from (select book_manual_payment(p_order, p_amount, p_ref, p_reason) as v) as d
+$$;
+update account_container set status = 'available' where status = 'disabled' and sold_at is null;
+delete from waiting_deliveries;         -- who was first is served first
+select is(by_hand('FFX000000099', 't1'), 'false Order not found', 'of no order');
+select is(by_hand('FFX000000010', 't1', p_reason => ' '), 'false A reason is required', 'without a reason');
+select is(by_hand('FFX000000010', ref), 'false The reference must have 1 to 200 characters: '
+          'what the bank or the chain calls it', 'without a reference')
+from unnest(array[' ', null, repeat('x', 201)]) as ref;
+select is(by_hand('FFX000000010', 't1', amount), 'false The amount must be 349.00, the order''s price; '
+          'a discount makes it less', 'an amount: ' || coalesce(amount::text, 'none'))
+from unnest(array[348.99, 350, null, 'NaN']::numeric[]) as amount;
+select is(by_hand('FFX000000010', 't1'), 'true false completed/paid/delivered', 'it is delivered');
+select is(by_hand('FFX000000010', 't1'), 'true true completed/paid/delivered', 'again: once');
+select rows_eq($$ select transaction_type, amount, provider, provider_transaction_id, status
+                  from payment_transactions where order_id = 'FFX000000010' $$,
+               $$ values ('payment', 349.00, 'manual', 't1', 'completed') $$, 'booked');
+select is(coalesce(compared('FFX000000010'), 'even'), 'even', 'the daily comparison finds nothing');
+select is((select admin_email || ' ' || description from admin_audit_log where action_type = 'MANUAL_PAYMENT'),
+          session_user || ' wired', 'audited');
+select is(by_hand('FFX000000010', 't2'), 'false Order is already paid', 'an order is paid once');
+select is(by_hand('FFX000000011', 't1'), 'false This reference is booked for order FFX000000010',
+          'a reference is for one order');
+select is(by_hand('FFX000000004', 't3'), 'false Order is refunded', 'not what went back');
+select event('FFX000000010', 'late', 'finished');
+select is(open('FFX000000010'), 'paid_twice', 'who also pays in coins has paid twice');
+select event('FFX000000011', 'p11', 'confirming', 0);
+update account_container set status = 'disabled' where status = 'available';
+select is(by_hand('FFX000000011', 't4'), 'true false processing/paid/pending', 'without stock it waits');
+select is((select count(*) from waiting_deliveries where order_id = 'FFX000000011'), 1::bigint, 'in the queue');
+select event('FFX000000011', 'p11', 'failed', 0);
+select is(backend.order_states('FFX000000011'), 'processing/paid/pending', 'a payment that fails changes nothing');
+select is(by_hand('FFX000000009', 't5') || coalesce(' ' || compared('FFX000000009'), ''),
+          'true false processing/paid/pending', 'and the books agree while it waits');
+
+-- The end of an order
+create function tests.cancel(p_order text, p_reason text default 'changed his mind')
+returns text language sql as $$
+    select concat_ws(' ', v ->> 'success', v ->> 'error', v ->> 'already_cancelled', v ->> 'order')
+    from (select public.cancel_order(p_order, p_reason) as v) as d
+$$;
+select is(cancel('FFX000000099'), 'false Order not found', 'of no order');
+select is(cancel('FFX000000012', ''), 'false A reason is required', 'a reason');
+select is(cancel('FFX000000012'), 'true false cancelled/pending/pending', 'cancelled');
+select is(cancel('FFX000000012'), 'true true cancelled/pending/pending', 'once');
+select is((select admin_email || ' ' || description from admin_audit_log where action_type = 'CANCEL'),
+          session_user || ' changed his mind', 'audited');
+select is(cancel('FFX000000011'), 'false Order is paid: decide its review, or record what goes back', 'not what is paid');
+select is(cancel('FFX000000004'), 'false Order is refunded', 'nor what went back');
+select event('FFX000000012', 'p12', 'finished');
+select is(open('FFX000000012') || ' ' || backend.order_states('FFX000000012'),
+          'order_closed cancelled/pending/pending', 'money that still comes waits for a human');
 select * from finish();
 rollback;

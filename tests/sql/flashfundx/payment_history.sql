@@ -2,7 +2,7 @@
 begin;
 select plan(28);
 select make_user('ann'), make_user('boss');
-insert into administrators (email) values ('boss@example.com');
+insert into administrators (email, duties) values ('boss@example.com', '{owner}');
 select make_order('ann', n) from generate_series(1, 3) as n;
 select make_stock('s1');
 
@@ -58,7 +58,7 @@ select is(backend.event_evidence(jsonb_build_object('source', 'ipn', 'raw', 'b',
 
 -- Reviews, staff
 select event('FFX000000002', '12', 'finished', 1);
-select as_user('boss', 'update reviews set state = ''resolved'', resolution = ''refund noted'', resolved_at = now()');
+select as_user('boss', format($$ select resolve_review(%L, 'refund_noted') ->> 'success' $$, id)) from reviews;
 select alike(whats('12'), '%review%review_resolved%', 'reviews and their end');
 select ok(exists (
     select from jsonb_array_elements(backend.payment_history('12') -> 'entries') as e
@@ -98,7 +98,7 @@ select r.id, r.id, 'provider', 'amount', 'x', '14', 'FFX000000003', 'x' from rec
 select public.accept_difference(id, 'so be it') from reconciliation_differences;
 select is(staff('14'), 'ACCEPT reconciliation_differences,REPLAY outbox,RESOLVE_REVIEW reviews,'
           'RETRY_EVENT payment_events', 'every staff action of this payment');
-select is(staff('12'), 'ACCEPT reconciliation_differences', 'and no other one''s');
+select is(staff('12'), 'ACCEPT reconciliation_differences,RESOLVE_REVIEW reviews', 'and no other one''s');
 select rows_eq(
     $$ select e -> 'detail' ->> 'proof', e -> 'detail' ->> 'key'
        from jsonb_array_elements(backend.payment_history('14') -> 'entries') as e

@@ -1,6 +1,6 @@
 -- Sign-up and profiles.
 begin;
-select plan(28);
+select plan(30);
 
 insert into auth.users (id, email, raw_user_meta_data)
 values ('00000000-0000-0000-0000-0000000000a1', 'ann@example.com',
@@ -61,17 +61,20 @@ select is(as_user('bob', $$ insert into user_profiles (id, email)
                             values (gen_random_uuid(), 'x@example.com') $$),
           'ERROR 42501', 'profiles are made by sign-up only');
 
--- Administrators
-select is((select string_agg(email, ',') from administrators), 'admin@flashfundx.com',
-          'the default first administrator');
+select is((select string_agg(email || ' ' || duties::text || is_first, ',') from platform.administrators),
+          'admin@flashfundx.com {owner}true', 'the default first owner');
 
 -- How a customer stands
 select make_user('boss');
-insert into administrators (email) values ('boss@example.com');
+insert into administrators (email, duties) values ('boss@example.com', '{owner}');
 select is(as_user('boss', $$ update user_profiles set account_status = 'suspended'
-                             where first_name = 'Rob' $$), '1', 'an administrator suspends');
+                             where first_name = 'Rob' $$), 'ERROR 42501', 'not by a write');
+select is(as_user('boss', $$ update user_profiles set phone = '1' where first_name = 'Rob' $$), '1',
+          'as staff change contact data for a customer');
+select is(as_user('boss', format($$ select set_customer_standing(%L, 'suspended', 'odd') ->> 'changed' $$,
+                                 id('bob'))), 'true', 'an owner suspends');
 select rows_eq($$ select standing, reason, set_by from platform.standing $$,
-               $$ values ('suspended', null::text, 'boss@example.com') $$, 'which decides at once');
+               $$ values ('suspended', 'odd', 'boss@example.com') $$, 'which decides at once');
 select is((select count(*) from admin_audit_log where action_type = 'SET_STANDING'
            and admin_email = 'boss@example.com'), 1::bigint, 'and is on record');
 select platform.set_standing(id('bob'), 'banned', 'fraud');

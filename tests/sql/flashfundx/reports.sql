@@ -3,7 +3,7 @@ begin;
 select plan(22);
 select make_user('ann');
 select make_user('boss');
-insert into administrators (email) values ('boss@example.com');
+insert into administrators (email, duties) values ('boss@example.com', '{owner}');
 select make_order('ann', n) from generate_series(1, 6) as n;
 select make_stock(n::text) from generate_series(1, 2) as n;
 select event('FFX000000001', 'a1', 'finished'), event('FFX000000002', 'b1', 'finished'),

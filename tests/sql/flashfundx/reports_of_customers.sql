@@ -2,7 +2,7 @@
 begin;
 select plan(11);
 select make_user(n) from unnest(array['ann', 'bob', 'eve', 'old', 'dan', 'boss']) as n;
-insert into administrators (email) values ('boss@example.com');
+insert into administrators (email, duties) values ('boss@example.com', '{owner}');
 insert into payment_transactions (user_id, transaction_type, amount, provider, status, processed_at)
 select id(who), type, amount, 'manual', state, at::timestamp at time zone 'UTC'
 from (values

@@ -2,7 +2,7 @@
 begin;
 select plan(17);
 select make_user('ann'), make_user('boss');
-insert into administrators (email) values ('boss@example.com');
+insert into administrators (email, duties) values ('boss@example.com', '{owner}');
 select make_order('ann', n) from generate_series(1, 99) as n;
 select make_stock(n::text) from generate_series(1, 60) as n;
 create sequence tests.numbers;

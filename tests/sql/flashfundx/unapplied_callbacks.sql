@@ -3,7 +3,7 @@ begin;
 select plan(25);
 select make_user('ann');
 select make_user('boss');
-insert into administrators (email) values ('boss@example.com');
+insert into administrators (email, duties) values ('boss@example.com', '{owner}');
 select make_order('ann', n) from generate_series(1, 3) as n;
 select make_stock(n::text) from generate_series(1, 3) as n;
 select event('FFX000000001', 'a1', 'waiting', 0);
@@ -56,8 +56,8 @@ select is((select backend.callback_text(raw) from unapplied_callbacks order by i
           '\000\377"', 'are to be read all the same');
 
 -- Who reads
-select is(as_user('boss', 'select count(*)::text from unapplied_callbacks'), '6', 'administrators');
-select is(as_user('ann', 'select count(*)::text from unapplied_callbacks'), '0', 'customers do not');
+select is(as_user('boss', 'select count(*)::text from unapplied_callbacks'), '6', 'staff');
+select is(as_user('ann', 'select count(*)::text from unapplied_callbacks'), 'ERROR 42501', 'customers do not');
 select ok(exists (
     select from jsonb_array_elements(backend.payment_history('a1') -> 'entries') as e
     where e ->> 'what' = 'callback_unapplied' and e #>> '{detail,raw}' = '{"pay_amount":"much"}'),

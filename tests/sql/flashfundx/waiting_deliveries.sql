@@ -3,7 +3,7 @@ begin;
 select plan(60);
 select make_user('ann');
 select make_user('boss');
-insert into administrators (email) values ('boss@example.com');
+insert into administrators (email, duties) values ('boss@example.com', '{owner}');
 select make_order('ann', n) from generate_series(1, 30) as n;
 
 -- Stands for an account that staff handed out by hand.

@@ -1,6 +1,6 @@
 -- The auth service's steps: sign-up, codes, sessions, changes, and who may run them.
 begin;
-select plan(48);
+select plan(50);
 
 -- A mail as the service hands it over: hash, and words that are sealed when they are written.
 create function tests.mail(p_to text, p_hash text, p_challenge jsonb default null)
@@ -35,6 +35,10 @@ as $$
 $$;
 
 -- Signing up
+insert into platform.administrators (email, duties) values ('listed@example.com', '{support}');
+select is(sign_up('listed', 'h0', true) || sign_up('free', 'h0', true), 'usersession',
+          'an address with duties is confirmed by its owner alone');
+select is(platform.duties_of(id('listed'))::text, '{}', 'and has none until then');
 select is(sign_up('eve', 'h1'), 'user', 'a new user');
 select is((select encrypted_password || ' ' || confirmation_token from auth.users where id = id('eve')),
           '$2b$04$x h1', 'with the hash of the password and of the code');

@@ -4,7 +4,7 @@ select plan(15);
 select make_user('ann');
 select make_user('bob');
 select make_user('boss');
-insert into administrators (email) values ('boss@example.com');
+insert into administrators (email, duties) values ('boss@example.com', '{owner}');
 insert into auth.sessions (user_id, user_agent, ip, created_at)
 values (id('ann'), 'a phone', '10.0.0.1', now() - interval '1 hour'), (id('ann'), 'a desk', '10.0.0.2', now()),
        (id('bob'), 'a phone', '10.0.0.3', now());

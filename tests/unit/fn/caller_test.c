@@ -262,7 +262,8 @@ the_mask_says_who_may(void **state UNUSED)
     assert_string_equal(role_at(FN_SERVICE, false, bearer_of(CLAIMS_USER), NULL), "403");
     assert_string_equal(role_at(FN_STAFF, false, bearer_of(CLAIMS_USER), NULL), "403");
     assert_string_equal(role_at(FN_STAFF, false, bearer_of(CLAIMS_STAFF), NULL), "staff");
-    assert_string_equal(role_at(FN_USER, false, bearer_of(CLAIMS_STAFF), NULL), "401");
+    assert_string_equal(role_at(FN_USER, false, bearer_of(CLAIMS_STAFF), NULL), "staff");
+    assert_string_equal(role_at(FN_SERVICE, false, bearer_of(CLAIMS_STAFF), NULL), "403");
     assert_string_equal(role_at(FN_STAFF, false, bearer_of("\"role\":\"staff\""), NULL), "401");
     assert_string_equal(role_at(FN_USER | FN_STAFF, false, NULL, NULL), "401");
 }

@@ -11,7 +11,7 @@ import { canonical, hmac, ipnBody, paymentId } from './ipn.mjs';
 import { addStock, makeProduct } from './shop.mjs';
 import { home } from '../system.mjs';
 import { userClaims } from '../tokens.mjs';
-import { makeAdmin, makeUser } from '../users.mjs';
+import { makeStaff, makeUser } from '../users.mjs';
 import { until } from '../wait.mjs';
 
 const WORKERS = 8;
@@ -77,13 +77,13 @@ async function post(sale, event, caller, tally) {
   });
 }
 
-/** An administrator decides one of the open reviews, if there is one. */
-async function decide(sale, event, admin) {
+/** Somebody of staff decides one of the open reviews, if there is one. */
+async function decide(sale, event, staff) {
   const open = await rows(`select id, kind from public.reviews where order_id = $1 and state = 'open' order by kind, created_at`,
     [sale.order.order_id]);
   if (open.length === 0) return void (event.answer = 'nothing to decide');
   const review = open[Math.floor(event.chance * open.length)];
-  const [{ result }] = await as(admin, (query) =>
+  const [{ result }] = await as(staff, (query) =>
     query('select public.resolve_review($1, $2, $3) as result', [review.id, event.action, `history ${sale.seed}`]));
   event.answer = `${review.kind}: ${result.success ? result.order : result.error}`;
 }
@@ -108,8 +108,8 @@ async function bookByHand(sale, event) {
 }
 
 /** All or half of what is booked is charged back. */
-async function chargeBack(sale, event, admin) {
-  const [{ result }] = await as(admin, (query) => query(
+async function chargeBack(sale, event, staff) {
+  const [{ result }] = await as(staff, (query) => query(
     `select public.record_chargeback($1, case when $2 then null else $3::numeric end, $4, null, $5) as result`,
     [sale.order.order_id, event.chance < 0.6, (Number(sale.order.final_amount) / 2).toFixed(2), `history ${sale.seed}`,
       `charge ${sale.order.order_id} ${event.n}`]));
@@ -124,14 +124,14 @@ async function postHeld(sale, event, caller, tally) {
   }).catch(() => event.answer ?? post(sale, event, caller, tally)); // the lock was lost with the database
 }
 
-async function perform(sale, event, caller, { admin, tally }) {
+async function perform(sale, event, caller, { staff, tally }) {
   if (event.kind === 'stock') {
     await addStock(sale.product, 1);
     event.answer = 'added';
   } else if (event.kind === 'staff') {
     // The database may be on its way up again.
     const act = { 'by hand': bookByHand, chargeback: chargeBack }[event.action] ?? decide;
-    await until(() => act(sale, event, admin).then(() => true, (error) => {
+    await until(() => act(sale, event, staff).then(() => true, (error) => {
       event.answer = error.message;
       return error.code?.startsWith('22') ? Promise.reject(error) : false;
     }), `the decision of ${sale.order.order_id}`, { timeout: 60_000 });
@@ -158,11 +158,11 @@ async function playOne(sale, callers, context) {
 export async function play(seeds, { done = () => {} } = {}) {
   const sales = await sell(seeds);
   const tally = new Tally();
-  const admin = userClaims(await makeAdmin(), { app_metadata: { role: 'admin' } });
+  const staff = userClaims(await makeStaff('owner'));
   const callers = Array.from({ length: WORKERS }, () => Array.from({ length: AT_ONCE }, () => new Caller()));
   try {
     await crowd(WORKERS, chance(seeds[0]).shuffle(sales), (sale, worker) =>
-      playOne(sale, callers[worker], { admin, tally, done }));
+      playOne(sale, callers[worker], { staff, tally, done }));
   } finally {
     callers.flat().forEach((caller) => caller.close());
   }
