@@ -40,7 +40,7 @@ extern struct setting cfg_auth_secret, cfg_jwt_expiry, cfg_jwt_signing_key, cfg_
     cfg_autoconfirm, cfg_password_min, cfg_password_cost, cfg_reuse_interval, cfg_session_lifetime,
     cfg_session_inactivity, cfg_otp_expiry, cfg_site_url, cfg_redirect_urls,
     cfg_password_needs_code, cfg_password_classes, cfg_audit_days, cfg_captcha_secret,
-    cfg_captcha_url;
+    cfg_captcha_url, cfg_mails_hourly;
 extern struct setting *const auth_own_settings[];
 
 /* ---- input.c ---- */
@@ -131,6 +131,9 @@ NODISCARD bool auth_challenge(struct fn_req *req, struct fn_res *res, const stru
  * address, else NULL; `challenge` NULL: without PKCE. */
 const char *auth_new_code(struct fn_req *req, const char *email, const char *type,
                           const char *change_to, const struct auth_challenge *challenge);
+/* Counts a mail that somebody asks for, whoever that is, before it is looked whether there is
+ * anybody to mail to.  ERR_RATE_LIMITED: there were too many in this hour. */
+NODISCARD enum err auth_count_mail(struct fn_req *req);
 /* The hash under which a code is stored, in hex. */
 #define AUTH_HASH_SIZE (2 * SHA224_BYTES + 1)
 void auth_code_hash(struct arena *a, const char *email, const char *code, char *ret);

@@ -5,6 +5,8 @@
 #include "auth.h"
 
 #include "base/encode.h"
+#include "base/metric.h"
+#include "base/number.h"
 #include "base/text.h"
 #include "crypto/digest.h"
 #include "crypto/sealed.h"
@@ -143,4 +145,27 @@ auth_new_code(struct fn_req *req, const char *email, const char *type, const cha
     jw_close(&w);
     jw_close(&w);
     return out.ptr;
+}
+
+static struct db_stmt count_mail = {.sql = "SELECT wait_s FROM platform.auth_count_mail($1::int)",
+                                    .kind = DB_WRITE};
+
+enum err
+auth_count_mail(struct fn_req *req)
+{
+    struct fail *fail = &req->task->fail;
+    struct db_row row;
+    int64_t wait_s;
+
+    if (setting_int(&cfg_mails_hourly) == 0)
+        return ERR_OK;
+    TRY(db_one(req->task, &count_mail, DB_PARAMS(auth_number(req, &cfg_mails_hourly)), &row));
+    if (db_text(&row, 0) == NULL)
+        return ERR_OK;
+    MUST(number_i64(db_str(&row, 0), &wait_s));
+    metric_add(METRIC_RATE_LIMITED, 1);
+    const enum err e = fail_code(fail, ERR_RATE_LIMITED, "over_email_send_rate_limit",
+                                 "email rate limit exceeded");
+    fail->retry_after_s = (int)wait_s; /* fail_code cleared it */
+    return e;
 }

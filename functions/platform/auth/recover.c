@@ -43,6 +43,7 @@ auth_recover(struct fn_req *req, struct fn_res *res)
     }
     if (!auth_email(req, res, &email) || !auth_challenge(req, res, body, &challenge))
         return ERR_OK;
+    TRY(auth_count_mail(req));
     TRY(db_one(req->task, &recover,
                DB_PARAMS(email, "recovery", auth_new_code(req, email, "recovery", NULL, &challenge),
                          auth_ip(req)),
@@ -61,6 +62,7 @@ send_otp(struct fn_req *req, struct fn_res *res, const struct json *body, bool c
     if (!auth_email(req, res, &email) || !auth_challenge(req, res, body, &challenge) ||
         !auth_object(req, res, body, "data", &data))
         return ERR_OK;
+    TRY(auth_count_mail(req));
     TRY(db_one(req->task, &recover,
                DB_PARAMS(email, "magiclink",
                          auth_new_code(req, email, "magiclink", NULL, &challenge), auth_ip(req)),
@@ -130,6 +132,7 @@ auth_resend(struct fn_req *req, struct fn_res *res)
     }
     if (!auth_email(req, res, &email))
         return ERR_OK;
+    TRY(auth_count_mail(req));
     if (strcmp(type, "email_change") == 0)
         return auth_resend_change(req, res, email);
     TRY(db_one(req->task, &resend,

@@ -151,6 +151,18 @@ struct setting cfg_password_needs_code = {
     .meaning = "true: in a session of more than a day a new password needs a mailed code",
 };
 
+/* None is the default: the number is that of the mail provider, and a small one lets a stranger use
+ * it up, so that nobody signs up in that hour. */
+struct setting cfg_mails_hourly = {
+    .env = "RATE_LIMIT_EMAIL_SENT",
+    .kind = SETTING_INT,
+    .fallback = "0",
+    .meaning =
+        "mails with codes and links that people may ask for in an hour, all of them together; "
+        "0: as many as they like",
+    .max = 1000000,
+};
+
 struct setting cfg_audit_days = {
     .env = "AUTH_AUDIT_DAYS",
     .kind = SETTING_INT,
@@ -159,11 +171,14 @@ struct setting cfg_audit_days = {
     .max = 36500,
 };
 
-struct setting *const auth_own_settings[] = {
-    &cfg_auth_secret,    &cfg_jwt_expiry,       &cfg_jwt_signing_key,
-    &cfg_disable_signup, &cfg_autoconfirm,      &cfg_password_min,
-    &cfg_audit_days,     &cfg_password_classes, &cfg_password_cost,
-    &cfg_reuse_interval, &cfg_session_lifetime, &cfg_session_inactivity,
-    &cfg_otp_expiry,     &cfg_credential_keys,  &cfg_supabase_url,
-    &cfg_site_url,       &cfg_redirect_urls,    &cfg_password_needs_code,
-    &cfg_captcha_secret, &cfg_captcha_url,      NULL};
+struct setting *const auth_own_settings[] = {&cfg_auth_secret,      &cfg_jwt_expiry,
+                                             &cfg_jwt_signing_key,  &cfg_disable_signup,
+                                             &cfg_autoconfirm,      &cfg_password_min,
+                                             &cfg_audit_days,       &cfg_password_classes,
+                                             &cfg_password_cost,    &cfg_reuse_interval,
+                                             &cfg_session_lifetime, &cfg_session_inactivity,
+                                             &cfg_otp_expiry,       &cfg_credential_keys,
+                                             &cfg_supabase_url,     &cfg_site_url,
+                                             &cfg_redirect_urls,    &cfg_password_needs_code,
+                                             &cfg_captcha_secret,   &cfg_captcha_url,
+                                             &cfg_mails_hourly,     NULL};

@@ -76,6 +76,8 @@ auth_sign_up(struct fn_req *req, struct fn_res *res)
     if (!auth_body(req, res, &body) || !auth_captcha(req, res, body) ||
         !read_form(req, res, body, &form))
         return ERR_OK;
+    if (!setting_bool(&cfg_autoconfirm))
+        TRY(auth_count_mail(req));
     TRY(auth_hash(req, form.password, &hash));
     TRY(make_user(req, &form, hash, setting_bool(&cfg_autoconfirm), &row));
 

@@ -214,9 +214,11 @@ apply_change(struct fn_req *req, struct fn_res *res, const char *session_id,
     const char *mail_new = NULL, *mail_current = NULL;
     struct db_row row;
 
-    if (change->email != NULL)
+    if (change->email != NULL) {
+        TRY(auth_count_mail(req));
         change_mails(req, change->email, db_text(known, BEGIN_EMAIL), &change->challenge, &mail_new,
                      &mail_current);
+    }
     TRY(db_one(req->task, &change_user,
                DB_PARAMS(req->caller.user_id, session_id, db_text(known, BEGIN_HASH), change->data,
                          change->hash, change->nonce, auth_number(req, &cfg_otp_expiry),
@@ -285,6 +287,7 @@ auth_reauthenticate(struct fn_req *req, struct fn_res *res)
     TRY(db_one(req->task, &begin_change, DB_PARAMS(req->caller.user_id, session_id), &known));
     if (refused(req, res, db_text(&known, BEGIN_OUTCOME), NULL))
         return ERR_OK;
+    TRY(auth_count_mail(req));
     TRY(db_one(
         req->task, &reauthenticate,
         DB_PARAMS(req->caller.user_id, session_id,

@@ -27,6 +27,31 @@ $$;
 comment on function platform.auth_wait_s(timestamptz) is
     'Whole seconds until another mail of the kind may go to the same person; 0: now.';
 
+create or replace function platform.auth_count_mail(p_hourly integer)
+returns table (wait_s text)
+language plpgsql security definer
+set search_path = pg_catalog, platform, pg_temp
+set enable_seqscan = off                -- plans are kept, also those made while there were few
+as $$
+declare
+    v_hour constant timestamptz := date_trunc('hour', now(), 'UTC');
+begin
+    -- In a transaction of its own, before anybody looks for whom the mail is: what is asked for
+    -- strangers counts as well, so that the quota tells nobody who is known here.
+    insert into auth.mail_hours as h (hour, mails)
+    values (v_hour, 1)
+    on conflict (hour) do update set mails = h.mails + 1 where h.mails < p_hourly;
+    if not found then
+        wait_s := ceil(extract(epoch from v_hour + interval '1 hour' - now()))::integer;
+    end if;
+    return next;
+end
+$$;
+comment on function platform.auth_count_mail(integer) is
+    'Counts a mail that is asked for. wait_s: as many as may be in this hour were, and so many '
+    'seconds are left of it; null: it was counted.';
+grant execute on function platform.auth_count_mail(integer) to fn_auth;
+
 create or replace function platform.auth_begin_flow(p_user auth.users, p_method text, p_mail jsonb)
 returns void
 language sql

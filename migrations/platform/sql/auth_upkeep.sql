@@ -30,11 +30,12 @@ begin
             order by o.created_at
             limit c_page));
     get diagnostics v_flows = row_count;
+    delete from auth.mail_hours as h where h.hour < now() - interval '1 day';
     forgotten := (v_audit + v_flows)::text;
     return next;
 end
 $$;
 comment on function platform.auth_forget(integer) is
-    'Deletes a page of what the audit of users keeps no longer (0 days: all is kept), and of flows '
-    'that nobody ended in a week.';
+    'Deletes a page of what the audit of users keeps no longer (0 days: all is kept), of flows that '
+    'nobody ended in a week, and how many mails were asked for in hours of before.';
 grant execute on function platform.auth_forget(integer) to fn_auth;

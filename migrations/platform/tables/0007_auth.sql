@@ -103,6 +103,15 @@ comment on table auth.guesses is
 alter table auth.guesses enable row level security;
 revoke all on auth.guesses from public, anon, authenticated, service_role;
 
+create table auth.mail_hours (
+    hour  timestamptz primary key,
+    mails integer not null
+);
+comment on table auth.mail_hours is
+    'How many mails were asked for in an hour, by anybody; kept for a day, where there is a quota.';
+alter table auth.mail_hours enable row level security;
+revoke all on auth.mail_hours from public, anon, authenticated, service_role;
+
 insert into public.email_templates
     (template_name, template_type, subject, html_content, text_content, variables)
 values

@@ -35,6 +35,7 @@ values
     ('fn_health', 'health'),
     ('fn_auth', 'auth_sign_up'),
     ('fn_auth', 'auth_forget'),
+    ('fn_auth', 'auth_count_mail'),
     ('fn_auth', 'auth_admin_list'),
     ('fn_auth', 'auth_admin_get'),
     ('fn_auth', 'auth_admin_create'),
