@@ -25,6 +25,12 @@ begin
                 order by s.created_at), '[]')
             from auth.sessions as s
             where s.user_id = v_id),
+        'devices', (
+            select coalesce(jsonb_agg(jsonb_build_object('hash', encode(d.device, 'hex'),
+                'first_seen_at', d.first_seen_at, 'last_seen_at', d.last_seen_at)
+                order by d.first_seen_at), '[]')
+            from auth.devices as d
+            where d.user_id = v_id),
         'profile', (
             select to_jsonb(p) - 'password' from public.user_profiles as p where p.id = v_id),
         'orders', (

@@ -215,6 +215,7 @@ begin
          where i.user_id = p_user_id and i.identity_data <> '{}';
         delete from auth.sessions as s where s.user_id = p_user_id;
         delete from auth.flow_state as f where f.user_id = p_user_id;
+        delete from auth.devices as d where d.user_id = p_user_id;
     elsif outcome = 'ok' then
         delete from auth.users as u where u.id = p_user_id;
     end if;

@@ -3,15 +3,24 @@
 -- A new address is confirmed twice, by mails to the new one and to the one of before, in any order;
 -- until then the old one stays. A new password ends all other sessions and every code on its way.
 
-create or replace function platform.auth_notice(p_kind text, p_user auth.users, p_email text)
+create or replace function platform.auth_notice(
+    p_kind      text,
+    p_user      auth.users,
+    p_to        text,
+    p_variables jsonb)
 returns void
 language sql
 as $$
-    select platform.write_mail(p_kind, p_kind || ' ' || gen_random_uuid(), p_email,
-        jsonb_build_object('Email', p_user.email, 'OldEmail', p_email), null, p_user.id)
+    select platform.write_mail(p_kind, p_kind || ' ' || gen_random_uuid(), p_to,
+        jsonb_build_object('Email', p_user.email) || p_variables, null, p_user.id)
+    where not exists (
+        select
+        from public.email_templates as t
+        where t.template_name = p_kind and not t.is_active)
 $$;
-comment on function platform.auth_notice(text, auth.users, text) is
-    'Tells somebody by mail what was changed, so that a stranger''s change does not go unseen.';
+comment on function platform.auth_notice(text, auth.users, text, jsonb) is
+    'Tells somebody by mail what happened, so that what a stranger does is not unseen. Who wants no '
+    'notices of a kind switches its template off (is_active).';
 
 create or replace function platform.auth_begin_change(p_user_id uuid, p_session_id uuid)
 returns table (outcome text, hash text, email text, session_age_s text)
@@ -112,7 +121,7 @@ begin
          where s.user_id = p_user_id and s.id is distinct from p_session_id;
         delete from auth.flow_state as f where f.user_id = p_user_id;
         perform platform.auth_log('user_updated_password', v_user, p_ip);
-        perform platform.auth_notice('auth_password_changed', v_user, v_user.email);
+        perform platform.auth_notice('auth_password_changed', v_user, v_user.email, '{}');
     end if;
     if p_email is not null then
         update auth.users as u
@@ -280,7 +289,8 @@ begin
      where i.user_id = v_user.id and i.provider = 'email';
     delete from auth.guesses as g where g.user_id = v_user.id;
     perform platform.auth_log('user_modified', v_user, p_ip);
-    perform platform.auth_notice('auth_email_changed', v_user, v_old_email);
+    perform platform.auth_notice('auth_email_changed', v_user, v_old_email,
+                                 jsonb_build_object('OldEmail', v_old_email));
     if p_hash like 'pkce\_%' and p_email is null then
         outcome := 'code';
         session_id := platform.auth_issue_flow_code(v_user);

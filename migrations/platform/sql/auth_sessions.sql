@@ -62,6 +62,7 @@ begin
     update auth.identities as i
        set last_sign_in_at = now(), updated_at = now()
      where i.user_id = p_user.id and i.provider = 'email';
+    perform platform.auth_note_device(p_user, p_user_agent, p_ip);
     perform platform.auth_log('login', p_user, p_ip, jsonb_build_object('provider', 'email'));
     session_id := v_session_id;
     user_object := platform.auth_user_object(v_user);

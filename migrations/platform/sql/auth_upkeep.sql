@@ -10,6 +10,7 @@ declare
     c_page constant integer := 1000;
     v_audit integer := 0;
     v_flows integer;
+    v_devices integer;
 begin
     -- A page of each; more is due at the next turn.
     if p_audit_days > 0 then
@@ -30,12 +31,20 @@ begin
             order by o.created_at
             limit c_page));
     get diagnostics v_flows = row_count;
+    delete from auth.devices as d
+     where (d.user_id, d.device) in (
+            select o.user_id, o.device
+            from auth.devices as o
+            where o.last_seen_at < platform.auth_devices_since()
+            order by o.last_seen_at
+            limit c_page);
+    get diagnostics v_devices = row_count;
     delete from auth.mail_hours as h where h.hour < now() - interval '1 day';
-    forgotten := (v_audit + v_flows)::text;
+    forgotten := (v_audit + v_flows + v_devices)::text;
     return next;
 end
 $$;
 comment on function platform.auth_forget(integer) is
     'Deletes a page of what the audit of users keeps no longer (0 days: all is kept), of flows that '
-    'nobody ended in a week, and how many mails were asked for in hours of before.';
+    'nobody ended in a week, and of devices that nobody uses; and the hours in which mails were counted.';
 grant execute on function platform.auth_forget(integer) to fn_auth;

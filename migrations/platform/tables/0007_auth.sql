@@ -103,6 +103,19 @@ comment on table auth.guesses is
 alter table auth.guesses enable row level security;
 revoke all on auth.guesses from public, anon, authenticated, service_role;
 
+create table auth.devices (
+    user_id       uuid not null references auth.users (id) on delete cascade,
+    device        bytea not null,
+    first_seen_at timestamptz not null default now(),
+    last_seen_at  timestamptz not null default now(),
+    primary key (user_id, device)
+);
+comment on table auth.devices is
+    'With what somebody signed in before, as a hash; see sql/auth_devices.sql.';
+create index devices_seen_idx on auth.devices (last_seen_at);
+alter table auth.devices enable row level security;
+revoke all on auth.devices from public, anon, authenticated, service_role;
+
 create table auth.mail_hours (
     hour  timestamptz primary key,
     mails integer not null
@@ -216,7 +229,26 @@ $text$Your address was changed from {{ .OldEmail }} to {{ .Email }}.
 
 If it was not you, write to us.
 $text$,
- '["Email", "OldEmail"]');
+ '["Email", "OldEmail"]'),
+
+('auth_new_device', 'auth', 'You signed in with a new device',
+$html$<p>Somebody signed in as {{ .Email }} with a device that was not used before.</p>
+<p>When: {{ .Time }}<br>
+Device: {{ .Device }}<br>
+IP address: {{ .IP }}</p>
+<p>If it was you, do nothing. If it was not, choose a new password now, by "forgot password": it ends
+all other sessions.</p>
+$html$,
+$text$Somebody signed in as {{ .Email }} with a device that was not used before.
+
+When: {{ .Time }}
+Device: {{ .Device }}
+IP address: {{ .IP }}
+
+If it was you, do nothing. If it was not, choose a new password now, by "forgot password": it ends
+all other sessions.
+$text$,
+ '["Email", "Time", "Device", "IP"]');
 
 -- Changes of address that are under way.
 create index users_email_change_idx on auth.users (email_change) where email_change <> '';

@@ -21,8 +21,9 @@ async function insist(...request) {
 const doneOr = (answer, status, code) =>
   assert.ok(answer.status === 200 || (answer.status === status && answer.json.code === code), answer.text);
 
-const signIn = (email, password) => insist('POST', '/token?grant_type=password', { body: { email, password } });
+const signIn = (email, password, more) => insist('POST', '/token?grant_type=password', { body: { email, password }, ...more });
 const mailsWritten = (email) => rows('select kind from public.outbox where recipient = $1', [email]);
+const NEW_DEVICE = { headers: { 'user-agent': 'Mozilla/5.0 (Linux; Android 15) Chrome/131.0.0.0 Safari/537.36' } };
 
 /** How many rows there are of somebody. */
 const counts = (email) => row(
@@ -70,6 +71,16 @@ export const authFlows = [
       const after = await insist('POST', '/token?grant_type=refresh_token', { body: { refresh_token: next.json.refresh_token } });
       assert.equal(after.status, 200, after.text);
       assert.equal((await counts(email)).sessions, 1, 'the same session');
+    },
+  },
+  {
+    name: 'signing in with a new device', fn: 'auth',
+    prepare: person,
+    act: async ({ email }) => assert.equal((await signIn(email, PASSWORD, NEW_DEVICE)).status, 200),
+    check: async ({ email }) => {
+      const { sessions } = await counts(email);
+      assert.ok(sessions >= 2 && sessions <= 3, `${sessions} sessions`);
+      assert.equal((await mailsWritten(email)).filter((mail) => mail.kind === 'auth_new_device').length, 1, 'one notice');
     },
   },
   {

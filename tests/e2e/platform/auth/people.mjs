@@ -40,10 +40,11 @@ export function mailsTo(email) {
     .map((text) => ({ subject: /Subject: (.*)/.exec(text)[1], text: text.slice(text.indexOf('\n\n') + 2) }));
 }
 
-/** The code in the `nth` mail to somebody. */
+/** The code in the `nth` mail with one to somebody. */
 export async function codeFor(email, nth = 1) {
-  await until(() => mailsTo(email).length >= nth, `mail ${nth} to ${email}`);
-  return mailsTo(email).map((mail) => /\b(\d{6})\b/.exec(mail.text)[1])[nth - 1];
+  const codes = () => mailsTo(email).map((mail) => /\b(\d{6})\b/.exec(mail.text)?.[1]).filter((code) => code !== undefined);
+  await until(() => codes().length >= nth, `code ${nth} for ${email}`);
+  return codes()[nth - 1];
 }
 
 /** The link in the `nth` mail of this subject to somebody. */
