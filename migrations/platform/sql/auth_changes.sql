@@ -236,12 +236,7 @@ begin
     if p_hash not in (v_user.email_change_token_new, v_user.email_change_token_current)
        and 'pkce_' || p_hash not in (v_user.email_change_token_new,
                                      v_user.email_change_token_current) then
-        insert into auth.guesses as g (user_id, of_code, of_month)
-        values (v_user.id, 1, 1)
-        on conflict (user_id) do update
-           set of_code = g.of_code + 1,
-               of_month = case when g.month = excluded.month then g.of_month else 0 end + 1,
-               month = excluded.month;
+        perform platform.auth_guessed_wrong(v_user.id);
         return next;
         return;
     end if;

@@ -277,6 +277,19 @@ as $$
 $$;
 comment on function platform.auth_may_guess(uuid) is 'Whether a typed code is looked at.';
 
+create or replace function platform.auth_guessed_wrong(p_user_id uuid)
+returns void
+language sql
+as $$
+    insert into auth.guesses as g (user_id, of_code, of_month)
+    values (p_user_id, 1, 1)
+    on conflict (user_id) do update
+       set of_code = g.of_code + 1,
+           of_month = case when g.month = excluded.month then g.of_month else 0 end + 1,
+           month = excluded.month
+$$;
+comment on function platform.auth_guessed_wrong(uuid) is 'Counts a wrong guess.';
+
 create or replace function platform.auth_verify(
     p_type       text,
     p_email      text,
@@ -299,12 +312,7 @@ begin
         return;
     end if;
     if not platform.auth_code_is(v_user, p_type, p_hash, p_email is not null, p_age_s) then
-        insert into auth.guesses as g (user_id, of_code, of_month)
-        values (v_user.id, 1, 1)
-        on conflict (user_id) do update
-           set of_code = g.of_code + 1,
-               of_month = case when g.month = excluded.month then g.of_month else 0 end + 1,
-               month = excluded.month;
+        perform platform.auth_guessed_wrong(v_user.id);
         return next;
         return;
     end if;
