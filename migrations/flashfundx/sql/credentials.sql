@@ -214,10 +214,9 @@ begin
         v_done := v_done + v_some.resealed;
         v_bad := v_bad + v_some.unreadable;
     end loop;
-    insert into public.admin_audit_log (admin_email, admin_ip, action_type, table_name, description)
-    values (platform.caller_name(), platform.caller_ip(), 'RESEAL', 'account_container',
-            format('%s rows sealed with key %s, %s not readable', v_done,
-                   (select k.kid from platform.seal_keys() as k where k.is_current), v_bad));
+    perform platform.write_audit('RESEAL', 'account_container', null,
+        format('%s rows sealed with key %s, %s not readable', v_done,
+               (select k.kid from platform.seal_keys() as k where k.is_current), v_bad));
     raise notice '% rows sealed again, % not readable', v_done, v_bad;
 end
 $$;

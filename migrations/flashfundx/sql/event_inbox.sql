@@ -467,13 +467,10 @@ begin
                 then 'Event is done' else 'Event not found' end);
     end if;
     perform platform.job_replay('payment_event', p_id::text);
-    insert into public.admin_audit_log
-        (admin_email, admin_ip, action_type, table_name, record_id, new_values, description)
-    values
-        (platform.caller_name(), platform.caller_ip(), 'RETRY_EVENT', 'payment_events', p_id::text,
-         jsonb_build_object('payment_id', v_event.payment_id, 'status', v_event.status,
-                            'order_id', v_event.order_id, 'last_error', v_event.last_error),
-         'event put back into the inbox');
+    perform platform.write_audit('RETRY_EVENT', 'payment_events', p_id::text,
+        'event put back into the inbox',
+        jsonb_build_object('payment_id', v_event.payment_id, 'status', v_event.status,
+                           'order_id', v_event.order_id, 'last_error', v_event.last_error));
     return jsonb_build_object('success', true, 'event', p_id, 'payment_id', v_event.payment_id,
                               'status', v_event.status);
 end

@@ -1,25 +1,6 @@
 -- What staff do to an order: a discount before it is paid, money that came another way, a chargeback,
 -- an end. Each is one function, under the order's row lock, with a reason, and one line in the audit.
 
-create or replace function backend.note_decision(
-    p_action   text,
-    p_order_id text,
-    p_before   jsonb,
-    p_after    jsonb,
-    p_reason   text)
-returns void
-language sql
-as $$
-    insert into public.admin_audit_log
-        (admin_email, admin_ip, action_type, table_name, record_id, old_values, new_values,
-         description)
-    values
-        (platform.caller_name(), platform.caller_ip(), p_action, 'orders', p_order_id, p_before,
-         p_after, left(p_reason, 2000))
-$$;
-comment on function backend.note_decision(text, text, jsonb, jsonb, text) is
-    'Writes what staff decided about an order, and why, into the audit.';
-
 create or replace function public.grant_discount(
     p_order_id text,
     p_discount numeric,
@@ -66,11 +47,11 @@ begin
            crypto_address = null
      where o.id = v_order.id and o.discount_amount <> v_discount;
     if found then
-        perform backend.note_decision('DISCOUNT', p_order_id,
-            jsonb_build_object('discount_amount', v_order.discount_amount,
-                               'final_amount', v_order.final_amount),
+        perform platform.write_audit('DISCOUNT', 'orders', p_order_id, p_reason,
             jsonb_build_object('discount_amount', v_discount,
-                               'final_amount', v_order.amount - v_discount), p_reason);
+                               'final_amount', v_order.amount - v_discount),
+            jsonb_build_object('discount_amount', v_order.discount_amount,
+                               'final_amount', v_order.final_amount));
     end if;
     return jsonb_build_object('success', true, 'amount', v_order.amount,
         'discount_amount', v_discount, 'final_amount', v_order.amount - v_discount);
@@ -159,11 +140,11 @@ begin
             v_payment.provider_transaction_id, jsonb_build_object(
                 'chargeback', v_amount, 'remaining', v_booked - v_amount));
     end if;
-    perform backend.note_decision('CHARGEBACK', p_order_id,
-        jsonb_build_object('booked', v_booked, 'order', v_order.order_status || '/'
-                           || v_order.payment_status || '/' || v_order.delivery_status),
+    perform platform.write_audit('CHARGEBACK', 'orders', p_order_id, p_reason,
         jsonb_build_object('transaction', v_id, 'amount', v_amount,
-                           'order', backend.order_states(p_order_id)), p_reason);
+                           'order', backend.order_states(p_order_id)),
+        jsonb_build_object('booked', v_booked, 'order', v_order.order_status || '/'
+                           || v_order.payment_status || '/' || v_order.delivery_status));
     return jsonb_build_object('success', true, 'already_recorded', false,
         'amount', v_amount, 'order', backend.order_states(p_order_id));
 end
@@ -237,10 +218,10 @@ begin
     if v_order.delivery_status <> 'delivered' and not backend.is_held(p_order_id) then
         perform backend.deliver_or_queue(v_order);
     end if;
-    perform backend.note_decision('MANUAL_PAYMENT', p_order_id,
-        jsonb_build_object('order', v_before),
+    perform platform.write_audit('MANUAL_PAYMENT', 'orders', p_order_id, p_reason,
         jsonb_build_object('amount', p_amount, 'reference', p_reference,
-                           'order', backend.order_states(p_order_id)), p_reason);
+                           'order', backend.order_states(p_order_id)),
+        jsonb_build_object('order', v_before));
     return jsonb_build_object('success', true, 'already_booked', false,
                               'order', backend.order_states(p_order_id));
 end
@@ -280,8 +261,9 @@ begin
     end if;
     v_result := backend.cancel_order(v_order);
     if v_result ->> 'success' = 'true' then
-        perform backend.note_decision('CANCEL', p_order_id, jsonb_build_object('order', v_before),
-            jsonb_build_object('order', backend.order_states(p_order_id)), p_reason);
+        perform platform.write_audit('CANCEL', 'orders', p_order_id, p_reason,
+            jsonb_build_object('order', backend.order_states(p_order_id)),
+            jsonb_build_object('order', v_before));
         v_result := v_result || jsonb_build_object('already_cancelled', false,
                                                    'order', backend.order_states(p_order_id));
     end if;

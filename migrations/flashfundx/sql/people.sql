@@ -108,12 +108,9 @@ begin
         from (select i.id from public.outbox as i where i.person = old.id order by i.id) as m;
     delete from public.outbox as m where m.person = old.id;
     perform platform.resume_audit();
-    insert into public.admin_audit_log
-        (admin_email, admin_ip, action_type, table_name, record_id, description)
-    values
-        (platform.caller_name(), platform.caller_ip(), 'ERASE', 'user_profiles', old.id::text,
-         case when v_sold then 'the user was deleted; what was sold stays, without a name'
-              else 'the user was deleted' end);
+    perform platform.write_audit('ERASE', 'user_profiles', old.id::text,
+        case when v_sold then 'the user was deleted; what was sold stays, without a name'
+             else 'the user was deleted' end);
     return null;
 end
 $$;

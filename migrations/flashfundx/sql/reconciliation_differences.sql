@@ -409,11 +409,8 @@ begin
     if not found then
         return false;
     end if;
-    insert into public.admin_audit_log
-        (admin_email, admin_ip, action_type, table_name, record_id, new_values, description)
-    values
-        (platform.caller_name(), platform.caller_ip(), 'ACCEPT', 'reconciliation_differences',
-         p_id::text, to_jsonb(v_difference), left(p_note, 2000));
+    perform platform.write_audit('ACCEPT', 'reconciliation_differences', p_id::text, p_note,
+                                 to_jsonb(v_difference));
     return true;
 end
 $$;

@@ -314,17 +314,12 @@ begin
        set state = 'resolved', resolution = p_action, note = left(p_note, 2000),
            resolved_by = platform.caller_name(), resolved_at = now()
      where r.id = p_review_id;
-    insert into public.admin_audit_log
-        (admin_email, admin_ip, action_type, table_name, record_id, old_values, new_values,
-         description)
-    values
-        (platform.caller_name(), platform.caller_ip(), 'RESOLVE_REVIEW', 'reviews',
-         p_review_id::text,
-         jsonb_build_object('kind', v_review.kind, 'order_id', v_review.order_id,
-                            'payment_id', v_review.payment_id, 'order', v_before),
-         jsonb_build_object('action', p_action, 'note', left(p_note, 2000),
-                            'order', backend.order_states(v_review.order_id)),
-         format('%s: %s', v_review.kind, p_action));
+    perform platform.write_audit('RESOLVE_REVIEW', 'reviews', p_review_id::text,
+        format('%s: %s', v_review.kind, p_action),
+        jsonb_build_object('action', p_action, 'note', left(p_note, 2000),
+                           'order', backend.order_states(v_review.order_id)),
+        jsonb_build_object('kind', v_review.kind, 'order_id', v_review.order_id,
+                           'payment_id', v_review.payment_id, 'order', v_before));
     return jsonb_build_object('success', true, 'already_resolved', false,
         'resolution', p_action, 'order', backend.order_states(v_review.order_id));
 end

@@ -20,6 +20,26 @@ create or replace trigger admin_audit_log_append_only
     before update or delete or truncate on public.admin_audit_log
     for each statement execute function platform.refuse_change();
 
+create or replace function platform.write_audit(
+    p_action      text,
+    p_table       text,
+    p_record_id   text,
+    p_description text,
+    p_new         jsonb default null,
+    p_old         jsonb default null)
+returns void
+language sql
+as $$
+    insert into public.admin_audit_log
+        (admin_email, admin_ip, action_type, table_name, record_id, old_values, new_values,
+         description)
+    values
+        (platform.caller_name(), platform.caller_ip(), p_action, p_table, p_record_id, p_old, p_new,
+         left(p_description, 2000))
+$$;
+comment on function platform.write_audit(text, text, text, text, jsonb, jsonb) is
+    'Writes into the audit what the caller did, and from where. No secrets: nothing is masked here.';
+
 create or replace function platform.pause_audit()
 returns void
 language sql
@@ -83,24 +103,19 @@ begin
                           = v_new - array['updated_at', 'last_updated'] then
         return null;
     end if;
-    insert into public.admin_audit_log
-        (admin_email, admin_ip, action_type, table_name, record_id, old_values, new_values,
-         description)
-    values (
-        platform.caller_name(),
-        platform.caller_ip(),
+    perform platform.write_audit(
         tg_op,
-        tg_table_name,
+        tg_table_name::text,
         coalesce(v_new ->> tg_argv[0], v_old ->> tg_argv[0]),
-        platform.mask_secrets(v_old, v_new, coalesce(string_to_array(tg_argv[2], ' '), '{}')),
-        platform.mask_secrets(v_new, v_old, coalesce(string_to_array(tg_argv[2], ' '), '{}')),
         case
             when tg_op = 'UPDATE' then (
                 select 'changed ' || string_agg(n.key, ', ' order by n.key)
                 from jsonb_each(v_new) as n
                 where n.value is distinct from v_old -> n.key
                   and n.key not in ('updated_at', 'last_updated'))
-        end);
+        end,
+        platform.mask_secrets(v_new, v_old, coalesce(string_to_array(tg_argv[2], ' '), '{}')),
+        platform.mask_secrets(v_old, v_new, coalesce(string_to_array(tg_argv[2], ' '), '{}')));
     return null;
 end
 $$;

@@ -58,13 +58,9 @@ begin
         return 0;
     end if;
     perform platform.auth_log('logout', v_user, platform.caller_ip());
-    insert into public.admin_audit_log
-        (admin_email, admin_ip, action_type, table_name, record_id, new_values, description)
-    values
-        (platform.caller_name(), platform.caller_ip(), 'END_SESSIONS', 'sessions',
-         p_user_id::text, jsonb_build_object('ended', v_ended, 'reason', p_reason),
-         format('%s signed out of %s: %s', coalesce(v_user.email, p_user_id::text), v_ended,
-                p_reason));
+    perform platform.write_audit('END_SESSIONS', 'sessions', p_user_id::text,
+        format('%s signed out of %s: %s', coalesce(v_user.email, p_user_id::text), v_ended, p_reason),
+        jsonb_build_object('ended', v_ended, 'reason', p_reason));
     return v_ended;
 end
 $$;

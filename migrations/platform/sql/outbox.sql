@@ -365,11 +365,8 @@ begin
                message_id = case when old_state = 'dead' then m.message_id end
          where m.id = mail_id;
         perform platform.job_replay('mail', mail_id::text);
-        insert into public.admin_audit_log
-            (admin_email, admin_ip, action_type, table_name, record_id, old_values, description)
-        values
-            (platform.caller_name(), platform.caller_ip(), 'REPLAY', 'outbox', mail_id::text,
-             jsonb_build_object('state', old_state), 'mail put back to be sent again');
+        perform platform.write_audit('REPLAY', 'outbox', mail_id::text,
+            'mail put back to be sent again', p_old => jsonb_build_object('state', old_state));
         return next;
     end loop;
 end

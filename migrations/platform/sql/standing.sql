@@ -53,14 +53,10 @@ begin
            set standing = excluded.standing, reason = excluded.reason, since = now(),
                set_by = excluded.set_by;
     end if;
-    insert into public.admin_audit_log
-        (admin_email, admin_ip, action_type, table_name, record_id, old_values, new_values,
-         description)
-    values
-        (platform.caller_name(), platform.caller_ip(), 'SET_STANDING', 'standing',
-         p_user_id::text, jsonb_build_object('standing', v_before),
-         jsonb_build_object('standing', p_standing, 'reason', p_reason),
-         format('%s: %s', p_standing, coalesce(p_reason, 'no reason given')));
+    perform platform.write_audit('SET_STANDING', 'standing', p_user_id::text,
+        format('%s: %s', p_standing, coalesce(p_reason, 'no reason given')),
+        jsonb_build_object('standing', p_standing, 'reason', p_reason),
+        jsonb_build_object('standing', v_before));
     return true;
 end
 $$;
