@@ -8,6 +8,7 @@
 #include "fn/request.h"
 #include "fn/spec.h"
 #include "json/write.h"
+#include "base/text.h"
 #include "net/header.h"
 #include "net/request.h"
 
@@ -27,7 +28,7 @@ fn_json(struct fn_res *res, int status)
 void
 fn_body(struct fn_res *res, int status, const char *content_type, struct str body)
 {
-    MUST(status >= 200 && status <= 599 && content_type != NULL);
+    MUST(status >= 200 && status <= 599);
     res->status = status;
     res->content_type = content_type;
     buf_clear(&res->body);
@@ -79,6 +80,15 @@ add_challenge(struct buf *out, const struct fn_req *req)
                           "error=\"invalid_token\"\r\n");
 }
 
+static bool
+has_header(const struct fn_res *res, const char *name)
+{
+    for (const struct fn_header *h = res->headers; h != NULL; h = h->next)
+        if (str_ieq(h->header.name, str_of(name)))
+            return true;
+    return false;
+}
+
 /* What is good may be kept as its route says, a failure never. */
 static const char *
 cache_control(const struct fn_req *req, int status)
@@ -107,7 +117,7 @@ fn_compose(struct fn_req *req, const struct fn_res *res)
     buf_add_i64(&out, res->status);
     buf_add_char(&out, ' ');
     buf_add_text(&out, http_reason(res->status));
-    if (has_length(res->status)) {
+    if (has_length(res->status) && res->content_type != NULL) {
         buf_add_text(&out, "\r\nContent-Type: ");
         buf_add_text(&out, res->content_type);
     }
@@ -120,7 +130,7 @@ fn_compose(struct fn_req *req, const struct fn_res *res)
     buf_add_text(&out, "\r\n" FN_EVERY_ANSWER "Cache-Control: ");
     buf_add_text(&out, cache_control(req, res->status));
     buf_add_text(&out, "\r\n");
-    if (res->status == 401)
+    if (res->status == 401 && !has_header(res, "WWW-Authenticate"))
         add_challenge(&out, req);
     for (const struct fn_header *h = res->headers; h != NULL; h = h->next) {
         buf_add_str(&out, h->header.name);

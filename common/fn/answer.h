@@ -29,7 +29,8 @@ struct fn_res {
 
 /* Start a JSON answer; write with the jw_ calls, the runtime closes nothing for you. */
 struct json_writer *fn_json(struct fn_res *res, int status);
-/* A whole body made elsewhere; content_type must be a literal or live in the arena. */
+/* A whole body made elsewhere; content_type must be a literal or live in the arena (NULL: nothing is
+ * said of it). */
 void fn_body(struct fn_res *res, int status, const char *content_type, struct str body);
 /* A response header; the value is checked for CR and LF. */
 void fn_header_set(struct fn_req *req, struct fn_res *res, const char *name, const char *value);

@@ -43,8 +43,8 @@ static enum err
 check_load(const struct fn_req *req)
 {
     const unsigned who = req->match->route->who;
-    const int64_t most = (who & FN_SIGNATURE) != 0 ? 3000
-                         : (who & FN_SERVICE) != 0 ? 2500
+    const int64_t most = (who & FN_SIGNATURE) != 0                       ? 3000
+                         : (who & FN_SERVICE) != 0                       ? 2500
                          : (who & ~(unsigned)(FN_NOBODY | FN_ANON)) != 0 ? 2000
                                                                          : 1000;
 
@@ -114,7 +114,8 @@ read_json(struct fn_req *req)
         return ERR_OK;
     if (req->http->content_type.len > 0 && !is_json_type(req->http->content_type))
         return ERR_MEDIA_TYPE;
-    TRY(json_parse(req->task->arena, &req->task->fail, json_without_bom(req->http->body), &req->json));
+    TRY(json_parse(req->task->arena, &req->task->fail, json_without_bom(req->http->body),
+                   &req->json));
     if (json_type(req->json) != JSON_OBJECT)
         return fail_set(&req->task->fail, ERR_INVALID, "Request body must be a JSON object");
     return ERR_OK;
@@ -193,7 +194,7 @@ answer(struct task *task, void *serving)
     enum err e = ERR_OK;
 
     buf_init_arena(&res->body, task->arena, FN_ANSWER_MAX);
-    if (str_is(req->http->method, "OPTIONS")) {
+    if (str_is(req->http->method, "OPTIONS") && req->match->route == NULL) {
         fn_write_preflight(req, res);
     } else {
         e = admit(req, s->too_large);

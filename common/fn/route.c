@@ -26,12 +26,26 @@ fn_methods_text(unsigned set, const char *separator, struct buf *out)
     }
 }
 
-/* 0: OPTIONS, and what no route knows by name. */
-static unsigned
-method_bit(struct str method)
+/* A browser's question whether it may ask (WHATWG Fetch, 3.2.2). */
+static bool
+is_preflight(const struct net_request *http)
 {
+    for (size_t i = 0; i < http->header_count; i++)
+        if (str_is(http->headers[i].name, "access-control-request-method"))
+            return true;
+    return false;
+}
+
+/* 0: a preflight, and what no route knows by name. */
+static unsigned
+method_bit(const struct net_request *http)
+{
+    const struct str method = http->method;
+
     if (str_is(method, "HEAD"))
         return FN_GET;
+    if (str_is(method, "OPTIONS"))
+        return is_preflight(http) ? 0 : FN_OPTIONS;
     for (const struct fn_method_name *m = fn_method_names; m->bit != 0; m++)
         if (str_is(method, m->name))
             return m->bit;
@@ -85,7 +99,7 @@ path_fits(const char *pattern, struct str path, struct fn_match *m)
 void
 fn_match(const struct fn_spec *spec, const struct net_request *http, struct fn_match *ret)
 {
-    const unsigned bit = method_bit(http->method);
+    const unsigned bit = method_bit(http);
     const bool options = str_is(http->method, "OPTIONS");
 
     *ret = (struct fn_match){0};
@@ -93,7 +107,7 @@ fn_match(const struct fn_spec *spec, const struct net_request *http, struct fn_m
         if (!path_fits(r->path, http->path, ret))
             continue;
         ret->allowed |= r->methods;
-        if ((r->methods & bit) != 0 || (r->methods == FN_ANY && !options)) {
+        if ((r->methods & bit) != 0 || ((r->methods & FN_ANY) == FN_ANY && !options)) {
             ret->route = r;
             return;
         }

@@ -29,7 +29,8 @@ enum fn_method {
     FN_PUT = 4,
     FN_PATCH = 8,
     FN_DELETE = 16,
-    FN_ANY = 31, /* any method but OPTIONS, which the runtime answers */
+    FN_ANY = 31,     /* any method but OPTIONS */
+    FN_OPTIONS = 32, /* OPTIONS that is no preflight; without it the runtime answers both */
 };
 
 /* Who may call, as a mask.  A token that is brought is always checked where the mask names one. */
