@@ -119,6 +119,29 @@ comment on function public.reveal_credential(uuid, text, text) is
     'support, inventory and service_role; audited, so not in a read-only transaction.';
 grant execute on function public.reveal_credential(uuid, text, text) to authenticated, service_role;
 
+create or replace function public.own_credential(p_account_id uuid, p_column text, p_value text)
+returns text
+language plpgsql volatile security definer
+set search_path = pg_catalog, public, backend, pg_temp
+set enable_seqscan = off                -- see record_payment_event
+as $$
+begin
+    if p_value is null
+       or not exists (
+            select from public.delivered_accounts as d
+            where d.container_account_id = p_account_id and d.user_id = auth.uid())
+    then
+        return null;
+    end if;
+    return backend.reveal(p_account_id, p_column, p_value, 'read');
+end
+$$;
+comment on function public.own_credential(uuid, text, text) is
+    'What the data API shows for a sealed column: to the owner of the account the password, and that '
+    'is on record; to everybody else, staff and the service key too, null.';
+grant execute on function public.own_credential(uuid, text, text)
+    to anon, authenticated, service_role;
+
 create or replace function backend.with_credentials(p_delivery jsonb)
 returns jsonb
 language sql volatile

@@ -98,6 +98,14 @@ select platform.make_role('anon', 'nologin', '{}', array['statement_timeout=3s']
                           array['anon', 'authenticated', 'staff', 'service_role'],
                           array['statement_timeout=8s', 'lock_timeout=8s']);
 
+-- Our own data API connects as its program's role, which is to the request roles what authenticator
+-- is: it inherits nothing, so what every program may is granted to it by name (runtime.sql).
+select platform.make_role('fn_rest', 'nologin noinherit',
+                          array['anon', 'authenticated', 'staff', 'service_role'],
+                          array['statement_timeout=5s', 'lock_timeout=3s',
+                                'idle_in_transaction_session_timeout=10s',
+                                'log_min_duration_statement=1000']);
+
 -- Callers -----------------------------------------------------------------------------------------
 
 create or replace function platform.caller_role()

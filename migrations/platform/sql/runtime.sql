@@ -1,5 +1,5 @@
 -- What every program's runtime asks for: its turn, the state of the database, and that what it has
--- seen is safe.
+-- seen is safe. (fn_rest is named apart: it inherits nothing of ffx_function.)
 
 create or replace function platform.claim_schedule(p_name text, p_every_ms integer)
 returns table (claimed boolean)
@@ -34,7 +34,7 @@ end
 $$;
 comment on function platform.claim_schedule(text, integer) is
     'True for exactly one process per period and name.';
-grant execute on function platform.claim_schedule(text, integer) to ffx_function;
+grant execute on function platform.claim_schedule(text, integer) to ffx_function, fn_rest;
 
 create or replace function platform.health()
 returns table (migration text, "time" text)
@@ -62,7 +62,7 @@ $$;
 comment on function platform.schema() is
     'The application of this database, and the checksum of what its schema was made of '
     '(migrations/checksum); programs compare it with the one they were built with.';
-grant execute on function platform.schema() to ffx_function;
+grant execute on function platform.schema() to ffx_function, fn_rest;
 
 create or replace function platform.await_standby()
 returns void

@@ -33,6 +33,7 @@ values
     ('fn_send_email', 'outbox_sent'),
     ('fn_send_email', 'outbox_failed'),
     ('fn_health', 'health'),
+    ('fn_rest', 'rest_schema'),
     ('fn_auth', 'auth_sign_up'),
     ('fn_auth', 'auth_forget'),
     ('fn_auth', 'auth_count_mail'),
@@ -90,7 +91,7 @@ select set_eq(
     array['fn_create_crypto_payment', 'fn_payment_webhook', 'fn_check_payment_status',
           'fn_test_delivery', 'fn_webhook_debug', 'fn_health', 'fn_deliver_waiting',
           'fn_sandbox', 'fn_send_outbox', 'fn_send_email', 'fn_reconcile', 'fn_payment_history',
-          'fn_process_events', 'fn_auth'],
+          'fn_process_events', 'fn_auth', 'fn_rest'],
     'a role per program');
 
 select is_empty(
@@ -135,8 +136,9 @@ select set_eq(
     $$ with of_customers (fn) as (
            values ('by_people'), ('in_good_standing'), ('sessions_of'), ('end_sessions'),
                   ('export_my_data'), ('delete_my_account'), ('get_available_accounts_count'),
-                  ('reveal_credential'))
+                  ('reveal_credential'), ('own_credential'), ('rest_refuse'))
        values ('anon', 'by_people'), ('anon', 'in_good_standing'), ('staff', 'has_duty'),
+              ('anon', 'own_credential'), ('anon', 'rest_refuse'),
               ('service_role', 'generate_order_id')
        union all select r.name, fn from of_customers, (values ('authenticated'), ('staff')) as r (name)
        union all select r.name, fn from of_staff, (values ('staff'), ('service_role')) as r (name)

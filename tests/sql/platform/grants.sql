@@ -1,6 +1,6 @@
 -- What holds for every program and every application, from the catalog itself.
 begin;
-select plan(11);
+select plan(12);
 
 -- The schemas that migrations make functions in.
 create temporary view ours as
@@ -34,9 +34,19 @@ select is_empty(
     $$ select m.member::regrole, m.roleid::regrole
        from pg_auth_members as m
        join pg_roles as r on r.oid = m.member
-       where (r.rolname like 'fn\_%' and m.roleid <> 'ffx_function'::regrole)
+       where (r.rolname like 'fn\_%' and r.rolname <> 'fn_rest'
+              and m.roleid <> 'ffx_function'::regrole)
           or r.rolname = 'ffx_function' $$,
     'no program is a member of more than ffx_function');
+
+select results_eq(
+    $$ select r.rolinherit, array_agg(m.roleid::regrole::text order by m.roleid::regrole::text collate "C")
+       from pg_roles as r
+       join pg_auth_members as m on m.member = r.oid
+       where r.rolname = 'fn_rest'
+       group by r.rolinherit $$,
+    $$ values (false, array['anon', 'authenticated', 'service_role', 'staff']) $$,
+    'but the data API, which may become who asks and inherits nothing of it');
 
 select is_empty(
     $$ select r.rolname, s.name

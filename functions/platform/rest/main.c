@@ -1,0 +1,130 @@
+/*
+ * rest: the data API, as PostgREST does it for supabase-js.
+ */
+#include "base/setting.h"
+#include "db/query.h"
+#include "fn/answer.h"
+#include "fn/spec.h"
+#include "rest/run.h"
+
+#define BODY_MAX ((size_t)10 * 1024 * 1024)
+
+static struct setting *const *const settings[] = {db_settings, rest_own_settings, NULL};
+
+/* The exposed schemas, as they are set. */
+static const struct rest_reading *
+reading(void)
+{
+    static struct rest_reading how;
+
+    how.schemas = cache_schemas(&how.schema_count);
+    how.tx_allowed = setting_bool(&cfg_rest_tx);
+    return &how;
+}
+
+/* The stages, in their order. */
+static enum err
+serve(struct fn_req *req, struct fn_res *res)
+{
+    struct arena *a = req->task->arena;
+    const struct plan_limits limits = {.max_rows = setting_int(&cfg_rest_max_rows),
+                                       .aggregates = setting_bool(&cfg_rest_aggregates)};
+    const struct cache *cache;
+    struct rest_request request;
+    struct plan plan;
+    struct sql_statement statement;
+    struct answer_result result;
+    struct db_stream *rows = NULL;
+    struct rest_error e;
+    enum err err = ERR_OK;
+
+    TRY(cache_get(req->task, &cache));
+    if (!rest_read(a, req->http, reading(), &request, &e)) {
+        answer_error(req, res, &e);
+        return ERR_OK;
+    }
+    if (request.method == REST_OPTIONS) {
+        if (request.target == REST_ROOT)
+            answer_options(req, res, NULL);
+        else if (plan_target(a, &request, cache, &plan, &e))
+            answer_options(req, res, &plan);
+        else
+            answer_error(req, res, &e);
+        return ERR_OK;
+    }
+    if (!plan_make(a, &request, cache, &limits, &plan, &e)) {
+        answer_error(req, res, &e);
+        return ERR_OK;
+    }
+    sql_make(a, &plan, limits.max_rows, &statement);
+    if (plan.streams ? !rest_run_stream(req, res, &plan, &statement, &result, &rows, &e, &err)
+                     : !rest_run(req, res, &plan, &statement, &result, &e, &err)) {
+        if (err == ERR_OK)
+            answer_error(req, res, &e);
+        return err;
+    }
+    if (!answer_write(req, res, &plan, &result, &e))
+        answer_error(req, res, &e);
+    else if (plan.streams)
+        return rest_send_rows(req, res, &plan, rows);
+    return ERR_OK;
+}
+
+static const struct fn_answer_doc answers[] = {
+    {200, "rows, as the select list and Accept ask for them"},
+    {201, "rows were inserted"},
+    {204, "done"},
+    {206, "a part of the rows"},
+    {400, "what was asked for does not fit"},
+    {401, "no valid token"},
+    {403, "not for this role"},
+    {404, "no such table or function"},
+    {406, "no such form, or not the one row"},
+    {409, "against a key"},
+    {416, "no such range"},
+    {0, NULL},
+};
+
+#define WHO (FN_ANON | FN_USER | FN_STAFF | FN_SERVICE)
+
+static const struct fn_route routes[] = {
+    {.methods = FN_ANY | FN_OPTIONS,
+     .path = "",
+     .who = WHO,
+     .body = FN_BODY_RAW,
+     .body_max = BODY_MAX,
+     .summary = "What there is",
+     .answers = answers,
+     .handle = serve},
+    {.methods = FN_ANY | FN_OPTIONS,
+     .path = "/*",
+     .who = WHO,
+     .body = FN_BODY_RAW,
+     .body_max = BODY_MAX,
+     .rate_calls = 6000,
+     .rate_window_s = 60,
+     .summary = "Rows of a table, or what a function returns",
+     .answers = answers,
+     .handle = serve},
+    {0},
+};
+
+static const struct fn_spec spec = {
+    .app = "platform",
+    .name = "rest",
+    .summary = "The data API, for the unmodified supabase-js",
+    .route = "/rest/v1",
+    .routes = routes,
+    .key_needed = true,
+    .failure = answer_refusal,
+    .memory_max = (size_t)64 * 1024 * 1024,
+    .timeout_ms = 30000,
+    .settings = settings,
+    .start = cache_start,
+};
+
+int
+main(int argc, char **argv)
+{
+    return fn_main(&spec, argc, argv);
+}

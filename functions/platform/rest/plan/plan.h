@@ -1,0 +1,92 @@
+/*
+ * plan: what is asked for, in terms of what there is.
+ *
+ * The select list becomes a tree of levels, one for the table or function and one for everything
+ * that is embedded; every name in it is one that the cache knows, or an error.  Lives in the
+ * request's arena and points into the request and the cache.
+ */
+#ifndef FFX_REST_PLAN_H
+#define FFX_REST_PLAN_H
+
+#include "rest/cache/cache.h"
+#include "rest/read/read.h"
+
+struct plan_level;
+
+/* One member of what a level shows, in order. */
+struct plan_item {
+    const struct cache_column *column;    /* NULL: computed, count(), or an embed */
+    const struct cache_routine *computed; /* NULL: none */
+    bool whole;                           /* "t".*: all columns, none of which is sealed */
+    bool counts;                          /* count(), or the plain word "count" */
+    struct str name;                      /* of column or computed column */
+    struct rest_step *path;
+    struct str cast, aggregate, result_cast;
+    struct str shown;         /* the member's name; len 0: as PostgreSQL calls it */
+    struct plan_level *embed; /* shown here; NULL: none */
+    struct plan_item *next;
+};
+
+/* A table, or the rows of a function, with its share of the query string. */
+struct plan_level {
+    const struct cache_table *table;       /* NULL: a function's rows of no table */
+    const struct rest_item *asked;         /* NULL: the root */
+    struct str name;                       /* in select: alias or relation */
+    int number;                            /* of the embed, from 1; 0: the root */
+    const struct cache_relation *relation; /* from the level above; NULL: the root */
+    bool inner, spread, to_one;
+    struct plan_item *items;        /* NULL: shows nothing */
+    bool grouped;                   /* something is aggregated */
+    const struct rest_place *place; /* NULL: nothing was said about it */
+    bool has_limit;
+    int64_t limit, offset;
+    struct plan_level *above;
+    struct plan_level *embeds; /* those right below, in order */
+    struct plan_level *next;
+};
+
+/* An answer's form. */
+enum plan_form {
+    PLAN_ARRAY,  /* JSON, all rows */
+    PLAN_OBJECT, /* JSON, the only row */
+    PLAN_VALUE,  /* JSON of what a function returns, no rows */
+    PLAN_CSV,
+    PLAN_RAW, /* what a function's media-type domain returns, as it is */
+};
+
+struct plan {
+    const struct rest_request *request;
+    const struct cache *cache;
+    struct plan_level root;
+    const struct cache_routine *routine; /* of a call */
+    bool single_argument;                /* the body is the one unnamed argument */
+    enum plan_form form;
+    bool stripped;               /* without nulls */
+    bool shows_rows;             /* a body is answered */
+    bool streams;                /* row by row, behind a first one with the counts */
+    const char *media;           /* Content-Type */
+    bool writes;                 /* the transaction may change something */
+    bool reveals;                /* sealed columns are shown */
+    int levels;                  /* embeds there are */
+    bool merges, ignores;        /* an upsert */
+    const char *const *conflict; /* its columns, ended by NULL */
+};
+
+struct plan_limits {
+    int64_t max_rows; /* of each level; 0: none */
+    bool aggregates;
+};
+
+/* The table or function alone, for OPTIONS: 205, 202, 203. */
+NODISCARD bool plan_target(struct arena *a, const struct rest_request *request,
+                           const struct cache *cache, struct plan *ret, struct rest_error *e);
+
+/* After cache_get, in the original's order of checks from 205 on. */
+NODISCARD bool plan_make(struct arena *a, const struct rest_request *request,
+                         const struct cache *cache, const struct plan_limits *limits,
+                         struct plan *ret, struct rest_error *e);
+
+/* The level that a place's path leads to, below `level`; NULL: none. */
+struct plan_level *plan_find(const struct plan_level *level, const struct rest_names *path);
+
+#endif

@@ -1,0 +1,53 @@
+/* What an operator may set of the data API. */
+#include "rest/run.h"
+
+#include "base/text.h"
+#include "crypto/sealed.h"
+
+struct setting cfg_rest_max_rows = {
+    .env = "REST_MAX_ROWS",
+    .kind = SETTING_INT,
+    .fallback = "1000",
+    .meaning = "rows that an answer of the data API has at most, on each level; 0: all of them",
+    .min = 0,
+    .max = 1000000000,
+};
+
+struct setting cfg_rest_aggregates = {
+    .env = "REST_AGGREGATES",
+    .kind = SETTING_BOOL,
+    .fallback = "false",
+    .meaning = "true: sum(), avg(), count(), max() and min() in the select of the data API",
+};
+
+/* It stands in a statement as it is. */
+static const char *
+check_function(const char *text)
+{
+    const char *dot = strchr(text, '.');
+    bool good = dot != NULL && dot != text && dot[1] != '\0' && strchr(dot + 1, '.') == NULL;
+
+    for (const char *p = text; good && *p != '\0'; p++)
+        good = ascii_is_alnum(*p) || *p == '_' || p == dot;
+    return good ? NULL : "must be schema.name, of letters, digits and _";
+}
+
+struct setting cfg_rest_pre_request = {
+    .env = "REST_PRE_REQUEST",
+    .kind = SETTING_WORD,
+    .fallback = "",
+    .meaning = "function (schema.name) that the data API calls first in each transaction",
+    .check = check_function,
+};
+
+struct setting cfg_rest_tx = {
+    .env = "REST_TX_END",
+    .kind = SETTING_BOOL,
+    .fallback = "false",
+    .meaning = "true: Prefer: tx=rollback undoes what a request did (for tests)",
+};
+
+struct setting *const rest_own_settings[] = {
+    &cfg_rest_schemas,     &cfg_rest_extra_path, &cfg_rest_max_rows,   &cfg_rest_aggregates,
+    &cfg_rest_pre_request, &cfg_rest_tx,         &cfg_credential_keys, NULL,
+};

@@ -1,0 +1,240 @@
+/*
+ * The whole statement: WITH pgrst_source AS (…) SELECT the seven columns of enum sql_column; of
+ * what is streamed there is a row behind it for each of its rows, in SQL_BODY.  What must not be
+ * committed is refused in it: a write of other than one row where one is asked for, or
+ * of more rows than the client allows.
+ */
+#include "rest/sql/internal.h"
+
+#define TEXT_MAX ((size_t)1024 * 1024)
+
+/* ---- sources ---- */
+
+static void
+put_from(struct sql *s)
+{
+    const struct plan_level *root = &s->plan->root;
+
+    if (s->plan->routine != NULL) {
+        put_call(s);
+        return;
+    }
+    put_names(s, root->table->schema, root->table->name);
+    put(s, " AS ");
+    put_level(s, root);
+}
+
+/* Rows of a table or a function, as they are shown. */
+static void
+put_read(struct sql *s)
+{
+    const struct plan_level *root = &s->plan->root;
+    const struct cache_routine *f = s->plan->routine;
+
+    put(s, "SELECT ");
+    if (f != NULL && f->returns == CACHE_SCALAR && f->table == NULL) {
+        put_level(s, root);
+        put(s, ".pgrst_scalar");
+    } else {
+        put_items(s, root);
+    }
+    put(s, " FROM ");
+    put_from(s);
+    put_joins(s, root, false);
+    put_conditions(s, root, root->place->where, " WHERE ");
+    put_group(s, root);
+    put_order(s, root);
+    put_limit(s, root);
+}
+
+static void
+put_counted(struct sql *s)
+{
+    const struct plan_level *root = &s->plan->root;
+
+    put(s, "SELECT 1 FROM ");
+    put_from(s);
+    put_joins(s, root, true);
+    put_conditions(s, root, root->place->where, " WHERE ");
+}
+
+/* ---- the row ---- */
+
+static void
+put_total(struct sql *s, int64_t max_rows)
+{
+    const struct rest_request *r = s->plan->request;
+    const enum rest_count count = r->prefer.count;
+    const struct plan_level *root = &s->plan->root;
+
+    if (s->plan->writes && s->plan->routine == NULL)
+        put(s, "NULL::bigint");
+    else if (count == REST_COUNT_EXACT && !root->has_limit && root->offset == 0)
+        put(s, "count(_r)");
+    else if (count == REST_COUNT_EXACT || (count == REST_COUNT_ESTIMATED && max_rows == 0)) {
+        put(s, "(SELECT count(*) FROM (");
+        put_counted(s);
+        put(s, ") AS _c)");
+    } else if (count == REST_COUNT_ESTIMATED) {
+        put(s, "(SELECT count(*) FROM (");
+        put_counted(s);
+        put_f(s, " LIMIT %lld) AS _c)", (long long)max_rows + 1);
+    } else
+        put(s, "NULL::bigint");
+}
+
+static void
+put_csv(struct sql *s)
+{
+    put(s,
+        "(SELECT coalesce((SELECT string_agg(k, ',') FROM (SELECT json_object_keys(r)::text AS k "
+        "FROM (SELECT row_to_json(h) AS r FROM pgrst_source AS h LIMIT 1) AS s) AS a), '')) || "
+        "E'\\n' || coalesce(string_agg(substring(_r::text, 2, length(_r::text) - 2), E'\\n'), "
+        "'')");
+}
+
+/* Without it the row stands for itself. */
+static const char *
+element(const struct plan *plan)
+{
+    const struct cache_routine *f = plan->routine;
+
+    return f != NULL && f->returns == CACHE_SCALAR && f->table == NULL ? "_r.pgrst_scalar" : "_r";
+}
+
+static void
+put_rows(struct sql *s)
+{
+    const struct plan *plan = s->plan;
+
+    if (!plan->shows_rows || plan->streams || plan->request->method == REST_HEAD) {
+        put(s, "NULL::text");
+        return;
+    }
+    if (plan->form == PLAN_CSV) {
+        put_csv(s);
+        return;
+    }
+    if (plan->form == PLAN_RAW) {
+        put_f(s, "(array_agg(%s))[1]::text", element(plan));
+        return;
+    }
+    put(s, plan->form == PLAN_ARRAY ? "coalesce(" : "(");
+    if (plan->stripped)
+        put(s, "json_strip_nulls(");
+    put_f(s, "json_agg(%s)", element(plan));
+    if (plan->stripped)
+        put(s, ")");
+    put(s, plan->form == PLAN_ARRAY ? ", '[]')::text" : "->0)::text");
+}
+
+static void
+put_location(struct sql *s)
+{
+    const struct rest_request *r = s->plan->request;
+    const char *const *pk = s->plan->root.table == NULL ? NULL : s->plan->root.table->pk;
+
+    if (r->method != REST_POST || r->target != REST_TABLE || pk == NULL || pk[0] == NULL ||
+        r->prefer.returns != REST_RETURN_HEADERS) {
+        put(s, "NULL::text");
+        return;
+    }
+    put(s, "CASE WHEN count(_r) = 1 THEN (json_agg(json_build_array(");
+    for (size_t i = 0; pk[i] != NULL; i++) {
+        put(s, i == 0 ? "_r." : ", _r.");
+        put_name(s, str_of(pk[i]));
+        put(s, "::text");
+    }
+    put(s, "))->0)::text END");
+}
+
+/* What is refused ends the transaction. */
+static void
+put_refusals(struct sql *s)
+{
+    const struct rest_request *r = s->plan->request;
+
+    if (s->plan->form == PLAN_OBJECT && r->method != REST_PUT)
+        put(s, ", CASE WHEN count(_r) <> 1 THEN platform.rest_refuse('single', count(_r)) END");
+    if (r->method == REST_PUT)
+        put(s, ", CASE WHEN count(_r) <> 1 THEN platform.rest_refuse('put', count(_r)) END");
+    if (r->prefer.has_max_affected && r->prefer.handling == REST_STRICT &&
+        (r->method == REST_PATCH || r->method == REST_DELETE || s->plan->routine != NULL)) {
+        put(s, ", CASE WHEN count(_r) > ");
+        put_value(s, str_of(arena_printf(s->a, "%lld", (long long)r->prefer.max_affected)));
+        put(s, "::bigint THEN platform.rest_refuse('affected', count(_r)) END");
+    }
+}
+
+/* Rows that were written, with what is embedded in them. */
+static void
+put_written(struct sql *s)
+{
+    const struct plan_level *root = &s->plan->root;
+
+    if (!s->plan->shows_rows) {
+        put(s, "SELECT * FROM pgrst_source");
+        return;
+    }
+    s->from_source = true;
+    put(s, "SELECT ");
+    put_items(s, root);
+    put(s, " FROM pgrst_source");
+    put_joins(s, root, false);
+    put_order(s, root);
+    s->from_source = false;
+}
+
+static void
+put_estimate(struct arena *a, const struct plan *plan, struct sql_statement *ret)
+{
+    struct sql s = {.a = a, .plan = plan};
+
+    buf_init_arena(&s.text, a, TEXT_MAX);
+    put(&s, "EXPLAIN (FORMAT JSON) ");
+    put_counted(&s);
+    *ret = (struct sql_statement){.text = s.text.ptr, .params = s.params, .param_count = s.count};
+}
+
+void
+sql_make(struct arena *a, const struct plan *plan, int64_t max_rows, struct sql_statement *ret)
+{
+    struct sql s = {.a = a, .plan = plan};
+    const enum rest_count count = plan->request->prefer.count;
+    const bool is_write = plan->writes && plan->routine == NULL;
+
+    buf_init_arena(&s.text, a, TEXT_MAX);
+    put(&s, "WITH pgrst_source AS (");
+    if (is_write)
+        put_write(&s);
+    else
+        put_read(&s);
+    put(&s, ") SELECT ");
+    put_total(&s, max_rows);
+    put(&s, ", count(_r), nullif(current_setting('response.headers', true), ''), "
+            "nullif(current_setting('response.status', true), ''), ");
+    put_rows(&s);
+    put(&s, ", ");
+    put_location(&s);
+    put(&s,
+        plan->merges ? ", nullif(current_setting('pgrst.inserted', true), '')" : ", NULL::text");
+    put_refusals(&s);
+    put(&s, " FROM (");
+    if (is_write)
+        put_written(&s);
+    else
+        put(&s, "SELECT * FROM pgrst_source");
+    put(&s, ") AS _r");
+    if (plan->streams)
+        put_f(&s,
+              " UNION ALL SELECT NULL, NULL, NULL, NULL, %srow_to_json(_r)%s::text, NULL, NULL "
+              "FROM pgrst_source AS _r",
+              plan->stripped ? "json_strip_nulls(" : "", plan->stripped ? ")" : "");
+    MUST(!s.text.overflow);
+    *ret = (struct sql_statement){.text = s.text.ptr, .params = s.params, .param_count = s.count};
+    if (!is_write &&
+        (count == REST_COUNT_PLANNED || (count == REST_COUNT_ESTIMATED && max_rows > 0))) {
+        ret->estimate = ARENA_NEW(a, struct sql_statement);
+        put_estimate(a, plan, ret->estimate);
+    }
+}

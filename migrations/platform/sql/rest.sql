@@ -1,0 +1,27 @@
+-- What the data API (functions/platform/rest) says to PostgreSQL beside a request's own statement.
+
+create or replace function platform.rest_refuse(p_what text, p_count bigint)
+returns text
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    -- As PostgREST has it: the message is the answer's body, the detail its status.
+    raise exception using
+        errcode = 'PGRST',
+        message = (case p_what
+            when 'single' then json_build_object('code', 'PGRST116',
+                'message', 'Cannot coerce the result to a single JSON object',
+                'details', format('The result contains %s rows', p_count))
+            when 'put' then json_build_object('code', 'PGRST115',
+                'message', 'Payload values do not match URL in primary key column(s)')
+            else json_build_object('code', 'PGRST124',
+                'message', 'Query result exceeds max-affected preference constraint',
+                'details', format('The query affects %s rows', p_count)) end)::text,
+        detail = case p_what when 'single' then '{"status":406}' else '{"status":400}' end;
+end
+$$;
+comment on function platform.rest_refuse(text, bigint) is
+    'Ends the transaction of a request that touched so many rows where others were meant.';
+grant execute on function platform.rest_refuse(text, bigint)
+    to anon, authenticated, service_role;
