@@ -20,8 +20,9 @@ create or replace function platform.auth_log(
     p_ip     text,
     p_traits jsonb default null)
 returns void
-language sql
+language plpgsql                        -- its plan is kept
 as $$
+begin
     insert into auth.audit_log_entries (payload, ip_address)
     values (
         json_build_object('action', p_action, 'actor_id', p_user.id,
@@ -32,7 +33,8 @@ as $$
                 when p_action in ('user_signedup', 'user_invited', 'user_deleted') then 'team'
                 else 'user' end,
             'traits', p_traits),
-        left(coalesce(p_ip, ''), 64))
+        left(coalesce(p_ip, ''), 64));
+end
 $$;
 comment on function platform.auth_log(text, auth.users, text, jsonb) is
     'Writes down what happened to a user.';
