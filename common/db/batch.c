@@ -93,31 +93,32 @@ db_batch_sent(const struct batch *b)
 static struct op *
 lock_op(const struct op *first, size_t count)
 {
-    const char *items[2][GROUP_MAX];
-    size_t sizes[ARRAY_LEN(items)];
+    const char *items[DB_LOCK_PARAMS][GROUP_MAX];
+    size_t sizes[DB_LOCK_PARAMS] = {0};
+    const size_t params = first->stmt->lock_params[1] == 0 ? 1 : DB_LOCK_PARAMS;
     const struct op *op = first;
 
     for (size_t i = 0; i < count; i++, op = op->next)
-        for (size_t k = 0; k < ARRAY_LEN(items); k++)
+        for (size_t k = 0; k < params; k++)
             items[k][i] = op->params[op->stmt->lock_params[k] - 1];
-    for (size_t k = 0; k < ARRAY_LEN(items); k++)
+    for (size_t k = 0; k < params; k++)
         sizes[k] = db_array_size(items[k], count);
 
     struct {
         struct op op;
-        const char *params[ARRAY_LEN(items)];
+        const char *params[DB_LOCK_PARAMS];
         char text[];
     } *lock = calloc(1, sizeof *lock + sizes[0] + sizes[1]);
     if (lock == NULL)
         return NULL;
     char *text = lock->text;
-    for (size_t k = 0; k < ARRAY_LEN(items); text += sizes[k++]) {
+    for (size_t k = 0; k < params; text += sizes[k++]) {
         db_array_write(text, items[k], count);
         lock->params[k] = text;
     }
     lock->op.stmt = first->stmt->lock;
     lock->op.params = lock->params;
-    lock->op.param_count = ARRAY_LEN(items);
+    lock->op.param_count = (int)params;
     if (lock->op.stmt->prepared_id == 0)
         db_register(lock->op.stmt);
     return &lock->op;

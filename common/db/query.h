@@ -44,14 +44,16 @@ enum db_kind {
     DB_GROUPED, /* a write that may share its transaction with others of the same statement */
 };
 
+#define DB_LOCK_PARAMS 2
+
 struct db_stmt {
     const char *sql; /* $1, $2 … with casts ($1::uuid); all parameters are text */
     enum db_kind kind;
     struct db_pool *pool; /* where it runs; NULL: the one of DATABASE_URL */
-    /* DB_GROUPED: what a group of several begins with, there too.  Its $1 and $2 are text[]: of all
-     * members the parameters of these two numbers. */
+    /* DB_GROUPED: what a group of several begins with, there too.  Its $1 and $2 are arrays: of all
+     * members the parameters of these two numbers; of the first alone where the second is 0. */
     struct db_stmt *lock;
-    int lock_params[2];
+    int lock_params[DB_LOCK_PARAMS];
     /* Its one row comes as the elements of one text[]: many columns cost the server more to
      * describe than to find. */
     bool packed;

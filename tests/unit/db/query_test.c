@@ -151,6 +151,30 @@ a_late_member_of_a_group_takes_no_other_with_it(void **state UNUSED)
         assert_int_equal(all[i].err, i == 3 ? ERR_TIMEOUT : ERR_OK);
 }
 
+static void
+a_group_may_lock_by_one_parameter(void **state UNUSED)
+{
+    static struct db_stmt lock = {
+        .sql = "SELECT pg_advisory_xact_lock(n) FROM unnest($1::int[]) AS n"};
+    static struct db_stmt locks = {.sql = "SELECT count(*), $1::text, $2::text FROM pg_locks "
+                                          "WHERE locktype = 'advisory' AND pid = pg_backend_pid()",
+                                   .kind = DB_GROUPED,
+                                   .lock = &lock,
+                                   .lock_params = {1}};
+    static const char *const numbers[] = {"1", "2", "3", "4", "5", "6", "7", "8"};
+    struct asked all[ARRAY_LEN(numbers)];
+    bool together = false;
+
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        all[i] = (struct asked){.stmt = &locks, .param = numbers[i], .limit_ms = 15000};
+    ask_all(all, ARRAY_LEN(all));
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        assert_int_equal(all[i].err, ERR_OK);
+        together = together || all[i].text[0] > '1';
+    }
+    assert_true(together);
+}
+
 /* ---- statements of any kind and number ---- */
 
 static void
@@ -349,6 +373,7 @@ static const struct CMUnitTest tests[] = {
     DB_TEST(the_server_is_told_to_end_what_is_late),
     DB_TEST(late_statements_do_not_add_connections),
     DB_TEST(a_late_member_of_a_group_takes_no_other_with_it),
+    DB_TEST(a_group_may_lock_by_one_parameter),
     DB_TEST(a_statement_without_rows_is_done),
     DB_TEST(there_is_no_last_statement),
     DB_TEST(a_failure_has_its_sqlstate),
