@@ -25,13 +25,16 @@
 static void
 make_mac(const uint8_t *bytes, size_t len, uint8_t ret[MAC_BYTES])
 {
-    uint8_t key[SHA256_BYTES], mac[SHA256_BYTES];
+    static uint8_t key[SHA256_BYTES];
+    static bool has_key;
+    uint8_t mac[SHA256_BYTES];
 
-    crypto_hmac_sha256_once(setting_str(&cfg_auth_secret), STR("refresh token"), key);
-    crypto_hmac_sha256_once((struct str){(const char *)key, sizeof key},
-                            (struct str){(const char *)bytes, len}, mac);
+    if (!has_key)
+        crypto_hmac_sha256_once(setting_str(&cfg_auth_secret), STR("refresh token"), key);
+    has_key = true;
+    crypto_hmac_sha256((struct str){(const char *)key, sizeof key},
+                       (struct str){(const char *)bytes, len}, mac);
     memcpy(ret, mac, MAC_BYTES);
-    crypto_wipe(key, sizeof key);
 }
 
 char *

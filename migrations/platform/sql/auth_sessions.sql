@@ -75,6 +75,26 @@ $$;
 comment on function platform.auth_begin_session(auth.users, text, text, text) is
     'Signs a user in: a session, how it came about, and when; and what is answered about it.';
 
+create or replace function platform.auth_lock_sessions(p_session_ids uuid[])
+returns void
+language plpgsql security definer
+set search_path = pg_catalog, platform, pg_temp
+set enable_seqscan = off                -- plans are kept, also those made while there were few
+as $$
+begin
+    -- Whoever ends several sessions locks them in any order, so nothing is waited for here: then
+    -- nobody waits in a circle.
+    perform
+       from auth.sessions as s
+      where s.id = any (p_session_ids)
+        for no key update nowait;
+end
+$$;
+comment on function platform.auth_lock_sessions(uuid[]) is
+    'Before several refresh tokens are used in one transaction: locks their sessions, or fails '
+    'where somebody else has one.';
+grant execute on function platform.auth_lock_sessions(uuid[]) to fn_auth;
+
 create or replace function platform.auth_refresh(
     p_session_id  uuid,
     p_counter     bigint,

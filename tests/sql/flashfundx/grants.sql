@@ -46,6 +46,7 @@ values
     ('fn_auth', 'auth_generate_link'),
     ('fn_auth', 'auth_credentials'),
     ('fn_auth', 'auth_sign_in'),
+    ('fn_auth', 'auth_lock_sessions'),
     ('fn_auth', 'auth_refresh'),
     ('fn_auth', 'auth_user_of_session'),
     ('fn_auth', 'auth_sign_out'),

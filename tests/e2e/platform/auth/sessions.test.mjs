@@ -107,6 +107,20 @@ test('fifty refreshes of one token at once: one family, and nobody is thrown out
   assert.equal((await refresh(tokens[0])).status, 200);
 });
 
+test('refreshes of many sessions at once: each gets its own, whatever becomes of the others', async () => {
+  const { email } = await newPerson();
+  const mine = await Promise.all(Array.from({ length: 30 }, () => signIn(email).then((answer) => answer.json)));
+  assert.equal((await auth('POST', '/logout?scope=local', { token: mine[0].access_token })).status, 204);
+  const answers = await Promise.all(mine.flatMap((session) => [refresh(session.refresh_token), refresh(session.refresh_token)]));
+  assert.deepEqual(answers.slice(0, 2).map((answer) => answer.status), [400, 400]);
+  for (const [i, answer] of answers.entries()) {
+    if (i < 2) continue;
+    assert.equal(answer.status, 200);
+    assert.equal(claimsOf(answer.json.access_token).session_id, claimsOf(mine[i >> 1].access_token).session_id);
+    assert.equal(answer.json.refresh_token, answers[i & ~1].json.refresh_token);
+  }
+});
+
 test('a token that nobody made here is refused', async () => {
   const { session: { refresh_token: good } } = await newPerson();
   assert.deepEqual(said(await refresh('short')), [400, 'validation_failed', 'Refresh token is not valid']);
