@@ -1,6 +1,7 @@
 // bench: the work and its limits, in turns, on the system in FFX_HOME; called by tests/bench/run.
 import { readFileSync, writeFileSync } from 'node:fs';
 
+import { authPrepare, hashLimit, refreshLimit, refreshTurn, signInTurn, statusAlone, userLimit, userTurn } from './auth.mjs';
 import { idle, openModel, slow } from './clients.mjs';
 import { fill, shop } from './fill.mjs';
 import { WARM_SECONDS, metered, wrk, wrkWarm } from './measure.mjs';
@@ -13,6 +14,7 @@ import { checkouts, plainTurn, requestFiles, statusLimit, statusTurn, webhookLim
 const ORDERS = 100_000, USERS = 10_000, STOCK = 200_000;
 const ROUNDS = options.quick ? 2 : 5;
 const SECONDS = options.quick ? 2 : 4; // of one turn of work
+const BESIDE_SECONDS = 2 * SECONDS; // of one turn of work that is slow, or beside it
 const LIMIT_SECONDS = 3; // of one turn of a limit
 const CONNECTIONS = 64, CLIENTS = [8, 16, 32];
 const PROVIDER_MS = 50;
@@ -21,7 +23,7 @@ async function checkoutTurn() {
   const enough = (seconds) => Math.ceil((CONNECTIONS * 1000 / PROVIDER_MS) * seconds * 0.6);
   const warm = await checkouts(enough(WARM_SECONDS), 'checkout-warm.req');
   const file = await checkouts(enough(SECONDS));
-  return metered((meter) => wrkWarm(meter, warm, file, { seconds: SECONDS, connections: CONNECTIONS, again: false }));
+  return metered((meter) => wrkWarm(meter, warm, file, { seconds: SECONDS, connections: CONNECTIONS, mode: 'once' }));
 }
 
 async function besideOthers() {
@@ -46,6 +48,13 @@ const turns = {
   provider: () => metered(() => wrk(work('invoice.req'), { seconds: LIMIT_SECONDS, connections: CONNECTIONS, url: provider.url })),
   W3: checkoutTurn,
   W4: besideOthers,
+  'auth bcrypt': hashLimit,
+  'auth status': () => statusAlone(BESIDE_SECONDS),
+  'auth sign-in': () => signInTurn(BESIDE_SECONDS),
+  'auth refresh': () => refreshTurn(SECONDS, CONNECTIONS),
+  'auth refresh pgbench 32': () => refreshLimit(32),
+  'auth user': () => userTurn(SECONDS, CONNECTIONS),
+  'auth user pgbench 16': () => userLimit(16),
 };
 
 async function main() {
@@ -57,6 +66,7 @@ async function main() {
     await backgroundStop();
     await fill({ orders: ORDERS, users: USERS, stock: STOCK });
     requestFiles();
+    await authPrepare(CONNECTIONS);
     for (let round = 0; round < ROUNDS; round++) {
       const taken = {};
       for (const [name, turn] of Object.entries(turns)) {
@@ -72,6 +82,9 @@ async function main() {
       result.open = await open();
       result.thousand = await thousand();
       result.starts = await starts();
+    }
+    if (!options.only || options.only.includes('auth')) {
+      result.auth = system.pssOf('auth');
       result.idle = await idleMemory();
     }
   } finally {
@@ -102,7 +115,7 @@ async function thousand() {
   let most = 0;
   const watch = setInterval(() => { most = Math.max(most, system.pssOf('create-crypto-payment')); }, 100);
   try {
-    const result = await wrk(file, { connections: 1000, again: false, seconds: 4 });
+    const result = await wrk(file, { connections: 1000, mode: 'once', seconds: 4 });
     say(` ${(most / 2 ** 20).toFixed(1)} MB\n`);
     return { ...result, pss: most };
   } finally {

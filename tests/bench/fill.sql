@@ -3,6 +3,7 @@
 -- Names follow from numbers, so that whoever sends requests needs no list:
 --   user u     00000000-0000-4000-8000-1XXXXXXXXXXX     order n   FFX(100000000 + n), user n % users
 --   payment    6000000000 + n                           invoice   5000000000 + n
+--   session s  00000000-0000-4000-a000-1XXXXXXXXXXX
 -- `users` is how many there are when the order is made (bench.settings).
 -- Triggers and foreign keys rest while rows come in (session_replication_role = replica); what they
 -- would have written is written here.
@@ -15,6 +16,10 @@ create table bench.settings as select 0::bigint as users;
 create function bench.user_id(n bigint) returns uuid
 language sql immutable
 as $$ select ('00000000-0000-4000-8000-' || (100000000000 + n))::uuid $$;
+
+create function bench.session_id(n bigint) returns uuid
+language sql immutable
+as $$ select ('00000000-0000-4000-a000-' || (100000000000 + n))::uuid $$;
 
 create function bench.account_id(n bigint) returns uuid
 language sql immutable

@@ -34,11 +34,11 @@ export async function metered(what) {
   };
 }
 
-/** Sends the requests of a file, once each or again and again. */
-export async function wrk(file, { seconds, connections, again = true, url = `http://127.0.0.1:${port}` }) {
+/** Sends the requests of a file, once each or again and again (modes of replay.lua). */
+export async function wrk(file, { seconds, connections, mode = 'again', pause = 0, url = `http://127.0.0.1:${port}` }) {
   const threads = Math.min(2, connections);
   const out = await run('wrk', [`-t${threads}`, `-c${connections}`, `-d${seconds}`, '--timeout', '20', '-s', join(here, 'replay.lua'),
-    `${url}/`, '--', file, String(threads), again ? 'again' : 'once']);
+    `${url}/`, '--', file, String(threads), mode, String(pause)]);
   const result = JSON.parse(out.trim().split('\n').at(-1));
   if (result.short) throw new Error(`${file} had too few requests`);
   if (result.bad || result.lost) say(`\n  ${result.bad} answers were no success, ${result.lost} were lost\n`);

@@ -30,19 +30,26 @@ const readdirOr = (path) => {
 
 const TICK_US = 10_000; // USER_HZ is 100 on every Linux
 
+/** Hundredths of a second in two fields of a process's line. */
+function ticks(pid, field) {
+  const stat = read(`/proc/${pid}/stat`);
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[field] ?? 0) + Number(fields[field + 1] ?? 0)) * TICK_US;
+}
+
 /**
  * Microseconds that a process and its descendants have run: the scheduler's own nanoseconds of all
- * that live, and what the first of them was told of those that ended (in hundredths of a second).
+ * threads that live, or what the process knows of the ended ones as well, and what the first process was told
+ * of those that ended (both in hundredths of a second).
  */
 export function cpuOf(root) {
   if (!root) return 0;
   let us = 0;
-  for (const pid of family(root))
-    for (const task of readdirOr(`/proc/${pid}/task`))
-      us += Number(read(`/proc/${pid}/task/${task}/schedstat`).split(' ')[0]) / 1000;
-  const stat = read(`/proc/${root}/stat`);
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return us + (Number(fields[13]) + Number(fields[14])) * TICK_US;
+  for (const pid of family(root)) {
+    const alive = readdirOr(`/proc/${pid}/task`).map((task) => Number(read(`/proc/${pid}/task/${task}/schedstat`).split(' ')[0]) / 1000);
+    us += Math.max(alive.reduce((a, b) => a + b, 0), ticks(pid, 11));
+  }
+  return us + ticks(root, 13);
 }
 
 /** Proportional memory in bytes. */

@@ -1,6 +1,7 @@
 -- replay.lua: sends the requests of a file (see requests.mjs) and prints one line of JSON.
--- Arguments: FILE THREADS once|again.  "once": every request is sent once at most; the answer
--- "left" says how many were not needed.
+-- Arguments: FILE THREADS once|again|refresh PAUSE.  "once": every request is sent once at most; the answer
+-- "left" says how many were not needed.  "refresh": each answer has the token of one more request.
+-- PAUSE: milliseconds of a connection between answer and request in the mean, 0: none.
 local threads, count = {}, 0
 
 function setup(thread)
@@ -24,6 +25,20 @@ function init(args)
     end
     file:close()
     total = #requests
+    if args[3] == "refresh" then
+        local head = requests[1]:match("^.-\r\n\r\n")
+        function response(_, _, body)
+            local token = body:match('"refresh_token":"([^"]+)"')
+            if not token then return end
+            total = total + 1
+            requests[total] = head .. string.format("%-80s", '{"refresh_token":"' .. token .. '"}')
+        end
+    end
+    math.randomseed(id)
+    local pause = tonumber(args[4])
+    if pause > 0 then
+        function delay() return math.random(0, 2 * pause) end
+    end
 end
 
 function request()

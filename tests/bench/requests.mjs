@@ -8,6 +8,7 @@ const b64 = (value) => Buffer.from(value).toString('base64url');
 export const userId = (n) => `00000000-0000-4000-8000-${100_000_000_000 + n}`;
 export const orderId = (n) => `FFX${100_000_000 + n}`;
 export const paymentId = (n) => 6_000_000_000 + n;
+export const sessionId = (n) => `00000000-0000-4000-a000-${100_000_000_000 + n}`;
 
 export function token(secret, user, now = Math.floor(Date.now() / 1000)) {
   const text = `${b64('{"alg":"HS256","typ":"JWT"}')}.${b64(JSON.stringify({
@@ -114,6 +115,21 @@ export function checkoutRequests(path, { secret, first, count, users, product })
         accountSize: Number(p.account_size), platformType: p.platform_type, cryptoCurrency: 'usdt_bsc',
         amount: Number(p.price), finalAmount: Number(p.price) }));
   }
+  out.close();
+}
+
+/** Refreshes, one of each session; replay.lua makes the next ones, whose bodies are as long. */
+export function refreshRequests(path, apikey, tokens) {
+  const out = new Out(path);
+  for (const token of tokens)
+    out.add(`POST /auth/v1/token?grant_type=refresh_token HTTP/1.1\r\napikey: ${apikey}\r\n`, JSON.stringify({ refresh_token: token }).padEnd(80));
+  out.close();
+}
+
+/** People ask who they are. */
+export function userRequests(path, apikey, tokens) {
+  const out = new Out(path);
+  for (const token of tokens) out.add(`GET /auth/v1/user HTTP/1.1\r\napikey: ${apikey}\r\nAuthorization: Bearer ${token}\r\n`);
   out.close();
 }
 

@@ -37,10 +37,13 @@ function ratios(result, name, limits) {
 }
 
 const CLIENTS = [8, 16, 32];
-const LIMITS = { fastcgi: ['nginx'], W1: CLIENTS.map((c) => `W1 pgbench ${c}`), W2: ['W2 pgbench 32'], W4: ['W1'] };
+const LIMITS = { fastcgi: ['nginx'], W1: CLIENTS.map((c) => `W1 pgbench ${c}`), W2: ['W2 pgbench 32'], W4: ['W1'],
+  'auth sign-in': ['auth bcrypt'], 'auth refresh': ['auth refresh pgbench 32'], 'auth user': ['auth user pgbench 16'] };
 const LABELS = {
   nginx: 'nginx alone', fastcgi: 'smallest FastCGI answer', W1: 'W1 check-payment-status', W2: 'W2 payment-webhook',
   W3: 'W3 create-crypto-payment', W4: 'W4 = W1 beside 600 idle and slow clients', provider: 'provider alone',
+  'auth bcrypt': 'bcrypt alone, one thread', 'auth status': 'status calls, 500/s, alone', 'auth sign-in': '100 people sign in beside these',
+  'auth refresh': 'refresh of a session', 'auth user': 'GET /user',
 };
 
 export const count = (n) => n.toLocaleString('en');
@@ -70,6 +73,10 @@ function footer(result) {
     const all = Object.values(result.starts);
     out.push(`start, exec to first answer: fastest ${number(Math.min(...all), 1)} ms, median of ${all.length} functions ${number(median(all), 1)} ms`);
   }
+  const status = medians(result, 'auth status');
+  const beside = result.rounds.map((round) => round['auth sign-in']?.beside?.p99_ms).filter(Boolean);
+  if (status && beside.length) out.push(`status calls at ${number(status.rate)}/s: p99 ${number(status.p99, 2)} ms alone, ${number(median(beside), 2)} ms beside people who sign in`);
+  if (result.auth) out.push(`auth: ${mb(result.auth)} MB after this, ${mb(result.idle.pss.auth)} MB at rest`);
   if (result.idle) out.push(`all functions idle, database connections closed: ${mb(result.idle.all)} MB, without the development-only ones `
     + `${mb(result.idle.production)} MB; ${result.idle.connections} connections remain, of those that work on a schedule`);
   return out;

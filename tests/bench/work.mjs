@@ -40,7 +40,7 @@ export async function webhookTurn(seconds, connections) {
   }
   await sql('checkpoint');
   const result = await metered((meter) =>
-    wrkWarm(meter, work('webhook-warm.req'), work('webhook.req'), { seconds, connections, again: false }));
+    wrkWarm(meter, work('webhook-warm.req'), work('webhook.req'), { seconds, connections, mode: 'once' }));
   webhookRates.set(connections, result.rate);
   return result;
 }

@@ -10,15 +10,21 @@
 #   ./deploy.sh bench --tables FILE…
 #
 # Measures a scratch system with 100,000 orders, 10,000 customers and 200,000 accounts in stock, and
-# what limits it, in turns; prints one table of the medians.  About six minutes, three with --quick.
+# what limits it, in turns; prints one table of the medians.  About ten minutes, five with --quick.
 #
 #   W1 check-payment-status with a stored state that is fresh     limit: pgbench with the same SQL
 #   W2 payment-webhook, one in five "finished", durable           limit: pgbench with the same SQL
 #   W3 create-crypto-payment over a provider that takes 50 ms     limit: the provider alone
 #   W4 W1 beside 500 idle and 100 slow connections                limit: W1
+#   auth, in three turns:
+#      100 people sign in, each from an address, beside 500       limit: one thread of bcrypt
+#         status calls a second; these alone
+#      64 sessions are refreshed again and again                   limit: pgbench with the same SQL
+#      GET /user with the tokens of 64 sessions                    limit: pgbench with the same SQL
 #
 #   --quick         fewer and shorter rounds
-#   --only          only these turns: nginx, fastcgi, W1, W2, provider, W3, W4
+#   --only          only these turns: nginx, fastcgi, W1, W2, provider, W3, W4, auth;
+#                   with auth its memory is measured, too
 #   --json FILE     write all figures of all rounds
 #   --compare FILE  show what changed since that run
 #   --grow          instead: what W1 and W2 cost as the shop grows, from ten thousand to ten million
