@@ -40,71 +40,94 @@ $$;
 comment on function backend.new_payment(backend.payment_event, text, text, text, numeric) is
     'Writes a payment that the provider told of first; the row, also when somebody was faster.';
 
-create or replace function backend.book_payment(
-    p_order_id       text,
-    p_user_id        uuid,
-    p_final_amount   numeric,
-    p_currency       text,
-    p_payment_id     text,
-    p_pay_currency   text,
-    p_status         text,
-    p_counts         boolean,
-    p_actually_paid  numeric,
-    p_pay_amount     numeric,
-    p_price_amount   numeric,
-    p_price_currency text)
+create or replace function backend.book_payments(
+    p_effects backend.event_effect[],
+    p_count   integer)
 returns boolean
 language plpgsql
+set plan_cache_mode = force_generic_plan    -- for arrays PostgreSQL would plan each time anew
 as $$
 declare
-    -- "completed" is money counted for the order; money under review stays "processing".
-    v_state text := case
-        when p_counts then 'completed'
-        when p_status = 'waiting' then 'pending'
-        when p_status in ('failed', 'expired') then 'failed'
-        else 'processing'
-    end;
-    v_response jsonb;
-    v_processed_at timestamptz;
+    v_updated integer;
 begin
     -- What is not the last word about the payment is on record as an event.
-    if v_state in ('completed', 'failed') then
-        v_processed_at := now();
-        v_response := jsonb_strip_nulls(jsonb_build_object(
-            'payment_id', p_payment_id,
-            'payment_status', p_status,
-            'actually_paid', p_actually_paid,
-            'pay_amount', p_pay_amount,
-            'pay_currency', p_pay_currency,
-            'price_amount', p_price_amount,
-            'price_currency', p_price_currency));
-    end if;
-    -- The order's row lock keeps others from inserting the same; mostly the row is there.
     update public.payment_transactions as t
-       set provider_status = p_status,
-           provider_response = coalesce(v_response, t.provider_response),
+       set provider_status = e.status,
+           provider_response = case when b.state in ('completed', 'failed')
+                                    then backend.booked_words(e) else t.provider_response end,
            -- A discount may have come since.
-           amount = case t.status when 'completed' then t.amount else p_final_amount end,
-           status = case t.status when 'completed' then 'completed' else v_state end,
-           processed_at = coalesce(t.processed_at, v_processed_at)
-     where t.provider = 'nowpayments'
-       and t.provider_transaction_id = p_payment_id
+           amount = case t.status when 'completed' then t.amount
+                                  else (e.its_order).final_amount end,
+           status = case t.status when 'completed' then 'completed' else b.state end,
+           processed_at = case when t.processed_at is null and b.state in ('completed', 'failed')
+                               then now() else t.processed_at end
+      from unnest(p_effects) as e
+      cross join lateral (select backend.booked_state(e)) as b (state)
+     where e.books
+       and t.provider = 'nowpayments'
+       and t.provider_transaction_id = (e.event).payment_id
        and t.transaction_type = 'payment';
-    if found then
+    get diagnostics v_updated = row_count;
+    if v_updated = p_count then
         return false;
     end if;
+    -- Mostly the row is there; the order's row lock keeps others from inserting the same.
     insert into public.payment_transactions
         (order_id, user_id, transaction_type, amount, currency, provider,
          provider_transaction_id, provider_status, provider_response, status, processed_at)
-    values
-        (p_order_id, p_user_id, 'payment', p_final_amount, p_currency, 'nowpayments', p_payment_id,
-         p_status, v_response, v_state, v_processed_at);
+    select (e.its_order).order_id, (e.its_order).user_id, 'payment', (e.its_order).final_amount,
+           (e.its_order).currency, 'nowpayments', (e.event).payment_id, e.status,
+           case when b.state in ('completed', 'failed') then backend.booked_words(e) end, b.state,
+           case when b.state in ('completed', 'failed') then now() end
+      from unnest(p_effects) as e
+      cross join lateral (select backend.booked_state(e)) as b (state)
+     where e.books
+       and not exists (
+            select
+            from public.payment_transactions as t
+            where t.provider = 'nowpayments'
+              and t.provider_transaction_id = (e.event).payment_id
+              and t.transaction_type = 'payment');
     return true;
 end
 $$;
-comment on function backend.book_payment(text, uuid, numeric, text, text, text, text, boolean,
-        numeric, numeric, numeric, text) is
-    'Writes the transaction row of a payment, which counts or not; whether it is a new one.';
+comment on function backend.book_payments(backend.event_effect[], integer) is
+    'Writes the transaction rows of the payments that have to be booked, so many; whether one is new.';
+
+create or replace function backend.booked_state(e backend.event_effect)
+returns text
+language sql immutable                  -- inlined
+as $$
+    select case
+        when e.status = 'finished' and e.review is null and (e.payment).counted then 'completed'
+        when e.status = 'waiting' then 'pending'
+        when e.status in ('failed', 'expired') then 'failed'
+        else 'processing'
+    end
+$$;
+comment on function backend.booked_state(backend.event_effect) is
+    'What the books say of a payment: money counted for the order is completed, money under review '
+    'stays processing.';
+
+create or replace function backend.booked_words(e backend.event_effect)
+returns jsonb
+language plpgsql stable
+as $$
+declare
+    v_payment public.payments := e.payment;
+begin
+    return jsonb_strip_nulls(jsonb_build_object(
+        'payment_id', v_payment.payment_id,
+        'payment_status', e.status,
+        'actually_paid', e.paid,
+        'pay_amount', v_payment.pay_amount,
+        'pay_currency', v_payment.pay_currency,
+        'price_amount', v_payment.price_amount,
+        'price_currency', v_payment.price_currency));
+end
+$$;
+comment on function backend.booked_words(backend.event_effect) is
+    'What the books keep of the last word about a payment.';
 
 create or replace function backend.count_payment(p_order public.orders, p_payment_id text)
 returns void

@@ -14,6 +14,17 @@ $$;
 comment on function backend.payment_status_rank(text) is
     'The place of a provider''s payment status in its life; null for a status nobody documented.';
 
+create or replace function backend.may_be_news(p_payment public.payments, p_status text)
+returns boolean
+language sql immutable                  -- inlined
+as $$
+    select backend.payment_status_rank(p_payment.status) < backend.payment_status_rank(p_status)
+        or p_payment.status = 'waiting' and p_payment.provider_updated_at is null
+$$;
+comment on function backend.may_be_news(public.payments, text) is
+    'Whether a payment is not as far yet as the provider says, or nothing was heard of it: then what '
+    'it says is no repeat, or the insert of the event finds out.';
+
 create or replace function backend.payment_statuses(p_user_ids uuid[], p_order_ids text[])
 returns setof text[]
 language plpgsql stable security definer
