@@ -1,7 +1,7 @@
 /*
  * A batch on a connection: statements and one sync go out (db_send_batch), results come back one by
  * one (db_receive, take_result, next_step), and at the sync all of it is committed or not
- * (undo_group, batch_committed).  A group is a batch whose first statement locks for the others.
+ * (share_rows, undo_group, batch_committed).  Of a group one statement is sent, for all members.
  */
 #include "db/internal.h"
 
@@ -32,7 +32,7 @@ db_register(struct db_stmt *stmt)
 {
     static int count; /* of all pools: some of db's own statements go to any of them */
 
-    MUST(stmt->sql != NULL && (stmt->kind == DB_GROUPED) == (stmt->lock != NULL));
+    MUST(stmt->sql != NULL && (stmt->kind == DB_GROUPED) == (stmt->group != NULL));
     stmt->prepared_id = ++count;
 }
 
@@ -88,40 +88,43 @@ db_batch_sent(const struct batch *b)
         KILL_POINT("sql", b->ops[i]->stmt->sql, "sent");
 }
 
-/* What locks for the `count` first ops in the queue; nobody waits for it, so it is freed with its
+/* What does it for the `count` first ops in the queue; nobody waits for it, so it is freed with its
  * batch.  NULL: no memory. */
 static struct op *
-lock_op(const struct op *first, size_t count)
+group_op(const struct op *first, size_t count)
 {
-    const char *items[DB_LOCK_PARAMS][GROUP_MAX];
-    size_t sizes[DB_LOCK_PARAMS] = {0};
-    const size_t params = first->stmt->lock_params[1] == 0 ? 1 : DB_LOCK_PARAMS;
+    const size_t each = (size_t)first->param_count;
+    const char *items[GROUP_MAX * DB_PARAMS_MAX];
     const struct op *op = first;
 
-    for (size_t i = 0; i < count; i++, op = op->next)
-        for (size_t k = 0; k < params; k++)
-            items[k][i] = op->params[op->stmt->lock_params[k] - 1];
-    for (size_t k = 0; k < params; k++)
-        sizes[k] = db_array_size(items[k], count);
+    for (size_t i = 0; i < count; i++, op = op->next) {
+        MUST(op->param_count == first->param_count);
+        memcpy(&items[i * each], op->params, each * sizeof items[0]);
+    }
 
     struct {
         struct op op;
-        const char *params[DB_LOCK_PARAMS];
+        const char *params[1];
         char text[];
-    } *lock = calloc(1, sizeof *lock + sizes[0] + sizes[1]);
-    if (lock == NULL)
+    } *group = calloc(1, sizeof *group + db_array_size(items, count * each));
+    if (group == NULL)
         return NULL;
-    char *text = lock->text;
-    for (size_t k = 0; k < params; text += sizes[k++]) {
-        db_array_write(text, items[k], count);
-        lock->params[k] = text;
-    }
-    lock->op.stmt = first->stmt->lock;
-    lock->op.params = lock->params;
-    lock->op.param_count = (int)params;
-    if (lock->op.stmt->prepared_id == 0)
-        db_register(lock->op.stmt);
-    return &lock->op;
+    db_array_write(group->text, items, count * each);
+    group->params[0] = group->text;
+    group->op.stmt = first->stmt->group;
+    group->op.params = group->params;
+    group->op.param_count = 1;
+    if (group->op.stmt->prepared_id == 0)
+        db_register(group->op.stmt);
+    return &group->op;
+}
+
+static bool
+is_group(const struct batch *b)
+{
+    const struct op *last = b->count > 1 ? b->ops[b->count - 1] : NULL; /* the first: for all */
+
+    return last != NULL && last->stmt->kind == DB_GROUPED && last->steps == 0;
 }
 
 /* What comes next is the answer of one whose rows are taken one by one. */
@@ -130,7 +133,7 @@ begin_answer(struct conn *c)
 {
     const struct batch *b = &c->batch;
 
-    if (b->at < b->count && b->at_query && b->ops[b->at]->by_rows)
+    if (b->at < b->sent && b->at_query && b->ops[b->at]->by_rows)
         (void)PQsetSingleRowMode(c->pg); /* fails where the answer is an error */
 }
 
@@ -144,12 +147,12 @@ db_send_batch(struct conn *c, struct queue *q, int most)
     *b = (struct batch){0};
     db_set_state(c, CONN_BUSY);
     if (most > 1 && q->first->stmt->kind == DB_GROUPED && q->first->steps == 0) {
-        struct op *lock = lock_op(q->first, (size_t)most);
+        struct op *group = group_op(q->first, (size_t)most);
 
-        if (lock == NULL)
+        if (group == NULL)
             most = 1;
         else
-            b->ops[b->count++] = lock;
+            b->ops[b->count++] = group;
     }
     for (; most > 0 && q->count > 0; most--) {
         struct op *op = db_queue_pop(q);
@@ -159,13 +162,14 @@ db_send_batch(struct conn *c, struct queue *q, int most)
             b->ops[b->count++] = drop;
         b->ops[b->count++] = op;
     }
-    for (int i = 0; ok && i < b->count; i++) {
+    b->sent = is_group(b) ? 1 : b->count;
+    for (int i = 0; ok && i < b->sent; i++) {
         struct op *op = b->ops[i];
 
         ok = send_op(c, op, &b->prepare[i]);
         metric_add(METRIC_DB_QUERIES, 1);
     }
-    b->at_query = b->count > 0 && !b->prepare[0];
+    b->at_query = b->sent > 0 && !b->prepare[0];
     begin_answer(c);
     ok = ok && PQpipelineSync(c->pg) == 1;
     const int left = ok ? PQflush(c->pg) : -1;
@@ -190,34 +194,55 @@ keep_result(struct op *op, PGresult *r)
 }
 
 static bool
-is_group(const struct batch *b)
-{
-    const struct op *last = b->count > 1 ? b->ops[b->count - 1] : NULL; /* the first locks */
-
-    return last != NULL && last->stmt->kind == DB_GROUPED && last->steps == 0;
-}
-
-static bool
 is_script(const struct batch *b)
 {
     return b->count > 0 && b->ops[b->count - 1]->steps > 0;
 }
 
-/* One of a group failed, and with it the transaction of all: what is not its own fault is sent
- * again.  A deadlock or a unique value may be a neighbour's doing. */
+/* A group failed, with the transaction of all: each is sent again, by itself. */
 static void
 undo_group(struct batch *b)
 {
-    for (int i = 0; i < b->count; i++) {
+    for (int i = 1; i < b->count; i++) {
+        b->ops[i]->aborted = true;
+        b->ops[i]->alone = true;
+    }
+}
+
+/* One row of several, as a result of its own; NULL: no memory. */
+static PGresult *
+row_alone(const PGresult *all, int row)
+{
+    PGresult *ret = PQcopyResult(all, PG_COPYRES_ATTRS);
+    bool ok = ret != NULL;
+
+    for (int k = 0; ok && k < PQnfields(all); k++)
+        ok = PQsetvalue(ret, 0, k, PQgetvalue(all, row, k),
+                        PQgetisnull(all, row, k) ? -1 : PQgetlength(all, row, k)) == 1;
+    if (!ok) {
+        PQclear(ret);
+        return NULL;
+    }
+    return ret;
+}
+
+/* Each member of a group gets its row.  (One without is done all the same: it may ask again.) */
+static void
+share_rows(struct batch *b)
+{
+    const PGresult *all = b->ops[0]->result;
+    const bool fits = PQntuples(all) == b->count - 1;
+
+    for (int i = 1; i < b->count; i++) {
         struct op *op = b->ops[i];
 
-        if (op->failed && op->err != ERR_CONFLICT)
+        op->result = fits ? row_alone(all, i - 1) : NULL;
+        if (op->result != NULL)
             continue;
-        keep_result(op, NULL);
-        op->err = ERR_OK;
-        op->failed = false;
-        op->aborted = true;
-        op->alone = true;
+        op->failed = true;
+        op->err = fits ? ERR_UNAVAILABLE : ERR_INTERNAL;
+        (void)snprintf(op->detail, sizeof op->detail, fits ? "no memory" : "%d rows for %d",
+                       PQntuples(all), b->count - 1);
     }
 }
 
@@ -289,7 +314,7 @@ static void
 take_result(struct conn *c, PGresult *r)
 {
     struct batch *b = &c->batch;
-    struct op *op = b->at < b->count ? b->ops[b->at] : NULL;
+    struct op *op = b->at < b->sent ? b->ops[b->at] : NULL;
     const ExecStatusType status = PQresultStatus(r);
 
     if (op == NULL) {
@@ -329,13 +354,13 @@ next_step(struct conn *c)
 {
     struct batch *b = &c->batch;
 
-    if (b->at >= b->count)
+    if (b->at >= b->sent)
         return;
     if (!b->at_query) {
         b->at_query = true;
     } else {
         b->at++;
-        b->at_query = b->at < b->count && !b->prepare[b->at];
+        b->at_query = b->at < b->sent && !b->prepare[b->at];
     }
     begin_answer(c);
 }
@@ -377,8 +402,12 @@ static void
 batch_done(struct conn *c)
 {
     loop_timer_clear(&c->timer);
-    if (is_group(&c->batch) && any_failed(&c->batch))
-        undo_group(&c->batch);
+    if (is_group(&c->batch)) {
+        if (any_failed(&c->batch))
+            undo_group(&c->batch);
+        else
+            share_rows(&c->batch);
+    }
     if (is_script(&c->batch) && any_failed(&c->batch))
         undo_script(&c->batch);
     batch_committed(c);

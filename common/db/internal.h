@@ -14,7 +14,7 @@
  *   late.c   statements whose callers gave up
  *   hosts.c  the hosts of the connection string, looked up and in which order
  *   batch.c  a batch on a connection: sent, and its answers
- *   array.c  text[] as text: the locks of a group, packed rows
+ *   array.c  text[] as text: the parameters of a group, packed rows
  *   rows.c   results
  *   failure.c  what the server said of a statement that failed
  *
@@ -84,7 +84,8 @@ struct batch {
     struct op *ops[BATCH_MAX];
     bool prepare[BATCH_MAX];
     int count;
-    int at; /* op whose answers are being read; == count: the sync */
+    int sent; /* statements: as many as ops, one for a group, whose members come behind it */
+    int at;   /* op whose answers are being read; == sent: the sync */
     bool at_query;
 };
 

@@ -11,10 +11,9 @@
  *  - Reads of a statement that says so (`together`), and wait at the same time, are one call.  When
  *    it fails each is sent on its own.
  *  - A write owns its connection until its sync: it commits or fails alone.
- *  - Grouped writes that wait while others commit are sent and committed together; none is
- *    answered before that commit.  When one fails it fails alone: the others are sent again, each
- *    by itself.  A group begins with a statement that locks for all of them in one order, so that
- *    groups cannot deadlock.
+ *  - Grouped writes that wait while others commit are one call, which commits them together; none
+ *    is answered before that commit.  When it fails each is sent again, by itself: so one fails
+ *    alone.  The call has to lock for all of them in one order, so that groups cannot deadlock.
  *  - A statement that is late takes nobody with it: its neighbours go on or are sent again, and the
  *    server is told to end what nobody waits for.  Until it has, that keeps its connection.
  *  - Connections are opened when first needed, closed when idle, and reopened with back-off;
@@ -44,16 +43,13 @@ enum db_kind {
     DB_GROUPED, /* a write that may share its transaction with others of the same statement */
 };
 
-#define DB_LOCK_PARAMS 2
-
 struct db_stmt {
     const char *sql; /* $1, $2 … with casts ($1::uuid); all parameters are text */
     enum db_kind kind;
     struct db_pool *pool; /* where it runs; NULL: the one of DATABASE_URL */
-    /* DB_GROUPED: what a group of several begins with, there too.  Its $1 and $2 are arrays: of all
-     * members the parameters of these two numbers; of the first alone where the second is 0. */
-    struct db_stmt *lock;
-    int lock_params[DB_LOCK_PARAMS];
+    /* DB_GROUPED: what does it for several at once, there too.  Its $1 is text[], the parameters of
+     * all, those of one behind those of another; its rows are what each gets, in their order. */
+    struct db_stmt *group;
     /* Its one row comes as the elements of one text[]: many columns cost the server more to
      * describe than to find. */
     bool packed;

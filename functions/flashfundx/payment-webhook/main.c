@@ -37,14 +37,12 @@
 
 #define SQLSTATE_LOCKED "55P03"
 
-static struct db_stmt lock_for_events = {.sql = "SELECT backend.lock_for_events($1, $2)"};
+static struct db_stmt record_events = {.sql = "SELECT backend.apply_payment_events($1)"};
 
-static struct db_stmt record_event = {
-    .sql = "SELECT backend.apply_payment_event(" EVENT_SQL ")",
-    .kind = DB_GROUPED,
-    .packed = true,
-    .lock = &lock_for_events,
-    .lock_params = {EVENT_ORDER_ID, EVENT_STATUS}};
+static struct db_stmt record_event = {.sql = "SELECT backend.apply_payment_event(" EVENT_SQL ")",
+                                      .kind = DB_GROUPED,
+                                      .packed = true,
+                                      .group = &record_events};
 
 static struct db_stmt store_event = {
     .sql = "SELECT outcome FROM backend.store_payment_event(" EVENT_SQL ", $18)", .kind = DB_WRITE};

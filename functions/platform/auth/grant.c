@@ -74,14 +74,13 @@ grant_password(struct fn_req *req, struct fn_res *res, const struct json *body)
 
 enum { REFRESH_OUTCOME, REFRESH_COUNTER, REFRESH_USER_ID, REFRESH_USER, REFRESH_CLAIMS };
 
-static struct db_stmt lock_sessions = {.sql = "SELECT platform.auth_lock_sessions($1::uuid[])"};
+static struct db_stmt refreshes = {.sql = "SELECT * FROM platform.auth_refreshes($1)"};
 
 static struct db_stmt refresh = {
     .sql = "SELECT * FROM platform.auth_refresh($1::uuid, $2::bigint, $3, $4, $5::int, $6::int, "
            "$7::int)",
     .kind = DB_GROUPED,
-    .lock = &lock_sessions,
-    .lock_params = {1}};
+    .group = &refreshes};
 
 static const struct {
     const char *outcome, *code, *text;

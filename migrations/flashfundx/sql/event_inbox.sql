@@ -68,36 +68,6 @@ $$;
 comment on function backend.order_of_payment(text, text, text) is
     'The order of an event that came without one: by payment, parent payment or invoice.';
 
-create or replace function backend.lock_for_events(p_order_ids text[], p_statuses text[])
-returns void
-language plpgsql security definer
-set search_path = pg_catalog, public, backend, pg_temp
-set enable_seqscan = off                -- see record_payment_event
-as $$
-begin
-    -- Locks are taken in one order everywhere: orders by their names, then customers by their ids.
-    perform
-       from public.orders as o
-      where o.order_id = any (p_order_ids)
-      order by o.order_id
-        for update;
-    -- A delivery writes its customer's totals; these events deliver nothing.
-    perform
-       from public.user_profiles as u
-      where u.id = any (array(
-            select o.user_id
-            from unnest(p_order_ids, p_statuses) as e (order_id, status)
-            join public.orders as o on o.order_id = e.order_id
-            where lower(e.status) not in ('waiting', 'confirming', 'confirmed', 'sending')))
-      order by u.id
-        for no key update;
-end
-$$;
-comment on function backend.lock_for_events(text[], text[]) is
-    'Before several events (order ids and statuses) are recorded in one transaction: takes what '
-    'they lock in an order in which nobody waits for each other in a circle.';
-grant execute on function backend.lock_for_events(text[], text[]) to fn_payment_webhook;
-
 create or replace function backend.store_payment_event(
     p_event backend.payment_event,
     p_error text)

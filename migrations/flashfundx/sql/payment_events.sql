@@ -1,6 +1,6 @@
 -- What the provider says about a payment: stored once, and its effect. Callback, poll and staff
 -- come here; there is no other way for a payment to move an order. (What the effect is:
--- payment_decision. Reviews: reviews.)
+-- payment_decision. Callbacks that come together: payment_events_together. Reviews: reviews.)
 
 create or replace function backend.apply_payment_event(p_event backend.payment_event)
 returns text[]

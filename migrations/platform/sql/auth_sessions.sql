@@ -75,26 +75,6 @@ $$;
 comment on function platform.auth_begin_session(auth.users, text, text, text) is
     'Signs a user in: a session, how it came about, and when; and what is answered about it.';
 
-create or replace function platform.auth_lock_sessions(p_session_ids uuid[])
-returns void
-language plpgsql security definer
-set search_path = pg_catalog, platform, pg_temp
-set enable_seqscan = off                -- plans are kept, also those made while there were few
-as $$
-begin
-    -- Whoever ends several sessions locks them in any order, so nothing is waited for here: then
-    -- nobody waits in a circle.
-    perform
-       from auth.sessions as s
-      where s.id = any (p_session_ids)
-        for no key update nowait;
-end
-$$;
-comment on function platform.auth_lock_sessions(uuid[]) is
-    'Before several refresh tokens are used in one transaction: locks their sessions, or fails '
-    'where somebody else has one.';
-grant execute on function platform.auth_lock_sessions(uuid[]) to fn_auth;
-
 create or replace function platform.auth_refresh(
     p_session_id  uuid,
     p_counter     bigint,
@@ -163,6 +143,41 @@ comment on function platform.auth_refresh(uuid, bigint, text, text, integer, int
     'stolen: the session has ended).';
 grant execute on function
     platform.auth_refresh(uuid, bigint, text, text, integer, integer, integer) to fn_auth;
+
+create or replace function platform.auth_refreshes(p_fields text[])
+returns table (outcome text, counter text, user_id text, user_object text, claims text)
+language plpgsql security definer
+set search_path = pg_catalog, platform, pg_temp
+set enable_seqscan = off                -- plans are kept, also those made while there were few
+set plan_cache_mode = force_generic_plan    -- for arrays PostgreSQL would plan each time anew
+rows 16
+as $$
+declare
+    v_session_ids uuid[];
+    n integer;
+begin
+    for i in 1 .. cardinality(p_fields) / 7 loop
+        v_session_ids[i] := p_fields[7 * i - 6];
+    end loop;
+    -- Whoever ends several sessions locks them in any order, so nothing is waited for here: then
+    -- nobody waits in a circle.
+    perform
+       from auth.sessions as s
+      where s.id = any (v_session_ids)
+        for no key update nowait;
+    for i in 1 .. cardinality(p_fields) / 7 loop
+        n := 7 * (i - 1);
+        return query
+            select * from platform.auth_refresh(p_fields[n + 1]::uuid, p_fields[n + 2]::bigint,
+                p_fields[n + 3], p_fields[n + 4], p_fields[n + 5]::integer,
+                p_fields[n + 6]::integer, p_fields[n + 7]::integer);
+    end loop;
+end
+$$;
+comment on function platform.auth_refreshes(text[]) is
+    'auth_refresh for several at once, and its row for each: their parameters, one behind the other. '
+    'Fails where somebody else has one of the sessions; then each has to come by itself.';
+grant execute on function platform.auth_refreshes(text[]) to fn_auth;
 
 create or replace function platform.auth_user_of_session(p_user_id uuid, p_session_id uuid)
 returns table (outcome text, user_object text)

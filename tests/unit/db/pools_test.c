@@ -71,7 +71,9 @@ ask_one(struct asked *q)
 
 #define WHERE "concat_ws(' ', split_part(current_database(), '_', 4), current_setting('role')"
 
-static struct db_stmt lock = {.sql = "SELECT $1::text[], $2::text[]"};
+static struct db_stmt group = {
+    .sql = "SELECT " WHERE ", a[2 * i - 1], a[2 * i]) FROM (SELECT $1::text[]) AS p (a) "
+           "CROSS JOIN generate_series(1, cardinality(a) / 2) AS i ORDER BY i"};
 
 /* Alike but for their pool. */
 /* clang-format off */
@@ -79,7 +81,7 @@ static struct db_stmt lock = {.sql = "SELECT $1::text[], $2::text[]"};
     {.sql = "SELECT " WHERE ", $1::text)", .kind = DB_READ, .pool = (where)},                      \
     {.sql = "SELECT " WHERE ", $1::text)", .kind = DB_WRITE, .pool = (where)},                     \
     {.sql = "SELECT " WHERE ", $1::text, $2::text)", .kind = DB_GROUPED, .pool = (where),          \
-     .lock = &lock, .lock_params = {1, 2}},                                                        \
+     .group = &group},                                                                             \
     {.sql = "SELECT array[" WHERE ", x)] FROM unnest($1::text[]) WITH ORDINALITY AS t (x, n) "     \
             "ORDER BY n", .kind = DB_READ, .pool = (where), .together = true},                     \
 }

@@ -132,14 +132,78 @@ late_statements_do_not_add_connections(void **state UNUSED)
     assert_string_equal(ask_one(&sleepers).text, "0");
 }
 
+/* The two parameters of each member of a group. */
+#define OF_ALL                                                                                     \
+    " FROM (SELECT $1::text[]) AS p (a) CROSS JOIN generate_series(1, cardinality(a) / 2) AS i"    \
+    " ORDER BY i"
+
+static void
+each_member_of_a_group_gets_its_row(void **state UNUSED)
+{
+    static struct db_stmt group = {.sql = "SELECT a[2 * i - 1] || a[2 * i]" OF_ALL};
+    static struct db_stmt grouped = {
+        .sql = "SELECT $1::text || $2::text || '!'", .kind = DB_GROUPED, .group = &group};
+    static const char *const params[] = {"a", "{", "\"", "\\", ",", "NULL", "", " "};
+    struct asked all[40];
+    int together = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        all[i] = (struct asked){
+            .stmt = &grouped, .param = params[i % ARRAY_LEN(params)], .limit_ms = 15000};
+    ask_all(all, ARRAY_LEN(all));
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        const size_t len = strlen(all[i].param);
+
+        assert_int_equal(all[i].err, ERR_OK);
+        assert_int_equal(all[i].rows, 1);
+        assert_memory_equal(all[i].text, all[i].param, len);
+        together += strcmp(all[i].text + len, "x") == 0; /* else it went by itself */
+    }
+    assert_true(together > 0);
+}
+
+static void
+a_member_of_a_group_fails_alone(void **state UNUSED)
+{
+    static struct db_stmt group = {.sql = "SELECT 1 / a[2 * i - 1]::int" OF_ALL};
+    static struct db_stmt grouped = {
+        .sql = "SELECT 1 / $1::int, $2::text", .kind = DB_GROUPED, .group = &group};
+    struct asked all[24];
+
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        all[i] = (struct asked){.stmt = &grouped, .param = "1", .limit_ms = 15000};
+    all[5].param = "0";
+    ask_all(all, ARRAY_LEN(all));
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        assert_int_equal(all[i].err, i == 5 ? ERR_INTERNAL : ERR_OK);
+        assert_string_equal(all[i].text, i == 5 ? "" : "1");
+    }
+    assert_non_null(strstr(all[5].said, "division by zero"));
+}
+
+static void
+a_group_without_a_row_for_each_is_an_error(void **state UNUSED)
+{
+    static struct db_stmt group = {.sql = "SELECT 1 WHERE $1::text[] IS NULL"};
+    static struct db_stmt grouped = {
+        .sql = "SELECT $1::text, $2::text", .kind = DB_GROUPED, .group = &group};
+    struct asked all[24];
+    int wrong = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        all[i] = (struct asked){.stmt = &grouped, .param = "1", .limit_ms = 15000};
+    ask_all(all, ARRAY_LEN(all));
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        wrong += all[i].err == ERR_INTERNAL;
+    assert_true(wrong > 1);
+}
+
 static void
 a_late_member_of_a_group_takes_no_other_with_it(void **state UNUSED)
 {
-    static struct db_stmt lock = {.sql = "SELECT $1::text[], $2::text[]"};
-    static struct db_stmt grouped = {.sql = "SELECT pg_sleep($1::float8), $2",
-                                     .kind = DB_GROUPED,
-                                     .lock = &lock,
-                                     .lock_params = {1, 2}};
+    static struct db_stmt group = {.sql = "SELECT pg_sleep(a[2 * i - 1]::float8), a[2 * i]" OF_ALL};
+    static struct db_stmt grouped = {
+        .sql = "SELECT pg_sleep($1::float8), $2", .kind = DB_GROUPED, .group = &group};
     struct asked all[8];
 
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
@@ -149,30 +213,6 @@ a_late_member_of_a_group_takes_no_other_with_it(void **state UNUSED)
     ask_all(all, ARRAY_LEN(all));
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         assert_int_equal(all[i].err, i == 3 ? ERR_TIMEOUT : ERR_OK);
-}
-
-static void
-a_group_may_lock_by_one_parameter(void **state UNUSED)
-{
-    static struct db_stmt lock = {
-        .sql = "SELECT pg_advisory_xact_lock(n) FROM unnest($1::int[]) AS n"};
-    static struct db_stmt locks = {.sql = "SELECT count(*), $1::text, $2::text FROM pg_locks "
-                                          "WHERE locktype = 'advisory' AND pid = pg_backend_pid()",
-                                   .kind = DB_GROUPED,
-                                   .lock = &lock,
-                                   .lock_params = {1}};
-    static const char *const numbers[] = {"1", "2", "3", "4", "5", "6", "7", "8"};
-    struct asked all[ARRAY_LEN(numbers)];
-    bool together = false;
-
-    for (size_t i = 0; i < ARRAY_LEN(all); i++)
-        all[i] = (struct asked){.stmt = &locks, .param = numbers[i], .limit_ms = 15000};
-    ask_all(all, ARRAY_LEN(all));
-    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
-        assert_int_equal(all[i].err, ERR_OK);
-        together = together || all[i].text[0] > '1';
-    }
-    assert_true(together);
 }
 
 /* ---- statements of any kind and number ---- */
@@ -372,8 +412,10 @@ static const struct CMUnitTest tests[] = {
     DB_TEST(a_late_read_takes_no_neighbour_with_it),
     DB_TEST(the_server_is_told_to_end_what_is_late),
     DB_TEST(late_statements_do_not_add_connections),
+    DB_TEST(each_member_of_a_group_gets_its_row),
+    DB_TEST(a_member_of_a_group_fails_alone),
+    DB_TEST(a_group_without_a_row_for_each_is_an_error),
     DB_TEST(a_late_member_of_a_group_takes_no_other_with_it),
-    DB_TEST(a_group_may_lock_by_one_parameter),
     DB_TEST(a_statement_without_rows_is_done),
     DB_TEST(there_is_no_last_statement),
     DB_TEST(a_failure_has_its_sqlstate),
