@@ -157,7 +157,7 @@ declare
     n integer;
 begin
     for i in 1 .. cardinality(p_fields) / 7 loop
-        v_session_ids[i] := p_fields[7 * i - 6];
+        v_session_ids[i] := p_fields[7 * i - 6]::uuid;
     end loop;
     -- Whoever ends several sessions locks them in any order, so nothing is waited for here: then
     -- nobody waits in a circle.
