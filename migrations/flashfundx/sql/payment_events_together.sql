@@ -47,8 +47,12 @@ begin
               join public.orders as o on o.order_id = p.order_id
              where o.order_id = e.order_id and backend.may_be_news(p, e.status)
         loop
-            v_effects[v_found.number] := backend.decide_payment_event(
+            v_effect := backend.decide_payment_event(
                 v_events[v_found.number], v_found.its_order, v_found.payment, true);
+            -- (What does not move its payment goes alone: an unknown status, say.)
+            if v_effect.moves then
+                v_effects[v_found.number] := v_effect;
+            end if;
         end loop;
     end if;
     if v_effects is not null then

@@ -1,7 +1,7 @@
 -- apply_payment_events: callbacks that come together are answered, each in its place, as they would be
 -- one by one.
 begin;
-select plan(23);
+select plan(25);
 select make_user('ann');
 select make_user('bob');
 select make_order(case when n % 2 = 0 then 'ann' else 'bob' end, n) from generate_series(1, 40) as n;
@@ -131,6 +131,16 @@ select rows_eq(
     'a payment that the books do not have');
 select is((select status from payment_transactions where provider_transaction_id = 'a14'),
           'processing', 'is booked');
+
+-- What moves no payment, of one that nothing was heard of
+select event('FFX000000015', 'a15', 'waiting', 0), event('FFX000000016', 'a16', 'waiting', 0);
+select rows_eq(
+    $$ select together(variadic fields('FFX000000015', 'a15', 'melted')
+                                || fields('FFX000000016', 'a16', 'confirming', 0)) $$,
+    $$ values ('review processing/pending/pending'), ('applied processing/pending/pending') $$,
+    'an unknown status, first of all that is said');
+select is((select string_agg(payment_id || ' ' || status, ', ' order by payment_id) from payments
+           where payment_id in ('a15', 'a16')), 'a15 waiting, a16 confirming', 'leaves the payment as it is');
 
 -- Stored before, without effect
 select outcome
