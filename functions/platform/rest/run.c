@@ -220,6 +220,9 @@ open_sealed(struct fn_req *req, struct answer_result *ret)
         log_event(LOG_ERROR, "credentials_sealed", req->task->id, why, LOG_TEXT("path", path));
 }
 
+/* Who is banned is so at once, with tokens of before too. */
+static struct db_stmt admit = {.sql = "SELECT platform.rest_admit()", .kind = DB_WRITE};
+
 /* The steps of a request; the last is its statement, *ret_main its number. */
 static size_t
 make_steps(struct run *r, const struct sql_statement *statement, struct db_step *steps,
@@ -230,6 +233,8 @@ make_steps(struct run *r, const struct sql_statement *statement, struct db_step 
     size_t count = 0;
 
     steps[count++] = begin(r);
+    if (r->req->caller.user_id[0] != '\0')
+        steps[count++] = (struct db_step){.stmt = &admit};
     if (pre.len > 0)
         steps[count++] = (struct db_step){
             .sql = arena_printf(r->req->task->arena, "SELECT %.*s()", REST_STR(pre))};

@@ -265,6 +265,6 @@ begin
 end
 $$;
 comment on function public.set_customer_standing(uuid, text, text) is
-    'Suspends a customer, who then reads and buys nothing, bans one, or ends that: {success, '
+    'Suspends a customer, who then reads but buys nothing, bans one, or ends that: {success, '
     'standing, changed} or {success, error}. For support, bans for owners, and service_role.';
 grant execute on function public.set_customer_standing(uuid, text, text) to staff, service_role;

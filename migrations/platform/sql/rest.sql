@@ -1,5 +1,30 @@
 -- What the data API (functions/platform/rest) says to PostgreSQL beside a request's own statement.
 
+create or replace function platform.rest_admit()
+returns void
+language plpgsql stable security definer
+set search_path = pg_catalog, platform, pg_temp
+set enable_seqscan = off                -- a plan made while there were few users stays good
+as $$
+begin
+    if exists (
+        select
+        from auth.users as u
+        where u.id = auth.uid()
+          and (u.deleted_at is not null or u.banned_until > now()
+               or platform.standing_of(u.id) = 'banned'))
+    then
+        raise exception using
+            errcode = 'PGRST',
+            message = '{"code":"user_banned","message":"User is banned"}',
+            detail = '{"status":403}';
+    end if;
+end
+$$;
+comment on function platform.rest_admit() is
+    'Ends the transaction of a request by somebody who is banned or deleted, however good the token.';
+grant execute on function platform.rest_admit() to authenticated;
+
 create or replace function platform.rest_refuse(p_what text, p_count bigint)
 returns text
 language plpgsql

@@ -61,6 +61,19 @@ for (const [release, create] of Object.entries(releases)) {
     assert.equal((await shop.from('orders').delete().neq('order_id', '')).status, 204);
   });
 
+  test(`${release}: who is banned is refused at once, who is suspended reads and does not buy`, async () => {
+    const { user, order, product } = await makeSale({ stock: 1 }), shop = client(user.token);
+    const buy = () => shop.from('orders').insert({ user_id: user.id, account_type: product.type, account_size: product.size, platform_type: 'mt5' });
+    await rows(`select platform.set_standing($1, 'suspended', 'test')`, [user.id]);
+    assert.equal(good(await shop.from('orders').select('order_id'))[0].order_id, order.order_id);
+    assert.equal((await buy()).error.message, 'This account is suspended and cannot order');
+    await rows(`select platform.set_standing($1, 'banned', 'test')`, [user.id]);
+    for (const answer of [await shop.from('orders').select('order_id'), await buy(), await shop.rpc('get_available_accounts_count')])
+      assert.deepEqual([answer.status, answer.error.code], [403, 'user_banned']);
+    await rows(`select platform.set_standing($1, 'active', 'test')`, [user.id]);
+    assert.equal((await buy()).status, 201);
+  });
+
   test(`${release}: prices, rules and stock, as the shop's pages ask for them`, async () => {
     const visitor = client();
     const prices = good(await visitor.from('prices').select('account_type, account_size, price').eq('is_active', true).order('price'));
