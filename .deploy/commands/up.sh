@@ -64,7 +64,7 @@ greet() { # MS
     # The service key opens everything for ten years: it does not go over screens and into their logs.
     printf '  %-14s %s\n' URL "$base_url" 'anon key' "${settings[SUPABASE_ANON_KEY]}" \
         'service key' "SUPABASE_SERVICE_ROLE_KEY in $(settings_file)"
-    [[ ! $app_administrator ]] || printf '  %-14s %s\n' administrator "$app_administrator"
+    [[ ! $app_first_owner ]] || printf '  %-14s %s\n' 'first owner' "$app_first_owner, once confirmed, or ./deploy.sh admin add EMAIL"
     printf '  %-14s %s\n' settings "$(settings_file)"
     printf '\n%sStop: ./deploy.sh down\n' "${app_try:+$app_try      }"
 }

@@ -2,7 +2,7 @@
 # app: what deploy.sh has to know of the shop.
 
 app_title=FlashFundX
-app_administrator=admin@flashfundx.com
+app_first_owner=admin@flashfundx.com
 app_try='Sell an account: ./deploy.sh demo'
 app_migrate=(--with-sandbox)
 

@@ -6,7 +6,7 @@
 # What the shared parts ask an application; its app.sh says it in its own words.
 app_defaults() {
     app_title=$APP          # as people call it
-    app_administrator=''    # the address of the first one
+    app_first_owner=''      # the address of the first one of the staff
     app_try=''              # what to do first with a new system
     app_migrate=()          # options of migrations/migrate
     app_settings() { :; }   # setting_default NAME VALUE of its own settings

@@ -43,25 +43,24 @@ demo_customer() {
     [[ $answer_status == 200 ]] || { shown "$answer" && die "the code was refused"; }
     demo_token=$(jq -r .access_token <<<"$answer")
     demo_user=$(jq -r .user.id <<<"$answer")
-    # What the token says is what row level security goes by.
-    demo_claims=$(jq -rR 'split(".")[1] | gsub("-"; "+") | gsub("_"; "/") | @base64d' <<<"$demo_token")
     printf '  %s  %s\n' "$demo_user" "$email"
 }
 
 demo_order() {
-    local row
+    local price
     demo_step "2. The customer orders: $demo_type, $demo_size USD, $demo_platform"
-    row=$(as_customer "insert into public.orders (user_id, account_type, account_size, platform_type, amount, final_amount)
-            select auth.uid(), p.account_type, p.account_size, :'platform', p.price, p.price
-              from public.prices p where p.account_type = :'type' and p.account_size = :'size'::numeric
-            returning json_build_object('order_id', order_id, 'amount', amount, 'final_amount', final_amount,
-                'order_status', order_status, 'payment_status', payment_status, 'delivery_status', delivery_status);" \
-        -v type="$demo_type" -v size="$demo_size" -v platform="$demo_platform")
-    [[ $row ]] || die "there is no price for $demo_type $demo_size" \
+    ask GET "/rest/v1/prices?select=price&account_type=eq.$demo_type&account_size=eq.$demo_size&is_active=is.true" "$demo_token"
+    [[ $answer_status == 200 ]] || die "there is no price for $demo_type $demo_size" \
         "See the price list: ./deploy.sh psql -c 'table public.prices'"
-    shown "$row"
-    demo_order_id=$(jq -r .order_id <<<"$row")
-    demo_amount=$(jq -r .final_amount <<<"$row")
+    price=$(jq -r .price <<<"$answer")
+    ask POST "/rest/v1/orders?select=order_id,amount,final_amount,order_status,payment_status,delivery_status" "$demo_token" \
+        "$(jq -nc --arg user "$demo_user" --arg type "$demo_type" --argjson size "$demo_size" --arg platform "$demo_platform" \
+            --argjson price "$price" '{user_id: $user, account_type: $type, account_size: $size, platform_type: $platform,
+              amount: $price, final_amount: $price}')"
+    shown "$answer"
+    [[ $answer_status == 201 ]] || die "the order was refused"
+    demo_order_id=$(jq -r .order_id <<<"$answer")
+    demo_amount=$(jq -r .final_amount <<<"$answer")
 }
 
 demo_checkout() {
@@ -133,7 +132,7 @@ main() {
         $demo_platform =~ ^mt[45]$ ]] ||
         refuse "no account is of type $demo_type, size $demo_size and platform $demo_platform"
     [[ $(service_pid postgres) ]] || die "the system is not up" "Start it: ./deploy.sh up"
-    local began row
+    local began
     began=$(now_ms)
     demo_stock
     demo_customer
@@ -142,13 +141,8 @@ main() {
     demo_pay
     demo_wait
     demo_step "6. The customer's dashboard reads the delivered account (row level security)"
-    row=$(as_customer "select json_build_object('order_id', order_id, 'server_name', server_name, 'login_id', login_id,
-            'password', public.reveal_credential(container_account_id, 'password', password),
-            'investor_password', public.reveal_credential(container_account_id, 'investor_password', investor_password),
-            'account_type', account_type,
-            'account_size', account_size, 'platform_type', platform_type, 'current_phase', current_phase)
-          from public.delivered_accounts where order_id = :'order';" -v order="$demo_order_id")
-    [[ $row ]] || die "the order is delivered, but the customer does not see the account"
-    shown "$row"
+    ask GET "/rest/v1/delivered_accounts?select=order_id,server_name,login_id,password,investor_password,account_type,account_size,platform_type,current_phase&order_id=eq.$demo_order_id" "$demo_token"
+    shown "$answer"
+    [[ $answer_status == 200 && $(jq -r .password <<<"$answer") != null ]] || die "the order is delivered, but the customer does not see the account"
     printf '\nSold and delivered in %s.\n' "$(seconds_since "$began")"
 }
