@@ -19,7 +19,7 @@ check_read(const char *method, const char *path, const char *query, const char *
            struct str body)
 {
     static const char *const schemas[] = {"public", "extra"};
-    static const struct rest_reading how = {schemas, 2, true};
+    static const struct rest_reading how = {schemas, 2, true, false};
     struct header list[8];
     struct net_request http = {.method = str_of(method),
                                .path = str_of(path),

@@ -19,6 +19,7 @@ reading(void)
 
     how.schemas = cache_schemas(&how.schema_count);
     how.tx_allowed = setting_bool(&cfg_rest_tx);
+    how.rootless = !setting_bool(&cfg_rest_openapi);
     return &how;
 }
 
@@ -49,6 +50,11 @@ serve(struct fn_req *req, struct fn_res *res)
         else if (plan_target(a, &request, cache, &plan, &e))
             answer_options(req, res, &plan);
         else
+            answer_error(req, res, &e);
+        return ERR_OK;
+    }
+    if (request.target == REST_ROOT) {
+        if (!answer_openapi(req, res, &request, cache, &e))
             answer_error(req, res, &e);
         return ERR_OK;
     }

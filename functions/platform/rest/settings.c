@@ -20,6 +20,13 @@ struct setting cfg_rest_aggregates = {
     .meaning = "true: sum(), avg(), count(), max() and min() in the select of the data API",
 };
 
+struct setting cfg_rest_openapi = {
+    .env = "REST_OPENAPI",
+    .kind = SETTING_BOOL,
+    .fallback = "true",
+    .meaning = "false: /rest/v1/ does not tell what tables and functions there are",
+};
+
 /* It stands in a statement as it is. */
 static const char *
 check_function(const char *text)
@@ -48,6 +55,7 @@ struct setting cfg_rest_tx = {
 };
 
 struct setting *const rest_own_settings[] = {
-    &cfg_rest_schemas,     &cfg_rest_extra_path, &cfg_rest_max_rows,   &cfg_rest_aggregates,
-    &cfg_rest_pre_request, &cfg_rest_tx,         &cfg_credential_keys, NULL,
+    &cfg_rest_schemas,    &cfg_rest_extra_path,  &cfg_rest_max_rows,
+    &cfg_rest_aggregates, &cfg_rest_pre_request, &cfg_rest_tx,
+    &cfg_credential_keys, &cfg_rest_openapi,     NULL,
 };

@@ -158,7 +158,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char *const schemas[] = {"public", "extra"};
-    static const struct rest_reading how = {schemas, 2, true};
+    static const struct rest_reading how = {schemas, 2, true, false};
     struct arena *a = arena_new((size_t)64 * 1024 * 1024);
     struct header headers[HEADERS_MAX];
     struct net_request http;

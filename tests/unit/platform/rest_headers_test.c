@@ -87,7 +87,7 @@ static void
 barred_tx_means_nothing_and_is_known(void **state UNUSED)
 {
     static const char *const schemas[] = {"public"};
-    const struct rest_reading how = {schemas, 1, false};
+    const struct rest_reading how = {schemas, 1, false, false};
     const struct header header = {STR("prefer"), STR("tx=rollback")};
     const struct net_request http = {
         .method = STR("GET"), .path = STR("/t"), .headers = &header, .header_count = 1};

@@ -30,6 +30,12 @@ NODISCARD bool answer_write(struct fn_req *req, struct fn_res *res, const struct
  * `plan` NULL: the root. */
 void answer_options(struct fn_req *req, struct fn_res *res, const struct plan *plan);
 
+/* GET and HEAD of the root: the OpenAPI document of the request's schema.  False: Accept wants
+ * something else. */
+NODISCARD bool answer_openapi(struct fn_req *req, struct fn_res *res,
+                              const struct rest_request *request, const struct cache *cache,
+                              struct rest_error *e);
+
 /* The runtime's own failures in the original's words: tokens above all (2.9). */
 void answer_refusal(struct fn_req *req, struct fn_res *res, enum err e);
 

@@ -3,16 +3,15 @@
 #include "base/buf.h"
 #include "rest/plan/internal.h"
 
-static bool
-refuse_form(struct planning *p)
+bool
+plan_refuse_form(struct arena *a, const struct rest_request *request, struct rest_error *e)
 {
     struct buf b;
 
-    buf_init_arena(&b, p->a, (size_t)64 * 1024);
-    for (const struct rest_accept *t = p->plan->request->accept; t != NULL; t = t->next)
+    buf_init_arena(&b, a, (size_t)64 * 1024);
+    for (const struct rest_accept *t = request->accept; t != NULL; t = t->next)
         buf_printf(&b, "%s%.*s", b.len == 0 ? "" : ", ", REST_STR(t->text));
-    return rest_fail(p->a, p->e, 406, "PGRST107", "None of these media types are available: %s",
-                     b.ptr);
+    return rest_fail(a, e, 406, "PGRST107", "None of these media types are available: %s", b.ptr);
 }
 
 static bool
@@ -66,7 +65,7 @@ plan_choose_form(struct planning *p)
     while (t != NULL && (!take_form(plan, t) || (plan->form == PLAN_CSV && plan->reveals)))
         t = t->next; /* (what is sealed is opened in JSON) */
     if (t == NULL)
-        return refuse_form(p);
+        return plan_refuse_form(p->a, r, p->e);
     if (f != NULL && !f->is_set && f->returns != CACHE_TABLE_OF_OUT &&
         (plan->form == PLAN_ARRAY || (plan->form == PLAN_OBJECT && f->returns == CACHE_SCALAR)))
         plan->form = PLAN_VALUE;

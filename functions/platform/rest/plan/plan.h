@@ -86,6 +86,9 @@ NODISCARD bool plan_make(struct arena *a, const struct rest_request *request,
                          const struct cache *cache, const struct plan_limits *limits,
                          struct plan *ret, struct rest_error *e);
 
+/* 107: nothing of Accept can be answered.  Always false. */
+bool plan_refuse_form(struct arena *a, const struct rest_request *request, struct rest_error *e);
+
 /* The level that a place's path leads to, below `level`; NULL: none. */
 struct plan_level *plan_find(const struct plan_level *level, const struct rest_names *path);
 

@@ -239,11 +239,12 @@ struct rest_reading {
     const char *const *schemas; /* the first is the usual one */
     size_t schema_count;
     bool tx_allowed; /* Prefer: tx=… counts (db-tx-end) */
+    bool rootless;   /* nothing is told at the root: 126 */
 };
 
 /* All that can be said before the schema is looked at, in the original's order of checks
- * (rest-contract.md 2.1: path 125, profile 106, method 101 and 117, query string 100, ranges 103
- * and 114, body 102).  False: *e says why. */
+ * (rest-contract.md 2.1: path 125 and 126, profile 106, method 101 and 117, query string 100,
+ * ranges 103 and 114, body 102).  False: *e says why. */
 NODISCARD bool rest_read(struct arena *a, const struct net_request *http,
                          const struct rest_reading *how, struct rest_request *ret,
                          struct rest_error *e);

@@ -50,7 +50,8 @@ check_headers(struct arena *a, const struct net_request *http, struct rest_error
 /* ---- path ---- */
 
 static bool
-read_path(struct arena *a, struct str path, struct rest_request *ret, struct rest_error *e)
+read_path(struct arena *a, struct str path, const struct rest_reading *how,
+          struct rest_request *ret, struct rest_error *e)
 {
     static const struct str call = {"rpc/", 4};
 
@@ -61,7 +62,8 @@ read_path(struct arena *a, struct str path, struct rest_request *ret, struct res
     if (path.len > 0 && path.ptr[0] == '/')
         path = (struct str){path.ptr + 1, path.len - 1};
     if (path.len == 0)
-        return true;
+        return !how->rootless ||
+               rest_fail(a, e, 404, "PGRST126", "Root endpoint metadata is disabled");
     ret->target = REST_TABLE;
     if (path.len >= call.len && memcmp(path.ptr, call.ptr, call.len) == 0) {
         ret->target = REST_CALL;
@@ -239,7 +241,7 @@ rest_read(struct arena *a, const struct net_request *http, const struct rest_rea
     MUST(how->schema_count > 0);
     *ret = (struct rest_request){0};
     REST_TRY(check_headers(a, http, e));
-    REST_TRY(read_path(a, http->path, ret, e));
+    REST_TRY(read_path(a, http->path, how, ret, e));
     REST_TRY(read_schema(a, http, how, ret, e));
     REST_TRY(read_method(a, http->method, ret, e));
     REST_TRY(rest_query(a, http->query, ret, &range, e));
