@@ -29,7 +29,8 @@ serve(struct fn_req *req, struct fn_res *res)
 {
     struct arena *a = req->task->arena;
     const struct plan_limits limits = {.max_rows = setting_int(&cfg_rest_max_rows),
-                                       .aggregates = setting_bool(&cfg_rest_aggregates)};
+                                       .aggregates = setting_bool(&cfg_rest_aggregates),
+                                       .explains = setting_bool(&cfg_rest_plan)};
     const struct cache *cache;
     struct rest_request request;
     struct plan plan;

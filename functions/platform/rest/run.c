@@ -18,6 +18,7 @@
 #include "json/write.h"
 
 #define TEXT_MAX ((size_t)256 * 1024)
+#define PLAN_MAX ((size_t)4 * 1024 * 1024)
 
 struct run {
     struct fn_req *req;
@@ -209,6 +210,22 @@ read_row(struct run *r, const struct db_row *row, const char *estimate, struct a
     read_total(r, row, estimate, ret);
 }
 
+/* Lines of EXPLAIN, or all of its JSON. */
+static void
+read_lines(struct run *r, const struct db_result *rows, struct answer_result *ret)
+{
+    struct buf b;
+
+    buf_init_arena(&b, r->req->task->arena, PLAN_MAX);
+    for (int i = 0; i < db_rows(rows); i++) {
+        const struct db_row row = db_row(rows, i);
+
+        buf_add_text(&b, i == 0 ? "" : "\n");
+        buf_add_str(&b, db_str(&row, 0));
+    }
+    *ret = (struct answer_result){.body = b.overflow ? STR("") : buf_str(&b)};
+}
+
 /* Secrets that SQL gave somebody who may see them, with keys that the database never has. */
 static void
 open_sealed(struct fn_req *req, struct answer_result *ret)
@@ -281,6 +298,10 @@ rest_run(struct fn_req *req, struct fn_res *res, const struct plan *plan,
     if (err != ERR_OK)
         return tell_failure(req, res, err, e, ret_err);
 
+    if (plan->explain != NULL) {
+        read_lines(&r, results[main_step], ret);
+        return true;
+    }
     const struct db_row row = db_row(results[main_step], 0);
     if (statement->estimate != NULL) {
         const struct db_row plan_row = db_row(results[main_step - 1], 0);

@@ -27,6 +27,13 @@ struct setting cfg_rest_openapi = {
     .meaning = "false: /rest/v1/ does not tell what tables and functions there are",
 };
 
+struct setting cfg_rest_plan = {
+    .env = "REST_PLAN",
+    .kind = SETTING_BOOL,
+    .fallback = "false",
+    .meaning = "true: the data API tells execution plans (Accept: application/vnd.pgrst.plan)",
+};
+
 /* It stands in a statement as it is. */
 static const char *
 check_function(const char *text)
@@ -55,7 +62,9 @@ struct setting cfg_rest_tx = {
 };
 
 struct setting *const rest_own_settings[] = {
-    &cfg_rest_schemas,    &cfg_rest_extra_path,  &cfg_rest_max_rows,
-    &cfg_rest_aggregates, &cfg_rest_pre_request, &cfg_rest_tx,
-    &cfg_credential_keys, &cfg_rest_openapi,     NULL,
+    &cfg_rest_schemas,     &cfg_rest_extra_path,
+    &cfg_rest_max_rows,    &cfg_rest_aggregates,
+    &cfg_rest_pre_request, &cfg_rest_tx,
+    &cfg_credential_keys,  &cfg_rest_openapi,
+    &cfg_rest_plan,        NULL,
 };

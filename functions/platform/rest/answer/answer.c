@@ -201,6 +201,19 @@ write_places(struct fn_req *req, struct fn_res *res, const struct plan *plan)
         fn_header_set(req, res, "Content-Profile", arena_copy(a, r->schema));
 }
 
+/* It is the whole answer: nothing is said of rows. */
+static void
+write_explained(struct fn_req *req, struct fn_res *res, const struct plan *plan,
+                const struct answer_result *result)
+{
+    const struct rest_request *r = plan->request;
+
+    fn_body(res, 200, plan->media, result->body);
+    if (r->schema_said)
+        fn_header_set(req, res, "Content-Profile", arena_copy(req->task->arena, r->schema));
+    fn_header_set(req, res, "Vary", "Accept, Prefer, Range");
+}
+
 bool
 answer_write(struct fn_req *req, struct fn_res *res, const struct plan *plan,
              const struct answer_result *result, struct rest_error *e)
@@ -208,6 +221,10 @@ answer_write(struct fn_req *req, struct fn_res *res, const struct plan *plan,
     struct arena *a = req->task->arena;
     int status = status_of(plan, result);
 
+    if (plan->explain != NULL) {
+        write_explained(req, res, plan, result);
+        return true;
+    }
     if (is_read(plan))
         REST_TRY(check_range(a, plan, result, e));
     if (result->status != NULL)

@@ -14,9 +14,47 @@ plan_refuse_form(struct arena *a, const struct rest_request *request, struct res
     return rest_fail(a, e, 406, "PGRST107", "None of these media types are available: %s", b.ptr);
 }
 
+/* What an execution plan is for is one of these. */
 static bool
-take_form(struct plan *plan, const struct rest_accept *t)
+take_explained(struct planning *p, const struct rest_accept *t)
 {
+    static const struct {
+        const char *name;
+        enum plan_form form;
+    } forms[] = {
+        {"application/json", PLAN_ARRAY},
+        {"application/vnd.pgrst.array+json", PLAN_ARRAY},
+        {"application/vnd.pgrst.object+json", PLAN_OBJECT},
+        {"text/csv", PLAN_CSV},
+        {"*/*", PLAN_ARRAY},
+    };
+    static const char *const names[] = {[PLAN_ARRAY] = "application/json",
+                                        [PLAN_OBJECT] = "application/vnd.pgrst.object+json",
+                                        [PLAN_CSV] = "text/csv"};
+    struct buf b;
+    size_t i = 0;
+
+    while (i < ARRAY_LEN(forms) && !str_is(t->plan_for, forms[i].name))
+        i++;
+    if (i == ARRAY_LEN(forms) || !p->limits->explains || p->plan->reveals)
+        return false;
+    buf_init_arena(&b, p->a, 1024);
+    buf_printf(&b, "application/vnd.pgrst.plan+%s; for=\"%s\"", t->plan_json ? "json" : "text",
+               names[forms[i].form]);
+    for (const struct rest_names *n = t->plan_options; n != NULL; n = n->next)
+        buf_printf(&b, "%s%.*s", n == t->plan_options ? "; options=" : "|", REST_STR(n->name));
+    buf_add_text(&b, "; charset=utf-8");
+    p->plan->form = forms[i].form;
+    p->plan->explain = t;
+    p->plan->media = b.ptr;
+    return true;
+}
+
+static bool
+take_form(struct planning *p, const struct rest_accept *t)
+{
+    struct plan *plan = p->plan;
+
     switch (t->media) {
     case REST_ANY_TYPE:
     case REST_JSON:
@@ -45,8 +83,9 @@ take_form(struct plan *plan, const struct rest_accept *t)
                           : plan->routine->return_domain;
         plan->form = PLAN_RAW;
         return plan->media != NULL && str_is(t->name, plan->media);
-    case REST_OPENAPI:
     case REST_PLAN:
+        return take_explained(p, t);
+    case REST_OPENAPI:
     default:
         return false;
     }
@@ -62,7 +101,7 @@ plan_choose_form(struct planning *p)
 
     plan->shows_rows = f != NULL || r->method == REST_GET || r->method == REST_HEAD ||
                        r->prefer.returns == REST_RETURN_ROWS;
-    while (t != NULL && (!take_form(plan, t) || (plan->form == PLAN_CSV && plan->reveals)))
+    while (t != NULL && (!take_form(p, t) || (plan->form == PLAN_CSV && plan->reveals)))
         t = t->next; /* (what is sealed is opened in JSON) */
     if (t == NULL)
         return plan_refuse_form(p->a, r, p->e);
@@ -81,7 +120,8 @@ plan_choose_way(struct plan *plan)
     const struct rest_request *r = plan->request;
 
     plan->streams = r->target == REST_TABLE && r->method == REST_GET && plan->form == PLAN_ARRAY &&
-                    !plan->reveals && (!plan->root.has_limit || plan->root.limit > HELD_ROWS);
+                    !plan->reveals && plan->explain == NULL &&
+                    (!plan->root.has_limit || plan->root.limit > HELD_ROWS);
 }
 
 /* Of strict handling. */

@@ -61,20 +61,22 @@ struct plan {
     const struct cache_routine *routine; /* of a call */
     bool single_argument;                /* the body is the one unnamed argument */
     enum plan_form form;
-    bool stripped;               /* without nulls */
-    bool shows_rows;             /* a body is answered */
-    bool streams;                /* row by row, behind a first one with the counts */
-    const char *media;           /* Content-Type */
-    bool writes;                 /* the transaction may change something */
-    bool reveals;                /* sealed columns are shown */
-    int levels;                  /* embeds there are */
-    bool merges, ignores;        /* an upsert */
-    const char *const *conflict; /* its columns, ended by NULL */
+    bool stripped;                     /* without nulls */
+    bool shows_rows;                   /* a body is answered */
+    bool streams;                      /* row by row, behind a first one with the counts */
+    const char *media;                 /* Content-Type */
+    const struct rest_accept *explain; /* not the answer, but how it is found; NULL: the answer */
+    bool writes;                       /* the transaction may change something */
+    bool reveals;                      /* sealed columns are shown */
+    int levels;                        /* embeds there are */
+    bool merges, ignores;              /* an upsert */
+    const char *const *conflict;       /* its columns, ended by NULL */
 };
 
 struct plan_limits {
     int64_t max_rows; /* of each level; 0: none */
     bool aggregates;
+    bool explains; /* execution plans are told */
 };
 
 /* The table or function alone, for OPTIONS: 205, 202, 203. */

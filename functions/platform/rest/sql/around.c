@@ -154,6 +154,8 @@ put_refusals(struct sql *s)
 {
     const struct rest_request *r = s->plan->request;
 
+    if (s->plan->explain != NULL)
+        return;
     if (s->plan->form == PLAN_OBJECT && r->method != REST_PUT)
         put(s, ", CASE WHEN count(_r) <> 1 THEN platform.rest_refuse('single', count(_r)) END");
     if (r->method == REST_PUT)
@@ -196,6 +198,16 @@ put_estimate(struct arena *a, const struct plan *plan, struct sql_statement *ret
     *ret = (struct sql_statement){.text = s.text.ptr, .params = s.params, .param_count = s.count};
 }
 
+/* Instead of the statement's rows, which of its tables are read how. */
+static void
+put_explain(struct sql *s, const struct rest_accept *explain)
+{
+    put_f(s, "EXPLAIN (FORMAT %s", explain->plan_json ? "JSON" : "TEXT");
+    for (const struct rest_names *n = explain->plan_options; n != NULL; n = n->next)
+        put_f(s, ", %.*s", REST_STR(n->name)); /* one of five words */
+    put(s, ") ");
+}
+
 void
 sql_make(struct arena *a, const struct plan *plan, int64_t max_rows, struct sql_statement *ret)
 {
@@ -204,6 +216,8 @@ sql_make(struct arena *a, const struct plan *plan, int64_t max_rows, struct sql_
     const bool is_write = plan->writes && plan->routine == NULL;
 
     buf_init_arena(&s.text, a, TEXT_MAX);
+    if (plan->explain != NULL)
+        put_explain(&s, plan->explain);
     put(&s, "WITH pgrst_source AS (");
     if (is_write)
         put_write(&s);
@@ -232,7 +246,7 @@ sql_make(struct arena *a, const struct plan *plan, int64_t max_rows, struct sql_
               plan->stripped ? "json_strip_nulls(" : "", plan->stripped ? ")" : "");
     MUST(!s.text.overflow);
     *ret = (struct sql_statement){.text = s.text.ptr, .params = s.params, .param_count = s.count};
-    if (!is_write &&
+    if (!is_write && plan->explain == NULL &&
         (count == REST_COUNT_PLANNED || (count == REST_COUNT_ESTIMATED && max_rows > 0))) {
         ret->estimate = ARENA_NEW(a, struct sql_statement);
         put_estimate(a, plan, ret->estimate);

@@ -21,7 +21,7 @@ enum sql_column {
 };
 
 struct sql_statement {
-    const char *text;
+    const char *text; /* of plan->explain: EXPLAIN, whose rows are lines */
     const char *const *params;
     size_t param_count;
     /* EXPLAIN of what is counted, when a plan's estimate is asked for; NULL: not. */
