@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "base/encode.h"
 #include "base/log.h"
 #include "base/number.h"
 #include "base/setting.h"
@@ -226,6 +227,17 @@ read_lines(struct run *r, const struct db_result *rows, struct answer_result *re
     *ret = (struct answer_result){.body = b.overflow ? STR("") : buf_str(&b)};
 }
 
+/* bytea, as hex. */
+static void
+read_bytes(struct arena *a, struct answer_result *ret)
+{
+    const size_t len = ret->body.len / 2;
+    uint8_t *bytes = ARENA_ARRAY(a, uint8_t, len + 1);
+
+    MUST(hex_decode(ret->body, bytes, len));
+    ret->body = (struct str){(const char *)bytes, len};
+}
+
 /* Secrets that SQL gave somebody who may see them, with keys that the database never has. */
 static void
 open_sealed(struct fn_req *req, struct answer_result *ret)
@@ -310,6 +322,8 @@ rest_run(struct fn_req *req, struct fn_res *res, const struct plan *plan,
     read_row(&r, &row, estimate, ret);
     if (plan->reveals && ret->body.ptr != NULL)
         open_sealed(req, ret);
+    if (plan->is_bytes && ret->body.ptr != NULL)
+        read_bytes(req->task->arena, ret);
     return true;
 }
 

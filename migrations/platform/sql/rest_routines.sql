@@ -78,6 +78,7 @@ as $$
         'void', nullif(f.prorettype = 'void'::regtype, false),
         'type', format_type(f.prorettype, null),
         'domain', (select r.typname from pg_type as r where r.oid = f.prorettype and r.typtype = 'd'),
+        'bytes', nullif(f.base = 'bytea'::regtype, false),
         'table_schema', tn.nspname,
         'table', c.relname,
         'volatility', nullif(f.provolatile, 'v'),
@@ -107,7 +108,7 @@ as $$
 $$;
 comment on function platform.rest_routines(text[], text[], oid[]) is
     'Kind "routine": schema, name, description, arguments (rest_arguments), returns (row, out: columns '
-    'of its own; else a value), set, void, type, domain, table_schema and table of the row, volatility '
+    'of its own; else a value), set, void, type, domain, bytes (bytea, also behind a domain), table_schema and table of the row, volatility '
     '(i, s; else volatile), settings (name, value …), callable, of_schema and of: the table of which '
     'it is a computed column.';
 
@@ -137,7 +138,8 @@ language sql stable
 as $$
     select 'handler', json_strip_nulls(json_build_object(
         'media', lower(m.typname), 'function_schema', n.nspname, 'function', p.proname,
-        'table_schema', cn.nspname, 'table', c.relname))
+        'table_schema', cn.nspname, 'table', c.relname,
+        'bytes', nullif(m.typbasetype = 'bytea'::regtype, false)))
     from pg_proc as p
     join pg_namespace as n on n.oid = p.pronamespace and n.nspname = any (p_schemas)
     join pg_type as m on m.oid = p.prorettype and m.typtype = 'd'
@@ -149,7 +151,7 @@ as $$
 $$;
 comment on function platform.rest_handlers(text[]) is
     'Kind "handler", aggregates that make an answer of a media type: media, function_schema, function, '
-    'table_schema and table whose rows it takes (none: of any).';
+    'table_schema and table whose rows it takes (none: of any), bytes (bytea and no text).';
 
 create or replace function platform.rest_roles(p_member text)
 returns table (kind text, value json)

@@ -194,7 +194,8 @@ select is((select v from said where kind = 'computed'), '{"schema": "api", "tabl
     "to_schema": "api", "to_table": "orders", "function_schema": "api", "function": "best",
     "to_one": true}', 'a computed relation');
 select is((select v from said where kind = 'handler'), '{"media": "application/x-rows",
-    "function_schema": "api", "function": "as_rows", "table_schema": "api", "table": "orders"}',
+    "function_schema": "api", "function": "as_rows", "table_schema": "api", "table": "orders",
+    "bytes": true}',
     'what makes a media type of rows');
 
 -- The rest, as the program asks.

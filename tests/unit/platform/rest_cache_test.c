@@ -85,7 +85,7 @@ static const char *const vectors[] = {
     "x\",\"function_schema\":\"api\",\"function\":\"as_x\",\"table_schema\":\"api\",\"table\":"
     "\"orders\"}",
     "handler",
-    "{\"media\":\"text/y\",\"function_schema\":\"api\",\"function\":\"as_y\"}",
+    "{\"media\":\"text/y\",\"function_schema\":\"api\",\"function\":\"as_y\",\"bytes\":true}",
     "handler",
     "{\"media\":\"text/"
     "z\",\"function_schema\":\"api\",\"function\":\"as_z\",\"table_schema\":\"api\",\"table\":"
@@ -305,6 +305,7 @@ the_rest_is_there(void **state UNUSED)
     assert_string_equal(c->handlers[0].media, "text/x");
     assert_ptr_equal(c->handlers[0].table, table("orders"));
     assert_null(c->handlers[1].table);
+    assert_true(!c->handlers[0].is_bytes && c->handlers[1].is_bytes);
     assert_string_equal(cache_role(c, "anon")->settings[1], "3s");
     assert_string_equal(cache_role(c, "anon")->isolation, "serializable");
     assert_null(cache_role(c, "staff")->settings[0]);

@@ -3,6 +3,7 @@
 
 #include "base/encode.h"
 #include "base/number.h"
+#include "base/text.h"
 #include "json/tree.h"
 #include "net/header.h"
 
@@ -93,7 +94,9 @@ take_headers(struct fn_req *req, struct fn_res *res, const char *text, struct re
         good = json_type(h) == JSON_OBJECT && json_count(h) == 1;
         value = good ? json_first(h) : NULL;
         good = good && json_type(value) == JSON_STRING && header_value_ok(json_text(value));
-        if (good)
+        if (good && str_ieq(json_key(value), STR("content-type")))
+            res->content_type = arena_copy(a, json_text(value));
+        else if (good)
             fn_header_set(req, res, arena_copy(a, json_key(value)),
                           arena_copy(a, json_text(value)));
     }

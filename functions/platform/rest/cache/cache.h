@@ -96,7 +96,7 @@ struct cache_routine {
     const struct cache_argument *arguments;
     size_t argument_count;
     enum cache_returns returns;
-    bool is_set, is_void;
+    bool is_set, is_void, is_bytes;
     const char *return_type;         /* format_type; of composite its name */
     const char *return_domain;       /* of a domain its plain name (a media type, perhaps); NULL */
     const struct cache_table *table; /* the table of the row type; NULL */
@@ -117,6 +117,7 @@ struct cache_handler {
     const char *media;                           /* "text/csv" or what the domain is called */
     const char *function_schema, *function_name; /* the aggregate */
     const struct cache_table *table;             /* whose rows it takes; NULL: anything */
+    bool is_bytes;                               /* bytea and no text */
 };
 
 struct cache {

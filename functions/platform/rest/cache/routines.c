@@ -37,6 +37,7 @@ read_returns(struct making *m, const struct json *row, struct cache_routine *r)
                                               : CACHE_VOLATILE;
     r->is_set = json_is_true(json_get(row, "set"));
     r->is_void = json_is_true(json_get(row, "void"));
+    r->is_bytes = json_is_true(json_get(row, "bytes"));
     REST_TRY(row_text(m, row, "type", true, &r->return_type));
     return row_text(m, row, "domain", false, &r->return_domain);
 }
@@ -69,6 +70,7 @@ read_handler(struct making *m, const struct json *row)
     REST_TRY(row_text(m, row, "media", true, &raw->h.media));
     REST_TRY(row_text(m, row, "function_schema", true, &raw->h.function_schema));
     REST_TRY(row_text(m, row, "function", true, &raw->h.function_name));
+    raw->h.is_bytes = json_is_true(json_get(row, "bytes"));
     return row_named(m, row, "table_schema", "table", false, &raw->table);
 }
 

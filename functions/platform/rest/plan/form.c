@@ -50,39 +50,112 @@ take_explained(struct planning *p, const struct rest_accept *t)
     return true;
 }
 
+/* ---- media types of one's own ---- */
+
+/* Those that are text to the original too. */
+static const char *
+media_of(struct planning *p, const char *name)
+{
+    static const char *const texts[] = {"application/json", "application/geo+json", "text/csv",
+                                        "text/plain", "text/xml"};
+
+    if (strcmp(name, "*/*") == 0)
+        return "application/octet-stream";
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        if (strcmp(name, texts[i]) == 0)
+            return arena_printf(p->a, "%s; charset=utf-8", name);
+    return name;
+}
+
+/* Handlers of a table take whole rows, as they are. */
+static bool
+selects_all(const struct plan *plan)
+{
+    const struct rest_item *item = plan->request->select;
+
+    return item->kind == REST_STAR && item->next == NULL;
+}
+
+static const struct cache_handler *
+find_handler(const struct cache *c, const struct cache_table *table, struct str media)
+{
+    for (size_t i = 0; i < c->handler_count; i++)
+        if (c->handlers[i].table == table && str_is(media, c->handlers[i].media))
+            return &c->handlers[i];
+    return NULL;
+}
+
+/* What makes this type of the target: its own first, above all one for every type, then one for
+ * rows of any kind. */
+static bool
+take_own(struct planning *p, struct str name)
+{
+    static const struct str any = {"*/*", 3};
+    struct plan *plan = p->plan;
+    const struct cache_routine *f = plan->routine;
+    const struct cache_table *table = plan->root.table;
+    const struct cache_handler *found = NULL;
+
+    if (plan->reveals)
+        return false; /* what is sealed is opened in JSON */
+    if (table != NULL && selects_all(plan)) {
+        found = find_handler(plan->cache, table, any);
+        if (found == NULL)
+            found = find_handler(plan->cache, table, name);
+    }
+    if (found == NULL && f != NULL && f->return_domain != NULL &&
+        (str_is(any, f->return_domain) || str_is(name, f->return_domain))) {
+        plan->media = media_of(p, f->return_domain);
+        plan->is_bytes = f->is_bytes;
+    } else {
+        if (found == NULL)
+            found = find_handler(plan->cache, NULL, name);
+        if (found == NULL)
+            return false;
+        plan->handler = found;
+        plan->media = media_of(p, found->media);
+        plan->is_bytes = found->is_bytes;
+    }
+    plan->form = PLAN_RAW;
+    return true;
+}
+
+static void
+set_form(struct plan *plan, enum plan_form form, const char *media)
+{
+    plan->form = form;
+    plan->media = media;
+}
+
 static bool
 take_form(struct planning *p, const struct rest_accept *t)
 {
     struct plan *plan = p->plan;
 
+    plan->stripped = t->media == REST_JSON_STRIPPED || t->media == REST_OBJECT_STRIPPED;
     switch (t->media) {
     case REST_ANY_TYPE:
     case REST_JSON:
+        if (!take_own(p, t->media == REST_JSON ? STR("application/json") : STR("*/*")))
+            set_form(plan, PLAN_ARRAY, "application/json; charset=utf-8");
+        return true;
     case REST_JSON_STRIPPED:
-        plan->form = PLAN_ARRAY;
-        plan->stripped = t->media == REST_JSON_STRIPPED;
-        plan->media = plan->stripped
-                          ? "application/vnd.pgrst.array+json;nulls=stripped; charset=utf-8"
-                          : "application/json; charset=utf-8";
+        set_form(plan, PLAN_ARRAY,
+                 "application/vnd.pgrst.array+json;nulls=stripped; charset=utf-8");
         return true;
     case REST_OBJECT:
+        set_form(plan, PLAN_OBJECT, "application/vnd.pgrst.object+json; charset=utf-8");
+        return true;
     case REST_OBJECT_STRIPPED:
-        plan->form = PLAN_OBJECT;
-        plan->stripped = t->media == REST_OBJECT_STRIPPED;
-        plan->media = plan->stripped
-                          ? "application/vnd.pgrst.object+json;nulls=stripped; charset=utf-8"
-                          : "application/vnd.pgrst.object+json; charset=utf-8";
+        set_form(plan, PLAN_OBJECT,
+                 "application/vnd.pgrst.object+json;nulls=stripped; charset=utf-8");
         return true;
     case REST_CSV:
-        plan->form = PLAN_CSV;
-        plan->media = "text/csv; charset=utf-8";
+        if (!take_own(p, t->name))
+            set_form(plan, PLAN_CSV, "text/csv; charset=utf-8");
         return true;
     case REST_OTHER:
-        plan->media = plan->routine == NULL || plan->routine->return_domain == NULL
-                          ? NULL
-                          : plan->routine->return_domain;
-        plan->form = PLAN_RAW;
-        return plan->media != NULL && str_is(t->name, plan->media);
+        return take_own(p, t->name);
     case REST_PLAN:
         return take_explained(p, t);
     case REST_OPENAPI:

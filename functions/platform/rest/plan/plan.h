@@ -51,7 +51,7 @@ enum plan_form {
     PLAN_OBJECT, /* JSON, the only row */
     PLAN_VALUE,  /* JSON of what a function returns, no rows */
     PLAN_CSV,
-    PLAN_RAW, /* what a function's media-type domain returns, as it is */
+    PLAN_RAW, /* what a function's media-type domain or a handler returns, as it is */
 };
 
 struct plan {
@@ -61,16 +61,18 @@ struct plan {
     const struct cache_routine *routine; /* of a call */
     bool single_argument;                /* the body is the one unnamed argument */
     enum plan_form form;
-    bool stripped;                     /* without nulls */
-    bool shows_rows;                   /* a body is answered */
-    bool streams;                      /* row by row, behind a first one with the counts */
-    const char *media;                 /* Content-Type */
-    const struct rest_accept *explain; /* not the answer, but how it is found; NULL: the answer */
-    bool writes;                       /* the transaction may change something */
-    bool reveals;                      /* sealed columns are shown */
-    int levels;                        /* embeds there are */
-    bool merges, ignores;              /* an upsert */
-    const char *const *conflict;       /* its columns, ended by NULL */
+    bool stripped;                       /* without nulls */
+    bool shows_rows;                     /* a body is answered */
+    bool streams;                        /* row by row, behind a first one with the counts */
+    const struct cache_handler *handler; /* of PLAN_RAW: what makes it of rows; NULL: a function */
+    bool is_bytes;                       /* of PLAN_RAW: bytea, which goes through SQL as hex */
+    const char *media;                   /* Content-Type */
+    const struct rest_accept *explain;   /* not the answer, but how it is found; NULL: the answer */
+    bool writes;                         /* the transaction may change something */
+    bool reveals;                        /* sealed columns are shown */
+    int levels;                          /* embeds there are */
+    bool merges, ignores;                /* an upsert */
+    const char *const *conflict;         /* its columns, ended by NULL */
 };
 
 struct plan_limits {

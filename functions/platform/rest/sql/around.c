@@ -103,6 +103,26 @@ element(const struct plan *plan)
 }
 
 static void
+put_raw(struct sql *s)
+{
+    const struct cache_handler *h = s->plan->handler;
+
+    put(s, s->plan->is_bytes ? "encode((" : "(");
+    if (h != NULL) {
+        put_names(s, h->function_schema, h->function_name);
+        put_f(s, "(%s", element(s->plan));
+        if (h->table != NULL) {
+            put(s, "::");
+            put_names(s, h->table->schema, h->table->name);
+        }
+        put(s, ")");
+    } else {
+        put_f(s, "(array_agg(%s))[1]", element(s->plan));
+    }
+    put(s, s->plan->is_bytes ? ")::bytea, 'hex')" : ")::text");
+}
+
+static void
 put_rows(struct sql *s)
 {
     const struct plan *plan = s->plan;
@@ -116,7 +136,7 @@ put_rows(struct sql *s)
         return;
     }
     if (plan->form == PLAN_RAW) {
-        put_f(s, "(array_agg(%s))[1]::text", element(plan));
+        put_raw(s);
         return;
     }
     put(s, plan->form == PLAN_ARRAY ? "coalesce(" : "(");
