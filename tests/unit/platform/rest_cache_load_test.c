@@ -160,13 +160,14 @@ a_reload_that_fails_leaves_what_was(void **state UNUSED)
 static void
 names_of_schemas_are_checked(void **state UNUSED)
 {
-    static const char *const bad[] = {"a,,b", ",", "public,pg_catalog", "information_schema"};
+    static const char *const bad[] = {"a,,b", ",", "public,pg_catalog", "information_schema",
+                                      "Other one"};
     size_t count;
     const char *const *schemas = cache_schemas(&count);
 
     assert_int_equal(count, 2);
     assert_string_equal(schemas[0], "api");
-    assert_string_equal(schemas[1], "Other one");
+    assert_string_equal(schemas[1], "Other_one");
     assert_null(schemas[2]);
     assert_string_equal(cache_extra_path(&count)[0], "extensions");
     assert_int_equal(count, 1);
@@ -180,7 +181,7 @@ load_settings(void **state UNUSED)
     struct setting *const own[] = {&cfg_rest_schemas, &cfg_rest_extra_path};
     struct buf problems;
 
-    (void)setenv("REST_SCHEMAS", "api, Other one", 1);
+    (void)setenv("REST_SCHEMAS", "api, Other_one", 1);
     (void)unsetenv("REST_EXTRA_PATH");
     buf_init_heap(&problems, 1024);
     const bool ok = settings_load(own, ARRAY_LEN(own), &problems);
