@@ -59,11 +59,11 @@ serve(struct fn_req *req, struct fn_res *res)
             answer_error(req, res, &e);
         return ERR_OK;
     }
-    if (!plan_make(a, &request, cache, &limits, &plan, &e)) {
+    if (!plan_make(a, &request, cache, &limits, &plan, &e) ||
+        !sql_make(a, &plan, limits.max_rows, &statement, &e)) {
         answer_error(req, res, &e);
         return ERR_OK;
     }
-    sql_make(a, &plan, limits.max_rows, &statement);
     if (plan.streams ? !rest_run_stream(req, res, &plan, &statement, &result, &rows, &e, &err)
                      : !rest_run(req, res, &plan, &statement, &result, &e, &err)) {
         if (err == ERR_OK)

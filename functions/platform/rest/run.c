@@ -302,8 +302,10 @@ rest_run(struct fn_req *req, struct fn_res *res, const struct plan *plan,
     const char *estimate = NULL;
 
     *ret_err = ERR_OK;
-    if (setting_bool(&cfg_rest_tx) && plan->request->prefer.tx == REST_TX_ROLLBACK)
+    if (setting_bool(&cfg_rest_tx) && plan->request->prefer.tx == REST_TX_ROLLBACK) {
+        steps[count++] = (struct db_step){.sql = "SET CONSTRAINTS ALL IMMEDIATE"};
         steps[count++] = (struct db_step){.sql = "ROLLBACK"};
+    }
     const struct db_script script = {
         .steps = steps, .count = count, .until_gone = !plan->writes && !plan->reveals};
     const enum err err = db_script(req->task, &script, results);

@@ -137,7 +137,7 @@ write_applied(struct fn_req *req, struct fn_res *res, const struct plan *plan)
     struct buf b;
 
     buf_init_arena(&b, req->task->arena, TEXT_MAX);
-    if (plan->merges || plan->ignores)
+    if (r->method == REST_POST && (plan->merges || plan->ignores))
         add_word(&b, plan->merges ? "resolution=merge-duplicates" : "resolution=ignore-duplicates");
     if ((p->missing_default || p->missing_null) &&
         (r->method == REST_POST || r->method == REST_PATCH) && is_write)

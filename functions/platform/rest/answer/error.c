@@ -10,14 +10,16 @@
 #include "fn/failure.h"
 #include "json/tree.h"
 
-/* By the longest prefix that fits: the first row of these. */
+/* By the longest prefix that fits: the first row of these.  54 is a select list, a body or a
+ * nesting beyond PostgreSQL's limits: no fault of ours, which a 5xx would say (it does in the
+ * original). */
 static const struct {
     const char *prefix;
     int status;
 } statuses[] = {
     {"08", 503},    {"09", 500}, {"0L", 403},    {"0P", 403},    {"23503", 409}, {"23505", 409},
     {"25006", 405}, {"25", 500}, {"28", 403},    {"2D", 500},    {"38", 500},    {"39", 500},
-    {"3B", 500},    {"40", 500}, {"53400", 500}, {"53", 503},    {"54", 500},    {"55", 500},
+    {"3B", 500},    {"40", 500}, {"53400", 500}, {"53", 503},    {"54", 400},    {"55", 500},
     {"57P01", 503}, {"57", 500}, {"58", 500},    {"F0", 500},    {"HV", 500},    {"XX", 500},
     {"P0001", 400}, {"P0", 500}, {"42883", 404}, {"42P01", 404}, {"42P17", 500}, {"21000", 500},
 };
@@ -100,8 +102,8 @@ read_raise(struct fn_req *req, struct fn_res *res, const struct db_failure *f, s
         return refuse_raise(a, e,
                             arena_printf(a, "Invalid JSON value for MESSAGE: '%s'", f->message));
     if (json_parse(a, NULL, str_of(f->detail), &detail) != ERR_OK ||
-        !number_i64(json_text(json_get(detail, "status")), &status) ||
-        !set_headers(req, res, json_get(detail, "headers")))
+        !number_i64(json_text(json_get(detail, "status")), &status) || status < 100 ||
+        status > 599 || !set_headers(req, res, json_get(detail, "headers")))
         return refuse_raise(a, e,
                             arena_printf(a, "Invalid JSON value for DETAIL: '%s'", f->detail));
     *e = (struct rest_error){.status = (int)status,

@@ -5,8 +5,8 @@
  */
 #include "rest/plan/internal.h"
 
-static bool
-refuse_unknown(struct planning *p, const struct plan_level *level, struct str name)
+bool
+plan_refuse_unknown(struct planning *p, const struct plan_level *level, struct str name)
 {
     const char *of = level->table != NULL ? level->table->name : p->plan->routine->name;
 
@@ -31,7 +31,7 @@ plan_check_field(struct planning *p, const struct plan_level *level, const struc
         return c->reader == NULL || refuse_sealed(p, level, field->name);
     return str_is(field->name, "count") ||
            cache_computed(p->plan->cache, level->table, field->name) != NULL ||
-           refuse_unknown(p, level, field->name);
+           plan_refuse_unknown(p, level, field->name);
 }
 
 /* The member's name: the alias, else the aggregate, the last key of a path that is no index, or the
@@ -108,7 +108,7 @@ add_column(struct planning *p, struct plan_level *level, const struct rest_item 
     }
     item->computed = cache_computed(p->plan->cache, level->table, name);
     item->counts = item->computed == NULL && str_is(name, "count");
-    return item->computed != NULL || item->counts || refuse_unknown(p, level, name);
+    return item->computed != NULL || item->counts || plan_refuse_unknown(p, level, name);
 }
 
 bool

@@ -178,7 +178,7 @@ plan_choose_form(struct planning *p)
         t = t->next; /* (what is sealed is opened in JSON) */
     if (t == NULL)
         return plan_refuse_form(p->a, r, p->e);
-    if (f != NULL && !f->is_set && f->returns != CACHE_TABLE_OF_OUT &&
+    if (f != NULL && !f->is_set &&
         (plan->form == PLAN_ARRAY || (plan->form == PLAN_OBJECT && f->returns == CACHE_SCALAR)))
         plan->form = PLAN_VALUE;
     return true;

@@ -31,6 +31,8 @@ bool plan_items(struct planning *p, struct plan_level *level, const struct rest_
 bool plan_check_field(struct planning *p, const struct plan_level *level,
                       const struct rest_field *field);
 
+bool plan_refuse_unknown(struct planning *p, const struct plan_level *level, struct str name);
+
 /* The media type that is answered (107), whether row by row, and preferences: 122, 128. */
 bool plan_choose_form(struct planning *p);
 void plan_choose_way(struct plan *plan);

@@ -170,13 +170,23 @@ asks_for_embed(const struct plan_level *level, const struct rest_filter *f)
            find_below(level, f->field.name) != NULL;
 }
 
+/* Rows that are written are chosen before anything is embedded in them. */
+static bool
+is_changed(const struct planning *p, const struct plan_level *level)
+{
+    const struct rest_request *r = p->plan->request;
+
+    return level->above == NULL && r->target == REST_TABLE && r->method != REST_GET &&
+           r->method != REST_HEAD;
+}
+
 static bool
 check_conditions(struct planning *p, const struct plan_level *level, const struct rest_condition *c)
 {
     for (; c != NULL; c = c->next) {
         if (c->kind != REST_FILTER)
             REST_TRY(check_conditions(p, level, c->inside));
-        else if (!asks_for_embed(level, &c->filter))
+        else if (is_changed(p, level) || !asks_for_embed(level, &c->filter))
             REST_TRY(plan_check_field(p, level, &c->filter.field));
     }
     return true;
@@ -203,7 +213,8 @@ static bool
 check_level(struct planning *p, const struct plan_level *level)
 {
     if (level->place != NULL) {
-        REST_TRY(check_conditions(p, level, level->place->where));
+        if (!is_changed(p, level) || p->plan->request->method != REST_POST)
+            REST_TRY(check_conditions(p, level, level->place->where));
         for (const struct rest_order *o = level->place->order; o != NULL; o = o->next)
             if (o->relation.len > 0)
                 REST_TRY(check_related(p, level, o->relation));
@@ -213,6 +224,36 @@ check_level(struct planning *p, const struct plan_level *level)
     for (const struct plan_level *l = level->embeds; l != NULL; l = l->next)
         REST_TRY(check_level(p, l));
     return true;
+}
+
+/* A related order is by what the embed shows. */
+static bool
+check_shown(struct planning *p, const struct plan_level *level)
+{
+    const struct rest_order *o = level->place == NULL ? NULL : level->place->order;
+
+    for (; o != NULL; o = o->next) {
+        if (o->relation.len == 0)
+            continue;
+        const struct plan_level *l = find_below(level, o->relation);
+        REST_TRY(plan_check_field(p, l, &o->field));
+        if (plan_shown(l, o->field.name) == NULL)
+            return plan_refuse_unknown(p, l, o->field.name);
+    }
+    for (const struct plan_level *l = level->embeds; l != NULL; l = l->next)
+        REST_TRY(check_shown(p, l));
+    return true;
+}
+
+const struct plan_item *
+plan_shown(const struct plan_level *level, struct str name)
+{
+    for (const struct plan_item *i = level->items; i != NULL; i = i->next)
+        if (i->whole ? cache_column(level->table, name) != NULL
+                     : i->embed == NULL && str_eq(i->name, name) && i->path == NULL &&
+                           i->cast.len == 0 && i->aggregate.len == 0)
+            return i;
+    return NULL;
 }
 
 /* ---- aggregates ---- */
@@ -242,6 +283,8 @@ check_aggregates(struct planning *p, struct plan_level *level, const struct rest
                 "Aggregates are not implemented for one-to-many or many-to-many spreads.";
             return false;
         }
+        l->hoists = true;
+        level->grouped = true;
     }
     return true;
 }
@@ -379,6 +422,7 @@ plan_make(struct arena *a, const struct rest_request *request, const struct cach
     REST_TRY(check_aggregates(&p, &ret->root, request->select));
     REST_TRY(check_level(&p, &ret->root));
     REST_TRY(show_all(&p, &ret->root, request->select));
+    REST_TRY(check_shown(&p, &ret->root));
     REST_TRY(plan_write(&p));
     if (form_first)
         REST_TRY(plan_choose_form(&p));

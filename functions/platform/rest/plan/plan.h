@@ -37,6 +37,7 @@ struct plan_level {
     bool inner, spread, to_one;
     struct plan_item *items;        /* NULL: shows nothing */
     bool grouped;                   /* something is aggregated */
+    bool hoists;                    /* by the level above, into which it is spread */
     const struct rest_place *place; /* NULL: nothing was said about it */
     bool has_limit;
     int64_t limit, offset;
@@ -92,6 +93,9 @@ NODISCARD bool plan_make(struct arena *a, const struct rest_request *request,
 
 /* 107: nothing of Accept can be answered.  Always false. */
 bool plan_refuse_form(struct arena *a, const struct rest_request *request, struct rest_error *e);
+
+/* What shows this column of a level as it is; NULL: nothing. */
+const struct plan_item *plan_shown(const struct plan_level *level, struct str name);
 
 /* The level that a place's path leads to, below `level`; NULL: none. */
 struct plan_level *plan_find(const struct plan_level *level, const struct rest_names *path);

@@ -210,7 +210,7 @@ struct rest_request {
     enum rest_target target;
     struct str name;   /* of table or function, decoded */
     struct str schema; /* which of those that are exposed */
-    bool schema_said;  /* a profile was sent */
+    bool schema_said;  /* a profile was sent, or there are several */
 
     struct rest_item *select; /* never NULL: "*" */
     bool has_select;

@@ -104,8 +104,8 @@ read_schema(struct arena *a, const struct net_request *http, const struct rest_r
         if (str_is(http->method, writing[i]))
             header = "content-profile";
     const struct str profile = rest_header(http, header);
-    ret->schema_said = profile.ptr != NULL;
-    if (!ret->schema_said) {
+    ret->schema_said = profile.ptr != NULL || how->schema_count > 1;
+    if (profile.ptr == NULL) {
         ret->schema = str_of(how->schemas[0]);
         return true;
     }

@@ -24,6 +24,15 @@ put_from(struct sql *s)
     put_level(s, root);
 }
 
+/* A function is called once: its rows are counted, then cut. */
+static bool
+is_call_counted(const struct plan *plan)
+{
+    const enum rest_count count = plan->request->prefer.count;
+
+    return plan->routine != NULL && (count == REST_COUNT_EXACT || count == REST_COUNT_ESTIMATED);
+}
+
 /* Rows of a table or a function, as they are shown. */
 static void
 put_read(struct sql *s)
@@ -44,7 +53,8 @@ put_read(struct sql *s)
     put_conditions(s, root, root->place->where, " WHERE ");
     put_group(s, root);
     put_order(s, root);
-    put_limit(s, root);
+    if (!is_call_counted(s->plan))
+        put_limit(s, root);
 }
 
 static void
@@ -52,6 +62,10 @@ put_counted(struct sql *s)
 {
     const struct plan_level *root = &s->plan->root;
 
+    if (is_call_counted(s->plan) && !s->estimates) {
+        put(s, "SELECT 1 FROM pgrst_source");
+        return;
+    }
     put(s, "SELECT 1 FROM ");
     put_from(s);
     put_joins(s, root, true);
@@ -139,13 +153,15 @@ put_rows(struct sql *s)
         put_raw(s);
         return;
     }
-    put(s, plan->form == PLAN_ARRAY ? "coalesce(" : "(");
+    put(s, plan->form == PLAN_OBJECT ? "(" : "coalesce(");
     if (plan->stripped)
         put(s, "json_strip_nulls(");
     put_f(s, "json_agg(%s)", element(plan));
     if (plan->stripped)
         put(s, ")");
-    put(s, plan->form == PLAN_ARRAY ? ", '[]')::text" : "->0)::text");
+    put(s, plan->form == PLAN_ARRAY   ? ", '[]')::text"
+           : plan->form == PLAN_VALUE ? "->0, 'null')::text"
+                                      : "->0)::text");
 }
 
 static void
@@ -207,15 +223,23 @@ put_written(struct sql *s)
     s->from_source = false;
 }
 
-static void
-put_estimate(struct arena *a, const struct plan *plan, struct sql_statement *ret)
+static bool
+refuse_length(struct arena *a, struct rest_error *e)
 {
-    struct sql s = {.a = a, .plan = plan};
+    return rest_fail(a, e, 400, "54000", "The request asks for too much at once");
+}
+
+static bool
+put_estimate(struct arena *a, const struct plan *plan, struct sql_statement *ret,
+             struct rest_error *e)
+{
+    struct sql s = {.a = a, .plan = plan, .estimates = true};
 
     buf_init_arena(&s.text, a, TEXT_MAX);
     put(&s, "EXPLAIN (FORMAT JSON) ");
     put_counted(&s);
     *ret = (struct sql_statement){.text = s.text.ptr, .params = s.params, .param_count = s.count};
+    return !s.text.overflow || refuse_length(a, e);
 }
 
 /* Instead of the statement's rows, which of its tables are read how. */
@@ -228,8 +252,9 @@ put_explain(struct sql *s, const struct rest_accept *explain)
     put(s, ") ");
 }
 
-void
-sql_make(struct arena *a, const struct plan *plan, int64_t max_rows, struct sql_statement *ret)
+bool
+sql_make(struct arena *a, const struct plan *plan, int64_t max_rows, struct sql_statement *ret,
+         struct rest_error *e)
 {
     struct sql s = {.a = a, .plan = plan};
     const enum rest_count count = plan->request->prefer.count;
@@ -258,17 +283,21 @@ sql_make(struct arena *a, const struct plan *plan, int64_t max_rows, struct sql_
         put_written(&s);
     else
         put(&s, "SELECT * FROM pgrst_source");
+    if (is_call_counted(plan))
+        put_limit(&s, &plan->root);
     put(&s, ") AS _r");
     if (plan->streams)
         put_f(&s,
               " UNION ALL SELECT NULL, NULL, NULL, NULL, %srow_to_json(_r)%s::text, NULL, NULL "
               "FROM pgrst_source AS _r",
               plan->stripped ? "json_strip_nulls(" : "", plan->stripped ? ")" : "");
-    MUST(!s.text.overflow);
+    if (s.text.overflow)
+        return refuse_length(a, e);
     *ret = (struct sql_statement){.text = s.text.ptr, .params = s.params, .param_count = s.count};
     if (!is_write && plan->explain == NULL &&
         (count == REST_COUNT_PLANNED || (count == REST_COUNT_ESTIMATED && max_rows > 0))) {
         ret->estimate = ARENA_NEW(a, struct sql_statement);
-        put_estimate(a, plan, ret->estimate);
+        return put_estimate(a, plan, ret->estimate, e);
     }
+    return true;
 }

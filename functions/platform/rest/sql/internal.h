@@ -22,6 +22,7 @@ struct sql {
     size_t count, room;
     /* The root's rows come out of pgrst_source: what it shows is there under its name. */
     bool from_source;
+    bool estimates; /* for EXPLAIN: nothing is there yet */
 };
 
 void put(struct sql *s, const char *text);
@@ -33,6 +34,7 @@ void put_value(struct sql *s, struct str value); /* $n, whose type PostgreSQL fi
 void put_level(struct sql *s, const struct plan_level *level);
 /* What a sealed column's reader makes of it. */
 void put_sealed(struct sql *s, const struct plan_level *level, const struct cache_column *c);
+void put_path(struct sql *s, const struct rest_step *path); /* behind what it leads into */
 /* A column of a level with its path, or a function of its rows in a column's place. */
 void put_field(struct sql *s, const struct plan_level *level, struct str name,
                const struct rest_step *path);

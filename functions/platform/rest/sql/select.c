@@ -44,6 +44,27 @@ put_cast_end(struct sql *s, struct str cast)
     put(s, ")");
 }
 
+/* Around what an item aggregates, when it is done `here`.  (A second cast of what is not aggregated
+ * is none.) */
+static void
+put_aggregate_begin(struct sql *s, const struct plan_item *item, bool here)
+{
+    if (!here || item->aggregate.len == 0)
+        return;
+    put_cast_begin(s, item->result_cast);
+    buf_add_str(&s->text, item->aggregate);
+    put(s, item->counts && item->name.len == 0 ? "(*" : "(");
+}
+
+static void
+put_aggregate_end(struct sql *s, const struct plan_item *item, bool here)
+{
+    if (!here || item->aggregate.len == 0)
+        return;
+    put(s, ")");
+    put_cast_end(s, item->result_cast);
+}
+
 static void
 put_item(struct sql *s, const struct plan_level *level, const struct plan_item *item)
 {
@@ -52,24 +73,18 @@ put_item(struct sql *s, const struct plan_level *level, const struct plan_item *
         put(s, ".*");
         return;
     }
-    /* (A second cast of what is not aggregated is none.) */
-    const struct str result_cast = item->aggregate.len > 0 ? item->result_cast : STR_NONE;
+    const bool counts = item->counts && item->name.len == 0;
 
-    put_cast_begin(s, result_cast);
-    if (item->counts && item->name.len == 0) {
-        put(s, "count(*)");
+    if (level->hoists && counts) {
+        put(s, "1");
     } else {
-        if (item->aggregate.len > 0) {
-            buf_add_str(&s->text, item->aggregate);
-            put(s, "(");
-        }
+        put_aggregate_begin(s, item, !level->hoists);
         put_cast_begin(s, item->cast);
-        put_plain(s, level, item);
+        if (!counts)
+            put_plain(s, level, item);
         put_cast_end(s, item->cast);
-        if (item->aggregate.len > 0)
-            put(s, ")");
+        put_aggregate_end(s, item, !level->hoists);
     }
-    put_cast_end(s, result_cast);
     put_as(s, item->shown);
 }
 
@@ -79,6 +94,9 @@ static bool
 put_spread(struct sql *s, const struct plan_level *embed, const struct plan_level *members,
            bool any)
 {
+    /* What is aggregated in rows that are spread is so in the level that is spread into. */
+    const bool hoisted = members->hoists && !embed->above->hoists;
+
     for (const struct plan_item *i = members->items; i != NULL; i = i->next) {
         if (i->embed != NULL && i->embed->spread) {
             any = put_spread(s, embed, i->embed, any);
@@ -91,10 +109,14 @@ put_spread(struct sql *s, const struct plan_level *embed, const struct plan_leve
             put_f(s, "pgrst_e%d.*", embed->number);
             continue;
         }
+        put_aggregate_begin(s, i, hoisted);
         put(s, embed->to_one ? "" : "COALESCE(");
-        put_f(s, "pgrst_e%d.", embed->number);
-        put_name(s, name);
+        if (!hoisted || !i->counts || i->name.len > 0) {
+            put_f(s, "pgrst_e%d.", embed->number);
+            put_name(s, name);
+        }
         put(s, embed->to_one ? "" : ", '[]')");
+        put_aggregate_end(s, i, hoisted);
         put_as(s, name);
     }
     return any;
@@ -139,6 +161,23 @@ put_items(struct sql *s, const struct plan_level *level)
 
 /* ---- order and limits ---- */
 
+/* A column of the row that is embedded, under the name that it has there. */
+static void
+put_related(struct sql *s, const struct plan_level *level, const struct rest_order *o)
+{
+    const struct rest_names name = {.name = o->relation};
+    const struct plan_level *l = plan_find(level, &name);
+    const struct plan_item *item = plan_shown(l, o->field.name);
+    const struct cache_column *c = cache_column(l->table, o->field.name);
+    const bool wrapped = o->field.path != NULL && c != NULL && !c->is_json;
+
+    put(s, wrapped ? "to_jsonb(" : "");
+    put_f(s, "pgrst_e%d.", l->number);
+    put_name(s, item->whole ? o->field.name : item->shown);
+    put(s, wrapped ? ")" : "");
+    put_path(s, o->field.path);
+}
+
 void
 put_order(struct sql *s, const struct plan_level *level)
 {
@@ -150,9 +189,7 @@ put_order(struct sql *s, const struct plan_level *level)
         put(s, before);
         before = ", ";
         if (o->relation.len > 0) {
-            const struct rest_names name = {.name = o->relation};
-            put_f(s, "pgrst_e%d.", plan_find(level, &name)->number);
-            put_name(s, o->field.name);
+            put_related(s, level, o);
         } else {
             put_field(s, level, o->field.name, o->field.path);
         }
@@ -176,21 +213,31 @@ put_limit(struct sql *s, const struct plan_level *level)
     }
 }
 
+/* The places in the select list of what is not aggregated; returns how many there are. */
+static int
+put_places(struct sql *s, const struct plan_level *level, int n, const char **before)
+{
+    for (const struct plan_item *i = level->items; i != NULL; i = i->next) {
+        if (i->embed != NULL && i->embed->spread) {
+            n = put_places(s, i->embed, n, before);
+            continue;
+        }
+        n++;
+        if (i->aggregate.len > 0)
+            continue;
+        put_f(s, "%s%d", *before, n);
+        *before = ", ";
+    }
+    return n;
+}
+
 void
 put_group(struct sql *s, const struct plan_level *level)
 {
     const char *before = " GROUP BY ";
-    int n = 0;
 
-    if (!level->grouped)
-        return;
-    for (const struct plan_item *i = level->items; i != NULL; i = i->next) {
-        n++; /* (members of spread embeds are not grouped by) */
-        if (i->aggregate.len > 0)
-            continue;
-        put_f(s, "%s%d", before, n);
-        before = ", ";
-    }
+    if (level->grouped && !level->hoists)
+        (void)put_places(s, level, 0, &before);
 }
 
 /* ---- joins ---- */
@@ -272,19 +319,30 @@ put_rows(struct sql *s, const struct plan_level *l)
     put_limit(s, l);
 }
 
-/* Of a spread to many: an array for each member. */
 static void
-put_arrays(struct sql *s, const struct plan_level *l)
+put_member_arrays(struct sql *s, const struct plan_level *l)
 {
-    put_f(s, "SELECT count(*) AS pgrst_e%d", l->number);
     for (const struct plan_item *i = l->items; i != NULL; i = i->next) {
         const struct str name = i->embed != NULL ? i->embed->name : i->shown;
+
+        if (i->embed != NULL && i->embed->spread) {
+            put_member_arrays(s, i->embed);
+            continue;
+        }
 
         put(s, ", json_agg(pgrst_r.");
         put_name(s, name);
         put(s, ")::jsonb");
         put_as(s, name);
     }
+}
+
+/* Of a spread to many: an array for each member. */
+static void
+put_arrays(struct sql *s, const struct plan_level *l)
+{
+    put_f(s, "SELECT count(*) AS pgrst_e%d", l->number);
+    put_member_arrays(s, l);
     put(s, " FROM (");
     put_rows(s, l);
     put(s, ") AS pgrst_r");

@@ -28,8 +28,9 @@ struct sql_statement {
     struct sql_statement *estimate;
 };
 
-/* The statement of a plan, in the arena.  `max_rows` as in plan_limits, for estimates. */
-void sql_make(struct arena *a, const struct plan *plan, int64_t max_rows,
-              struct sql_statement *ret);
+/* The statement of a plan, in the arena.  `max_rows` as in plan_limits, for estimates.  False: it
+ * would be too long. */
+NODISCARD bool sql_make(struct arena *a, const struct plan *plan, int64_t max_rows,
+                        struct sql_statement *ret, struct rest_error *e);
 
 #endif

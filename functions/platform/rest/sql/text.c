@@ -91,6 +91,16 @@ put_sealed(struct sql *s, const struct plan_level *level, const struct cache_col
 }
 
 void
+put_path(struct sql *s, const struct rest_step *path)
+{
+    for (; path != NULL; path = path->next) {
+        put(s, path->as_text ? "->>" : "->");
+        put_value(s, path->key);
+        put(s, path->is_index ? "::int" : "::text");
+    }
+}
+
+void
 put_field(struct sql *s, const struct plan_level *level, struct str name,
           const struct rest_step *path)
 {
@@ -104,9 +114,5 @@ put_field(struct sql *s, const struct plan_level *level, struct str name,
     put_name(s, name);
     if (wrapped)
         put(s, ")");
-    for (; path != NULL; path = path->next) {
-        put(s, path->as_text ? "->>" : "->");
-        put_value(s, path->key);
-        put(s, path->is_index ? "::int" : "::text");
-    }
+    put_path(s, path);
 }

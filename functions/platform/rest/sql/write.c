@@ -166,6 +166,15 @@ put_returned(struct sql *s, const char **before, const struct cache_column *c, b
     put_name(s, str_of(c->name));
 }
 
+/* Of the items with its name. */
+static bool
+is_first(const struct plan_item *items, const struct plan_item *item)
+{
+    while (items != item && (items->column != NULL || !str_eq(items->name, item->name)))
+        items = items->next;
+    return items == item;
+}
+
 static void
 put_returning(struct sql *s)
 {
@@ -179,7 +188,8 @@ put_returning(struct sql *s)
             put_returned(s, &before, &t->columns[i], is_shown(level, t->columns[i].name));
     if (s->plan->shows_rows)
         for (const struct plan_item *i = level->items; i != NULL; i = i->next)
-            if (i->computed != NULL || (i->counts && i->name.len > 0)) {
+            if ((i->computed != NULL || (i->counts && i->name.len > 0)) &&
+                is_first(level->items, i)) {
                 put(s, before);
                 before = ", ";
                 put_level(s, root(s));
