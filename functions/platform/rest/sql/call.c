@@ -56,6 +56,15 @@ is_given(const struct rest_argument *all, const char *name)
     return false;
 }
 
+/* What the body names; a form's are arguments like those of a query string. */
+static const struct rest_names *
+body_names(const struct sql *s)
+{
+    const struct rest_request *r = s->plan->request;
+
+    return r->body_type == REST_BODY_FORM || s->plan->single_argument ? NULL : r->columns;
+}
+
 static void
 put_arguments(struct sql *s)
 {
@@ -75,7 +84,7 @@ put_arguments(struct sql *s)
             put_given(s, r->arguments, &f->arguments[i]);
         }
     }
-    for (const struct rest_names *n = r->columns; n != NULL; n = n->next) {
+    for (const struct rest_names *n = body_names(s); n != NULL; n = n->next) {
         const struct cache_argument *argument = argument_of(f, n->name);
 
         if (argument == NULL)
@@ -116,9 +125,8 @@ void
 put_call(struct sql *s)
 {
     const struct cache_routine *f = s->plan->routine;
-    const struct rest_request *r = s->plan->request;
 
-    if (r->columns != NULL && !s->plan->single_argument)
+    if (body_names(s) != NULL)
         put_body(s);
     if (f->returns == CACHE_SCALAR && f->table == NULL) {
         put(s, "LATERAL (SELECT ");

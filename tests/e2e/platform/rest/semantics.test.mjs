@@ -152,3 +152,40 @@ test('several schemas, and what is undone', async () => {
   const undone = await send('POST', '/late', { of: 'several', body: { id: 1 }, prefer: 'tx=rollback' });
   assert.deepEqual([undone.status, undone.headers['preference-applied'], await value(`select count(*)::int from ${schema}.late`)], [201, 'tx=rollback', 0]);
 });
+
+test('arguments: of forms, of columns, of arrays', async () => {
+  const form = (body, path = '/rpc/add') => services.usual.ask('POST', { body, params: { PATH_INFO: path, CONTENT_TYPE: 'application/x-www-form-urlencoded', HTTP_APIKEY: serviceKey, HTTP_AUTHORIZATION: `Bearer ${serviceKey}` } });
+  assert.equal((await form('a=2&b=5')).json, 7);
+  assert.equal((await form('a=2&a=3')).json, 4);
+  assert.equal((await form('v=x&v=y', '/rpc/joinup')).json, 'x-y');
+  assert.equal((await send('POST', '/rpc/add?columns=a', { body: { a: 1, c: 9 } })).json, 2);
+  assert.equal((await send('POST', '/rpc/add', { body: [{ a: 1 }, { a: 5 }] })).json, 2);
+  assert.deepEqual((await send('POST', '/rpc/cheap?id=lt.4&select=id&order=id', { body: { max: 10 } })).json, [{ id: 2 }]);
+  assert.equal((await send('POST', '/rpc/joinup', { body: { v: ['p', 'q'] } })).json, 'p-q');
+});
+
+test('one object, preferences and ranges together', async () => {
+  const object = 'application/vnd.pgrst.object+json';
+  assert.deepEqual(await get('/people?select=id&order=id&limit=1', { accept: object }), { id: 1 });
+  await error('GET', '/people?select=id', 406, 'PGRST116', { accept: object });
+  await error('POST', '/rpc/pairs', 406, 'PGRST116', { accept: object, body: {} });
+  assert.deepEqual(await get('/rpc/pairs?a=eq.1', { accept: object }), { a: 1, b: 'x' });
+  await error('POST', '/rpc/noted', 400, 'PGRST124', { body: {}, prefer: 'handling=strict, max-affected=1' });
+  await error('POST', '/rpc/noted_once', 400, 'PGRST128', { body: {}, prefer: 'handling=strict, max-affected=1' });
+  const all = await send('PATCH', '/orders?id=eq.1&limit=1&offset=5&order=id', { body: { status: 'paid' }, prefer: 'missing=null, timezone=Asia/Tokyo, handling=strict, max-affected=3, count=exact, return=representation' });
+  assert.equal(all.headers['preference-applied'], 'missing=null, return=representation, count=exact, handling=strict, timezone=Asia/Tokyo, max-affected=3');
+  assert.deepEqual([all.status, all.headers['content-range'], all.json.length], [200, '0-0/1', 1]);
+  assert.deepEqual(await get('/people?select=id,orders(id)&orders.order=id.desc&orders.limit=1&order=id&limit=2'), [{ id: 1, orders: [{ id: 2 }] }, { id: 2, orders: [{ id: 3 }] }]);
+  const none = await send('POST', '/rpc/touch', { body: {}, prefer: 'count=exact' });
+  assert.deepEqual([none.status, none.headers['content-range'], none.text, none.headers['content-type']], [204, '0-0/1', '', undefined]);
+});
+
+test('upserts with the columns that are named', async () => {
+  const path = '/badges?on_conflict=label&columns=id,label&select=id,label&order=id';
+  const merged = await send('POST', path, { body: [{ id: 30, label: 'x30', more: 1 }, { id: 31, label: 'x31' }], prefer: 'resolution=merge-duplicates, return=representation' });
+  assert.deepEqual([merged.status, merged.json.length, merged.headers['preference-applied']], [201, 2, 'resolution=merge-duplicates, return=representation']);
+  const again = await send('POST', '/badges?on_conflict=label&columns=id,label&select=id', { body: [{ id: 32, label: 'x30' }], prefer: 'resolution=merge-duplicates, return=representation' });
+  assert.deepEqual([again.status, again.json], [200, [{ id: 32 }]]);
+  const ignored = await send('POST', path, { body: [{ id: 40, label: 'x30' }, { id: 41, label: 'x41' }], prefer: 'resolution=ignore-duplicates, return=representation' });
+  assert.deepEqual([ignored.status, ignored.json], [201, [{ id: 41, label: 'x41' }]]);
+});
