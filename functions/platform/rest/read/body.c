@@ -1,6 +1,8 @@
 /* The body: what it is, what of it goes to PostgreSQL, and which columns or arguments it has. */
 #include "rest/read/internal.h"
 
+#define FIELDS_MAX 20000 /* of a form */
+
 static const char bad_json[] = "Empty or invalid json";
 
 static bool
@@ -76,6 +78,16 @@ add_arguments(struct arena *a, const struct rest_pair *pairs, size_t count,
     }
 }
 
+static bool
+too_many_fields(struct str form)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < form.len; i++)
+        count += form.ptr[i] == '&';
+    return count >= FIELDS_MAX;
+}
+
 /* An object of strings; of several values for one key the last counts. */
 static bool
 read_form(struct arena *a, struct rest_request *ret, struct rest_error *e)
@@ -85,12 +97,14 @@ read_form(struct arena *a, struct rest_request *ret, struct rest_error *e)
     struct buf out;
     size_t count;
 
+    if (too_many_fields(ret->body))
+        return refuse(a, e, "The form has too many fields");
     if (!rest_pairs(a, ret->body, &pairs, &count))
         return refuse(a, e, "The form is no valid UTF-8 text");
     if (ret->target == REST_CALL)
         add_arguments(a, pairs, count, &ret->arguments);
     struct rest_pair **sorted = rest_pairs_sort(a, pairs, count);
-    buf_init_arena(&out, a, 8 * ret->body.len + 16);
+    buf_init_arena(&out, a, MIN(8 * ret->body.len + 16, REST_BODY_MADE_MAX / 2));
     buf_add_char(&out, '{');
     for (size_t i = 0; i < count; i++) {
         if (i + 1 < count && str_eq(sorted[i]->key, sorted[i + 1]->key))
@@ -103,6 +117,8 @@ read_form(struct arena *a, struct rest_request *ret, struct rest_error *e)
         rest_json_string(&out, sorted[i]->value);
     }
     buf_add_char(&out, '}');
+    if (out.overflow)
+        return refuse(a, e, "The form is too large");
     ret->body = buf_str(&out);
     ret->has_columns = false;
     ret->columns = columns;

@@ -173,7 +173,7 @@ rest_csv(struct arena *a, struct str csv, struct str *ret_json, struct rest_name
     if (c.at == csv.len || !read_head(&c, ret_columns, &members, &count))
         return false;
     *ret_columns = rest_names_sort(a, *ret_columns);
-    buf_init_arena(&out, a, GROWTH * csv.len + 1024);
+    buf_init_arena(&out, a, MIN(GROWTH * csv.len + 1024, REST_BODY_MADE_MAX));
     buf_add_char(&out, '[');
     while (c.at < csv.len) {
         *ret_problem = read_line(&c, members, count, &out, ret_rows);

@@ -21,6 +21,9 @@
 #include "base/buf.h"
 #include "rest/read/read.h"
 
+/* Longest JSON that a form or CSV becomes: it is held beside the body. */
+#define REST_BODY_MADE_MAX ((size_t)28 * 1024 * 1024)
+
 /* rest_fail with a client's text in the message, however long it is. */
 bool rest_fail_about(struct arena *a, struct rest_error *e, int status, const char *code,
                      const char *before, struct str text, const char *after);

@@ -223,6 +223,13 @@ put_written(struct sql *s)
     s->from_source = false;
 }
 
+/* A statement has so many parameters at most (a variadic argument is one for each value). */
+static bool
+fits(const struct sql *s)
+{
+    return !s->text.overflow && s->count <= UINT16_MAX;
+}
+
 static bool
 refuse_length(struct arena *a, struct rest_error *e)
 {
@@ -239,7 +246,7 @@ put_estimate(struct arena *a, const struct plan *plan, struct sql_statement *ret
     put(&s, "EXPLAIN (FORMAT JSON) ");
     put_counted(&s);
     *ret = (struct sql_statement){.text = s.text.ptr, .params = s.params, .param_count = s.count};
-    return !s.text.overflow || refuse_length(a, e);
+    return fits(&s) || refuse_length(a, e);
 }
 
 /* Instead of the statement's rows, which of its tables are read how. */
@@ -291,7 +298,7 @@ sql_make(struct arena *a, const struct plan *plan, int64_t max_rows, struct sql_
               " UNION ALL SELECT NULL, NULL, NULL, NULL, %srow_to_json(_r)%s::text, NULL, NULL "
               "FROM pgrst_source AS _r",
               plan->stripped ? "json_strip_nulls(" : "", plan->stripped ? ")" : "");
-    if (s.text.overflow)
+    if (!fits(&s))
         return refuse_length(a, e);
     *ret = (struct sql_statement){.text = s.text.ptr, .params = s.params, .param_count = s.count};
     if (!is_write && plan->explain == NULL &&

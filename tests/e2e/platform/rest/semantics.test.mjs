@@ -109,6 +109,8 @@ test('spreads in spreads', async () => {
     [{ label: 'new', person_id: [1, 2], name: ['Ada', 'Bo'] }, { label: 'pro', person_id: [1], name: ['Ada'] }]);
   assert.deepEqual(await get('/people?select=id,...orders()&id=eq.1'), [{ id: 1 }]);
   assert.deepEqual(await get('/people?select=orders()&id=eq.1'), [{}]);
+  assert.deepEqual(await get('/people?select=id,...orders(total)&orders=is.null'), [{ id: 3, total: [] }]);
+  assert.deepEqual((await get('/people?select=id,...orders(total)&orders=not.is.null&order=id')).map(({ id }) => id), [1, 2]);
 });
 
 test('aggregates beside embeds, and of what is spread', async () => {
