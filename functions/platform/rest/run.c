@@ -31,22 +31,30 @@ struct run {
 
 #define SETTINGS_MAX 64 /* two parameters each */
 
+/* One column that counts nothing, for each column of an answer costs the server as much as to set
+ * one of them. */
+#define SET_ALL "SELECT num_nulls("
+
+/* `name` stands in the text, which is the same for most requests. */
 static void
 set(struct run *r, const char *name, const char *value)
 {
-    MUST(r->count + 2 <= (size_t)2 * SETTINGS_MAX);
-    buf_printf(&r->text, "%sset_config($%zu, $%zu, true)", r->count == 0 ? "SELECT " : ", ",
-               r->count + 1, r->count + 2);
-    r->params[r->count++] = name;
+    MUST(r->count < (size_t)2 * SETTINGS_MAX);
+    buf_printf(&r->text, "%sset_config('%s', $%zu, true)", r->count == 0 ? SET_ALL : ", ", name,
+               r->count + 1);
     r->params[r->count++] = value;
 }
 
 static void
 set_all(struct run *r, const char *const *settings)
 {
-    for (; settings != NULL && settings[0] != NULL; settings += 2)
-        if (r->count + 2 <= (size_t)2 * (SETTINGS_MAX - 12))
-            set(r, settings[0], settings[1]);
+    for (; settings != NULL && settings[0] != NULL; settings += 2) {
+        if (r->count + 2 > (size_t)2 * (SETTINGS_MAX - 12))
+            return;
+        buf_printf(&r->text, ", set_config($%zu, $%zu, true)", r->count + 1, r->count + 2);
+        r->params[r->count++] = settings[0];
+        r->params[r->count++] = settings[1];
+    }
 }
 
 static void
@@ -153,6 +161,7 @@ begin(struct run *r)
         set_all(r, r->plan->routine->settings);
     if (!r->plan->writes && !r->plan->reveals)
         set(r, "transaction_read_only", "on");
+    buf_add_char(&r->text, ')');
     return (struct db_step){.sql = r->text.ptr, .params = r->params, .param_count = r->count};
 }
 

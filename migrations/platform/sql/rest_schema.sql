@@ -172,6 +172,12 @@ as $$
         from pg_enum as e
         group by e.enumtypid
     ),
+    alone as materialized (
+        select distinct k.conrelid, k.conkey[1] as number
+        from pg_constraint as k
+        where k.contype in ('p', 'u') and cardinality(k.conkey) = 1
+          and k.conrelid = any (p_relations)
+    ),
     described as (
         select a.attrelid, a.attnum, a.attname, a.attgenerated, a.attidentity,
                coalesce(d.base, a.atttypid) as base,
@@ -215,6 +221,7 @@ as $$
         'fixed', nullif(c.attgenerated <> '' or c.attidentity = 'a', false),
         'json', nullif(c.base in ('json'::regtype, 'jsonb'::regtype), false),
         'tsvector', nullif(c.base = 'tsvector'::regtype, false),
+        'unique', nullif(u.number is not null, false),
         'reader', s.reader,
         'row_id', s.row_id_column) order by c.attnum)
     from described as c
@@ -225,11 +232,12 @@ as $$
                                  and w.objsubid = c.attnum
     left join enums as e on e.enumtypid = c.base
     left join sealed as s on s.relation = c.attrelid and s.column_number = c.attnum
+    left join alone as u on u.conrelid = c.attrelid and u.number = c.attnum
     group by c.attrelid
 $$;
 comment on function platform.rest_columns(oid[], jsonb) is
     'The columns of tables: name, type, bare (without length), default, description, enum (its '
-    'values), max (length), nullable, fixed (nobody writes it), json, tsvector, and of a sealed one '
+    'values), max (length), nullable, fixed (nobody writes it), json, tsvector, unique (a key by itself), and of a sealed one '
     'reader and row_id.';
 
 create or replace function platform.rest_primary_keys(p_relations oid[], p_views jsonb)

@@ -1,6 +1,6 @@
 -- rest_schema: what the data API is told of a schema that has one of everything.
 begin;
-select plan(47);
+select plan(49);
 
 create schema api;
 comment on schema api is 'One of everything.';
@@ -137,6 +137,9 @@ select is(pg_temp.col('kinds', 'h'),
     '{"type": "api.packed", "bare": "jsonb", "json": true, "nullable": true}', 'JSON behind a domain');
 select is(pg_temp.col('kinds', 'i'), '{"type": "tsvector", "tsvector": true, "nullable": true}',
     'tsvector');
+select is(pg_temp.col('badges', 'label'), '{"type": "text", "unique": true, "nullable": true}',
+    'a key by itself');
+select is(pg_temp.col('person_badges', 'badge_id') -> 'unique', null, 'a part of a key');
 select is(pg_temp.col('kinds', 'k') ->> 'default', 'nextval(''api.kinds_k_seq''::regclass)', 'serial');
 select is(pg_temp.col('secrets', 'word'), '{"type": "text", "nullable": true,
     "reader": "hidden.reader", "row_id": "id"}', 'a sealed column has its reader');

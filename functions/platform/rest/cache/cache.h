@@ -35,6 +35,7 @@ struct cache_column {
     bool generated_always; /* or identity always: cannot be written */
     bool is_json;          /* json or jsonb, also behind a domain */
     bool is_tsvector;
+    bool unique;        /* a key by itself, of a table */
     int pk_position;    /* from 1; 0: not in the primary key */
     const char *reader; /* schema.function that shows a sealed column; NULL: not sealed */
     const char *row_id; /* reader(this column, name, value); NULL where reader is */

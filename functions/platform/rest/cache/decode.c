@@ -23,6 +23,7 @@ read_column(struct making *m, const struct json *row, struct cache_column *ret)
     ret->generated_always = json_is_true(json_get(row, "fixed"));
     ret->is_json = json_is_true(json_get(row, "json"));
     ret->is_tsvector = json_is_true(json_get(row, "tsvector"));
+    ret->unique = json_is_true(json_get(row, "unique"));
     REST_TRY(row_text(m, row, "reader", false, &ret->reader));
     return row_text(m, row, "row_id", ret->reader != NULL, &ret->row_id);
 }

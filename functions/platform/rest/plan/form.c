@@ -184,6 +184,25 @@ plan_choose_form(struct planning *p)
     return true;
 }
 
+/* Whether a column that is a key by itself has to have one value: then there is one row at most. */
+static bool
+by_key(const struct plan_level *root)
+{
+    for (const struct rest_condition *c = root->place == NULL ? NULL : root->place->where;
+         c != NULL; c = c->next) {
+        const struct rest_filter *f = &c->filter;
+        const struct cache_column *column;
+
+        if (c->kind != REST_FILTER || f->op != REST_EQ || f->negated ||
+            f->quantifier != REST_PLAIN || f->field.path != NULL)
+            continue;
+        column = cache_column(root->table, f->field.name);
+        if (column != NULL && column->unique)
+            return true;
+    }
+    return false;
+}
+
 /* Above so many rows an answer is not held: they are sent on as they come. */
 #define HELD_ROWS 100
 
@@ -193,7 +212,7 @@ plan_choose_way(struct plan *plan)
     const struct rest_request *r = plan->request;
 
     plan->streams = r->target == REST_TABLE && r->method == REST_GET && plan->form == PLAN_ARRAY &&
-                    !plan->reveals && plan->explain == NULL &&
+                    !plan->reveals && plan->explain == NULL && !by_key(&plan->root) &&
                     (!plan->root.has_limit || plan->root.limit > HELD_ROWS);
 }
 
