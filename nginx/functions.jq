@@ -48,6 +48,7 @@ def location($conf_dir; $match; $routes; $path): ([$routes[].body_max, 1] | max)
         fastcgi_read_timeout \(((.timeout_ms + 999) / 1000 | floor) + 2)s;
 \(if any($routes[]; signed) then "        client_body_timeout 5s; # between two reads: a provider sends it at once
         limit_conn signed_callers 256;
+" else "" end)\(if .compressed then "        gzip on;
 " else "" end)        include \"\($conf_dir)/fastcgi.conf\";
         fastcgi_param SCRIPT_NAME \"\(.route)\";
         \($path)

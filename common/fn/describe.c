@@ -151,6 +151,7 @@ fn_print_spec(const struct fn_spec *spec)
     write_routes(&w, spec);
     jw_text_at(&w, "signature", spec->signature);
     jw_bool_at(&w, "key_needed", spec->key_needed);
+    jw_bool_at(&w, "compressed", spec->compressed);
     jw_text_at(&w, "cors_headers", fn_cors_headers);
     jw_i64_at(&w, "timeout_ms", spec->timeout_ms);
     jw_text_at(&w, "db_role", db_role(spec, role));

@@ -97,6 +97,8 @@ struct fn_spec {
     const char *signature; /* the header of FN_SIGNATURE, for the OpenAPI document */
     bool key_needed; /* the gateway's rule: routes that ask who calls answer 401 without a known
                       * `apikey`, whatever token there is */
+    bool compressed; /* nginx compresses its answers: not where secrets stand beside what others
+                        wrote */
     /* How a failure looks on the wire (failure.h); NULL: fn_failure_shop. */
     void (*failure)(struct fn_req *req, struct fn_res *res, enum err e);
     size_t memory_max; /* arena cap; 0: 1 MiB for a request, 4 MiB for a run */

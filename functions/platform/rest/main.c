@@ -123,6 +123,7 @@ static const struct fn_spec spec = {
     .route = "/rest/v1",
     .routes = routes,
     .key_needed = true,
+    .compressed = true,
     .failure = answer_refusal,
     .memory_max = (size_t)64 * 1024 * 1024,
     .timeout_ms = 30000,

@@ -1,7 +1,9 @@
 // What the shop's pages and its staff do with tables and functions, by the unmodified client of three releases.
 // system: shared
 import assert from 'node:assert/strict';
+import { request } from 'node:http';
 import { test } from 'node:test';
+import { gunzipSync } from 'node:zlib';
 
 import { createClient as v2_119 } from 'supabase-js-2.119';
 import { createClient as v2_39 } from 'supabase-js-2.39';
@@ -142,3 +144,23 @@ for (const [release, create] of Object.entries(releases)) {
     assert.deepEqual(good(await server.from('crypto_addresses').delete().in('crypto_name', made.map((r) => r.crypto_name)).select('crypto_name')).length, 2);
   });
 }
+
+/** Resolves to the headers and bytes of an answer, as they come. */
+const bytesOf = (path, headers) => new Promise((resolve, reject) => {
+  request(`${url}/rest/v1/${path}`, { headers: { apikey: serviceKey, ...headers }, agent: false, localAddress: newAddress() }, (res) => {
+    const parts = [];
+    res.on('data', (part) => parts.push(part)).on('error', reject).on('end', () => resolve({ status: res.statusCode, headers: res.headers, body: Buffer.concat(parts) }));
+  }).on('error', reject).end();
+});
+
+for (const [what, path] of Object.entries({ held: 'trading_rules?limit=30&order=id', 'sent as they come': 'trading_rules?order=id' }))
+  test(`rows that are ${what} are compressed for who takes it`, async () => {
+    const plain = await bytesOf(path, {}), small = await bytesOf(path, { 'accept-encoding': 'gzip' });
+    assert.deepEqual([plain.status, plain.headers['content-encoding'], small.status, small.headers['content-encoding']], [200, undefined, 200, 'gzip']);
+    assert.match(small.headers.vary, /Accept-Encoding/);
+    assert.equal(small.headers['content-range'], plain.headers['content-range']);
+    assert.ok(small.body.length < plain.body.length / 2, `${small.body.length} of ${plain.body.length}`);
+    assert.deepEqual(gunzipSync(small.body), plain.body);
+    const single = await bytesOf('trading_rules?select=id&order=id&limit=1', { 'accept-encoding': 'gzip', accept: 'application/vnd.pgrst.object+json' });
+    assert.deepEqual([single.status, single.headers['content-encoding']], [200, undefined], 'what is short is not');
+  });
