@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 
 import { authPrepare, hashLimit, refreshLimit, refreshTurn, signInTurn, statusAlone, userLimit, userTurn } from './auth.mjs';
 import { idle, openModel, slow } from './clients.mjs';
+import { DATA, dataLimit, dataPrepare, dataRows, dataStart, dataTurn } from './data.mjs';
 import { fill, shop } from './fill.mjs';
 import { WARM_SECONDS, metered, wrk, wrkWarm } from './measure.mjs';
 import { statusRequest } from './requests.mjs';
@@ -35,6 +36,8 @@ async function besideOthers() {
   }
 }
 
+const wanted = (name) => !options.only || options.only.some((part) => name.startsWith(part));
+
 let provider;
 
 const turns = {
@@ -55,6 +58,8 @@ const turns = {
   'auth refresh pgbench 32': () => refreshLimit(32),
   'auth user': () => userTurn(SECONDS, CONNECTIONS),
   'auth user pgbench 16': () => userLimit(16),
+  ...Object.fromEntries(DATA.flatMap((kind) => [[`data ${kind}`, () => dataTurn(kind, SECONDS, CONNECTIONS)],
+    [`data ${kind} pgbench 16`, () => dataLimit(kind, 16)]])),
 };
 
 async function main() {
@@ -67,10 +72,11 @@ async function main() {
     await fill({ orders: ORDERS, users: USERS, stock: STOCK });
     requestFiles();
     await authPrepare(CONNECTIONS);
+    if (DATA.some((kind) => wanted(`data ${kind}`))) await dataPrepare();
     for (let round = 0; round < ROUNDS; round++) {
       const taken = {};
       for (const [name, turn] of Object.entries(turns)) {
-        if (options.only && !options.only.some((part) => name.startsWith(part))) continue;
+        if (!wanted(name)) continue;
         say(`round ${round + 1}/${ROUNDS}  ${name} …`);
         taken[name] = await turn();
         taken[name].pss = system.pss();
@@ -78,15 +84,14 @@ async function main() {
       }
       result.rounds.push(taken);
     }
+    if (wanted('data')) result.data = { ...await dataRows(), start: await dataStart() };
     if (!options.only) {
       result.open = await open();
       result.thousand = await thousand();
       result.starts = await starts();
     }
-    if (!options.only || options.only.includes('auth')) {
-      result.auth = system.pssOf('auth');
-      result.idle = await idleMemory();
-    }
+    if (wanted('auth')) result.auth = system.pssOf('auth');
+    if (wanted('auth') || wanted('data')) result.idle = await idleMemory();
   } finally {
     provider.stop();
   }

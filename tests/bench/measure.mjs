@@ -1,7 +1,7 @@
 // One turn of work or of a limit, with what it cost.
 import { spawn } from 'node:child_process';
 import { cpus } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve as absolute } from 'node:path';
 import { createInterface } from 'node:readline';
 
 import { cpuOf, machine as load } from './processes.mjs';
@@ -56,7 +56,7 @@ export async function wrkWarm({ begin }, warmFile, file, options) {
 export function pgbench({ begin, end }, script, url, clients, variables) {
   const child = spawn('pgbench', ['-n', '-M', 'prepared', '-c', String(clients), '-j', '2', '-P', '1',
     '-T', String(WARM_SECONDS + PGBENCH_SECONDS),
-    ...Object.entries(variables).flatMap(([name, value]) => ['-D', `${name}=${value}`]), '-f', join(here, script), url],
+    ...Object.entries(variables).flatMap(([name, value]) => ['-D', `${name}=${value}`]), '-f', absolute(here, script), url],
   { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, PGOPTIONS: '-c lock_timeout=10s -c statement_timeout=10s' } });
   const seconds = [];
   let said = '';

@@ -133,6 +133,14 @@ export function userRequests(path, apikey, tokens) {
   out.close();
 }
 
+/** Requests of the data API: {method, address, body, prefer, token} each. */
+export function dataRequests(path, apikey, list) {
+  const out = new Out(path);
+  for (const { method, address, body, prefer, token: bearer } of list)
+    out.add(`${method} ${address} HTTP/1.1\r\napikey: ${apikey}\r\nAuthorization: Bearer ${bearer}\r\n${prefer ? `Prefer: ${prefer}\r\n` : ''}`, body);
+  out.close();
+}
+
 /** One request of W1 and one of W2, for clients that take them apart. */
 export const statusRequest = (secret, n, user) => ({ method: 'GET',
   path: `/functions/v1/check-payment-status?orderId=${orderId(n)}&userId=${userId(user)}`,

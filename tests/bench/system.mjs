@@ -13,7 +13,7 @@ import { parts } from './processes.mjs';
 export const here = dirname(fileURLToPath(import.meta.url));
 
 /** A file of KEY=value lines. */
-const settings = (file) => Object.fromEntries(readFileSync(file, 'utf8').split('\n').filter(Boolean)
+export const settings = (file) => Object.fromEntries(readFileSync(file, 'utf8').split('\n').filter(Boolean)
   .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]));
 
 export const home = process.env.FFX_HOME;

@@ -38,12 +38,14 @@ function ratios(result, name, limits) {
 
 const CLIENTS = [8, 16, 32];
 const LIMITS = { fastcgi: ['nginx'], W1: CLIENTS.map((c) => `W1 pgbench ${c}`), W2: ['W2 pgbench 32'], W4: ['W1'],
-  'auth sign-in': ['auth bcrypt'], 'auth refresh': ['auth refresh pgbench 32'], 'auth user': ['auth user pgbench 16'] };
+  'auth sign-in': ['auth bcrypt'], 'auth refresh': ['auth refresh pgbench 32'], 'auth user': ['auth user pgbench 16'],
+  ...Object.fromEntries(['key', 'list', 'insert', 'rpc'].map((kind) => [`data ${kind}`, [`data ${kind} pgbench 16`]])) };
 const LABELS = {
   nginx: 'nginx alone', fastcgi: 'smallest FastCGI answer', W1: 'W1 check-payment-status', W2: 'W2 payment-webhook',
   W3: 'W3 create-crypto-payment', W4: 'W4 = W1 beside 600 idle and slow clients', provider: 'provider alone',
   'auth bcrypt': 'bcrypt alone, one thread', 'auth status': 'status calls, 500/s, alone', 'auth sign-in': '100 people sign in beside these',
   'auth refresh': 'refresh of a session', 'auth user': 'GET /user',
+  'data key': 'one order by its key', 'data list': '50 orders with the profile', 'data insert': 'insert of an order', 'data rpc': 'call of a function',
 };
 
 export const count = (n) => n.toLocaleString('en');
@@ -77,8 +79,10 @@ function footer(result) {
   const beside = result.rounds.map((round) => round['auth sign-in']?.beside?.p99_ms).filter(Boolean);
   if (status && beside.length) out.push(`status calls at ${number(status.rate)}/s: p99 ${number(status.p99, 2)} ms alone, ${number(median(beside), 2)} ms beside people who sign in`);
   if (result.auth) out.push(`auth: ${mb(result.auth)} MB after this, ${mb(result.idle.pss.auth)} MB at rest`);
+  if (result.data) out.push(`data API: ${mb(result.data.bytes)} MB of rows in ${number(result.data.ms)} ms with ${mb(result.data.pss)} MB, `
+    + `${mb(result.idle.pss.rest)} MB at rest; exec to first rows with ${result.data.start.tables} tables ${number(result.data.start.ms, 1)} ms`);
   if (result.idle) out.push(`all functions idle, database connections closed: ${mb(result.idle.all)} MB, without the development-only ones `
-    + `${mb(result.idle.production)} MB; ${result.idle.connections} connections remain, of those that work on a schedule`);
+    + `${mb(result.idle.production)} MB; ${result.idle.connections} connections remain, of those that work on a schedule or listen`);
   return out;
 }
 

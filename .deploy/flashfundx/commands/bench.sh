@@ -10,7 +10,7 @@
 #   ./deploy.sh bench --tables FILE…
 #
 # Measures a scratch system with 100,000 orders, 10,000 customers and 200,000 accounts in stock, and
-# what limits it, in turns; prints one table of the medians.  About ten minutes, five with --quick.
+# what limits it, in turns; prints one table of the medians.  About fifteen minutes, eight with --quick.
 #
 #   W1 check-payment-status with a stored state that is fresh     limit: pgbench with the same SQL
 #   W2 payment-webhook, one in five "finished", durable           limit: pgbench with the same SQL
@@ -21,10 +21,12 @@
 #         status calls a second; these alone
 #      64 sessions are refreshed again and again                   limit: pgbench with the same SQL
 #      GET /user with the tokens of 64 sessions                    limit: pgbench with the same SQL
+#   data, the data API, as customers:                            limit: pgbench with the same transactions
+#      one order by its key; 50 orders with the profile; insert of an order; call of a function
 #
 #   --quick         fewer and shorter rounds
-#   --only          only these turns: nginx, fastcgi, W1, W2, provider, W3, W4, auth;
-#                   with auth its memory is measured, too
+#   --only          only these turns: nginx, fastcgi, W1, W2, provider, W3, W4, auth, data; with auth and
+#                   data their memory is measured, too, with data its start with a hundred tables more
 #   --json FILE     write all figures of all rounds
 #   --compare FILE  show what changed since that run
 #   --grow          instead: what W1 and W2 cost as the shop grows, from ten thousand to ten million
