@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # unit: C unit tests (release and sanitizer build), and what is generated from the specs
-# budget: 120 s
+# budget: 160 s
 
 # shellcheck source=tests/levels/lib/generated.sh
 source "$clone/tests/levels/lib/generated.sh"

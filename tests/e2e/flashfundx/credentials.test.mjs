@@ -123,7 +123,7 @@ test('the keys are given to those who open or write secrets only, and never show
   const [secret] = secretOf(currentKeys());
   for (const name of functionNames) {
     const reads = spec(name).settings.some((setting) => setting.name === 'CREDENTIAL_KEYS');
-    assert.equal(reads, ['auth', 'send-outbox', 'test-delivery'].includes(name), name);
+    assert.equal(reads, ['auth', 'rest', 'send-outbox', 'test-delivery'].includes(name), name);
     assert.equal(settings(`functions/${name}.env`).includes(secret), reads, name);
     assert.ok(!log(name).includes(secret), name);
     const { master, workers } = pids(name);
