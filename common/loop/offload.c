@@ -26,9 +26,10 @@ struct job {
     bool done;
 };
 
-/* Threads of a class at most. */
+/* Threads of a class at most.  One hash at a time in a process: two would have both processors of a
+ * small machine, and others' calls wait in spite of their niceness. */
 static const int most_threads[OFFLOAD_CLASSES] = {
-    [OFFLOAD_HASH] = 2,   [OFFLOAD_LOOKUP] = 2, [OFFLOAD_DB_LOOKUP] = 2,
+    [OFFLOAD_HASH] = 1,   [OFFLOAD_LOOKUP] = 2, [OFFLOAD_DB_LOOKUP] = 2,
     [OFFLOAD_CANCEL] = 2, [OFFLOAD_MAIL] = 4,   [OFFLOAD_DISK] = 2};
 
 /* How much its threads stand back for all others, 0 to 19; what takes a processor for long does. */

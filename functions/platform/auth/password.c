@@ -8,7 +8,7 @@
 #include "crypto/digest.h"
 #include "loop/offload.h"
 
-#define WAITING_MAX 64 /* hashes of this process: some ten seconds of two threads */
+#define WAITING_MAX 64 /* hashes of this process: some five seconds */
 
 /* The classes of PASSWORD_REQUIRED_CHARACTERS that the password has nothing of. */
 static bool
