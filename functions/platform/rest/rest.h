@@ -23,8 +23,8 @@ struct rest_error {
     int status;
     const char *code, *message, *details, *hint;
     bool details_json;
-    const char
-        *range; /* Content-Range, of ranges beyond the end, which are no proxy's error; NULL */
+    /* Content-Range, of ranges beyond the end, which are no proxy's error; NULL: none. */
+    const char *range;
 };
 
 /* All stages report so: false, with *e filled. */
@@ -37,7 +37,12 @@ struct rest_error {
 /* A counted text for "%.*s". */
 #define REST_STR(text) (int)(text).len, (text).ptr
 
-/* Fills *e and returns false.  The message is formatted into the arena. */
+/* Is it one of these names, which are ended by NULL? */
+bool rest_is_among(struct str name, const char *const *names);
+/* For qsort of texts. */
+int rest_text_order(const void *x, const void *y);
+
+/* Fills *e and returns false.  The message is formatted into the arena, however long. */
 bool rest_fail(struct arena *a, struct rest_error *e, int status, const char *code,
                const char *format, ...) PRINTF(5, 6);
 

@@ -57,18 +57,6 @@ set_all(struct run *r, const char *const *settings)
     }
 }
 
-static void
-quote(struct buf *b, struct str name)
-{
-    buf_add_char(b, '"');
-    for (size_t i = 0; i < name.len; i++) {
-        if (name.ptr[i] == '"')
-            buf_add_char(b, '"');
-        buf_add_char(b, name.ptr[i]);
-    }
-    buf_add_char(b, '"');
-}
-
 static const char *
 search_path(struct run *r)
 {
@@ -77,10 +65,10 @@ search_path(struct run *r)
     struct buf b;
 
     buf_init_arena(&b, r->req->task->arena, TEXT_MAX);
-    quote(&b, r->plan->request->schema);
+    sql_quote(&b, r->plan->request->schema);
     for (size_t i = 0; i < count; i++) {
         buf_add_text(&b, ", ");
-        quote(&b, str_of(extra[i]));
+        sql_quote(&b, str_of(extra[i]));
     }
     return b.ptr;
 }
@@ -145,6 +133,7 @@ begin(struct run *r)
     const struct rest_request *request = r->plan->request;
 
     buf_init_arena(&r->text, a, TEXT_MAX);
+    r->count = 0;
     r->params = ARENA_ARRAY(a, const char *, (size_t)2 * SETTINGS_MAX);
     set(r, "search_path", search_path(r));
     set_all(r, role == NULL ? NULL : role->settings);
@@ -355,7 +344,6 @@ ask_estimate(struct run *r, struct fn_res *res, const struct sql_statement *stat
         return tell_failure(r->req, res, err, e, ret_err);
     const struct db_row row = db_row(results[main_step], 0);
     *ret = db_text(&row, 0);
-    r->count = 0;
     return true;
 }
 

@@ -242,7 +242,7 @@ declare
     v_delivery jsonb;
 begin
     if p_staff_id is not null
-       and not platform.duties_of(p_staff_id) && array['owner', 'support', 'finance'] then
+       and not platform.user_has_duty(p_staff_id, 'support', 'finance') then
         return next;
         return;
     end if;

@@ -310,7 +310,7 @@ as $$
 begin
     outcome := 'forbidden';
     if p_staff_id is null
-       or platform.duties_of(p_staff_id) && array['owner', 'support', 'finance'] then
+       or platform.user_has_duty(p_staff_id, 'support', 'finance') then
         history := backend.payment_history(p_key);
         outcome := case when history is null then 'not_found' else 'ok' end;
     end if;

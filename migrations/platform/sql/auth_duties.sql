@@ -24,13 +24,26 @@ $$;
 comment on function platform.duties_of(uuid) is
     'The duties of somebody who can act now; {} for everybody who is no staff.';
 
+create or replace function platform.user_has_duty(
+    p_user_id         uuid,
+    variadic p_duties text[] default '{}')
+returns boolean
+language plpgsql stable
+as $$
+begin
+    return platform.duties_of(p_user_id) && array_append(p_duties, 'owner');
+end
+$$;
+comment on function platform.user_has_duty(uuid, text[]) is
+    'Whether somebody has one of these duties, or is an owner, who may all.';
+
 create or replace function platform.has_duty(variadic p_duties text[] default '{}')
 returns boolean
 language plpgsql stable security definer
 set search_path = pg_catalog, platform, pg_temp
 as $$
 begin
-    return platform.duties_of(auth.uid()) && array_append(p_duties, 'owner');
+    return platform.user_has_duty(auth.uid(), variadic p_duties);
 end
 $$;
 comment on function platform.has_duty(text[]) is

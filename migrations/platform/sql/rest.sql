@@ -11,8 +11,7 @@ begin
         select
         from auth.users as u
         where u.id = auth.uid()
-          and (u.deleted_at is not null or u.banned_until > now()
-               or platform.standing_of(u.id) = 'banned'))
+          and (u.deleted_at is not null or platform.auth_is_banned(u)))
     then
         raise exception using
             errcode = 'PGRST',

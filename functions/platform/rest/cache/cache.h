@@ -161,6 +161,8 @@ const struct cache_column *cache_column(const struct cache_table *t, struct str 
 /* The first routine of this name; *ret_count of them follow each other. */
 const struct cache_routine *cache_routines(const struct cache *c, struct str schema,
                                            struct str name, size_t *ret_count);
+/* A function's argument of this name; NULL: it has none. */
+const struct cache_argument *cache_argument(const struct cache_routine *f, struct str name);
 /* May this stand where a column stands: f(row of t)?  NULL: no. */
 const struct cache_routine *cache_computed(const struct cache *c, const struct cache_table *t,
                                            struct str name);

@@ -153,12 +153,6 @@ read_role(struct making *m, const struct json *row)
     return row_text(m, row, "isolation", false, &r->isolation);
 }
 
-static int
-text_order(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 static NODISCARD bool
 read_types(struct making *m, const struct json *list)
 {
@@ -171,7 +165,7 @@ read_types(struct making *m, const struct json *list)
             return making_fails(m, "something else than texts");
         types[m->whole->type_count++] = keep_text(m, json_text(t));
     }
-    qsort(types, m->whole->type_count, sizeof types[0], text_order);
+    qsort(types, m->whole->type_count, sizeof types[0], rest_text_order);
     return true;
 }
 

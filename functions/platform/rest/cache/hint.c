@@ -173,12 +173,6 @@ cache_near_relation(struct arena *a, const struct cache *c, struct str schema, s
                         asked.ptr);
 }
 
-static int
-text_order(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 /* "(a, b)"; `names` are sorted. */
 static const char *
 in_brackets(struct arena *a, const char *const *names, size_t count)
@@ -198,7 +192,7 @@ arguments_of(struct arena *a, const struct cache_routine *r)
     for (size_t i = 0; i < r->argument_count; i++)
         names[i] = r->arguments[i].name;
     if (r->argument_count > 0)
-        qsort(names, r->argument_count, sizeof names[0], text_order);
+        qsort(names, r->argument_count, sizeof names[0], rest_text_order);
     return in_brackets(a, names, r->argument_count);
 }
 

@@ -168,3 +168,12 @@ make_routines(struct making *m)
     }
     c->handlers = handlers;
 }
+
+const struct cache_argument *
+cache_argument(const struct cache_routine *f, struct str name)
+{
+    for (size_t i = 0; i < f->argument_count; i++)
+        if (str_is(name, f->arguments[i].name))
+            return &f->arguments[i];
+    return NULL;
+}

@@ -8,54 +8,42 @@
 
 #define TEXT_MAX ((size_t)64 * 1024)
 
+const char *
+plan_joined(struct arena *a, const char *const *names)
+{
+    struct buf b;
+
+    buf_init_arena(&b, a, TEXT_MAX);
+    for (size_t i = 0; names[i] != NULL; i++)
+        buf_printf(&b, "%s%s", i == 0 ? "" : ", ", names[i]);
+    return b.len == 0 ? "" : b.ptr;
+}
+
 /* The names that were given, each once, sorted; ended by NULL. */
 static const char *const *
 given_names(struct planning *p, size_t *ret_count)
 {
     const struct rest_request *r = p->plan->request;
-    size_t count = 0;
+    size_t count = 0, used = 0;
 
     for (const struct rest_names *n = r->columns; n != NULL; n = n->next)
         count++;
     for (const struct rest_argument *g = r->arguments; g != NULL; g = g->next)
         count++;
     const char **names = ARENA_ARRAY(p->a, const char *, count + 1);
-    size_t used = 0;
     for (const struct rest_names *n = r->columns; n != NULL; n = n->next)
         names[used++] = arena_copy(p->a, n->name);
-    for (const struct rest_argument *g = r->arguments; g != NULL; g = g->next) {
-        bool known = false;
-        for (size_t i = 0; i < used && !known; i++)
-            known = str_is(g->name, names[i]);
-        if (!known)
-            names[used++] = arena_copy(p->a, g->name);
-    }
-    for (size_t i = 1; i < used; i++) /* few */
-        for (size_t k = i; k > 0 && strcmp(names[k - 1], names[k]) > 0; k--) {
-            const char *swap = names[k];
-            names[k] = names[k - 1];
-            names[k - 1] = swap;
-        }
+    for (const struct rest_argument *g = r->arguments; g != NULL; g = g->next)
+        names[used++] = arena_copy(p->a, g->name);
+    if (count > 0)
+        qsort(names, count, sizeof *names, rest_text_order);
+    used = 0;
+    for (size_t i = 0; i < count; i++)
+        if (used == 0 || strcmp(names[used - 1], names[i]) != 0)
+            names[used++] = names[i];
+    names[used] = NULL;
     *ret_count = used;
     return names;
-}
-
-static bool
-takes(const struct cache_routine *f, const char *name)
-{
-    for (size_t i = 0; i < f->argument_count; i++)
-        if (strcmp(f->arguments[i].name, name) == 0)
-            return true;
-    return false;
-}
-
-static bool
-is_given(const char *const *names, const char *name)
-{
-    for (; *names != NULL; names++)
-        if (strcmp(*names, name) == 0)
-            return true;
-    return false;
 }
 
 /* All that is required is given, and nothing it does not know. */
@@ -64,29 +52,30 @@ fits(const struct cache_routine *f, const char *const *names)
 {
     for (size_t i = 0; i < f->argument_count; i++)
         if (f->arguments[i].name[0] == '\0' ||
-            (f->arguments[i].required && !is_given(names, f->arguments[i].name)))
+            (f->arguments[i].required && !rest_is_among(str_of(f->arguments[i].name), names)))
             return false;
     for (; *names != NULL; names++)
-        if (!takes(f, *names))
+        if (cache_argument(f, str_of(*names)) == NULL)
             return false;
     return true;
 }
 
-static const char *
-single_type_of(enum rest_body body, const char *type)
-{
-    static const struct {
-        enum rest_body body;
-        const char *type;
-    } types[] = {
-        {REST_BODY_JSON, "json"}, {REST_BODY_JSON, "jsonb"},  {REST_BODY_TEXT, "text"},
-        {REST_BODY_XML, "xml"},   {REST_BODY_BYTES, "bytea"},
-    };
+/* What a body may be to a function's one unnamed argument. */
+static const struct {
+    enum rest_body body;
+    const char *type;
+} single_types[] = {
+    {REST_BODY_JSON, "json"}, {REST_BODY_JSON, "jsonb"},  {REST_BODY_TEXT, "text"},
+    {REST_BODY_XML, "xml"},   {REST_BODY_BYTES, "bytea"},
+};
 
-    for (size_t i = 0; i < ARRAY_LEN(types); i++)
-        if (types[i].body == body && strcmp(types[i].type, type) == 0)
-            return types[i].type;
-    return NULL;
+static bool
+is_single_type(enum rest_body body, const char *type)
+{
+    for (size_t i = 0; i < ARRAY_LEN(single_types); i++)
+        if (single_types[i].body == body && strcmp(single_types[i].type, type) == 0)
+            return true;
+    return false;
 }
 
 /* Takes the whole body as its one unnamed argument. */
@@ -94,7 +83,7 @@ static bool
 takes_body(const struct cache_routine *f, const struct rest_request *r)
 {
     return r->method == REST_POST && f->argument_count == 1 && f->arguments[0].name[0] == '\0' &&
-           single_type_of(r->body_type, f->arguments[0].type) != NULL;
+           is_single_type(r->body_type, f->arguments[0].type);
 }
 
 static bool
@@ -112,10 +101,8 @@ refuse_many(struct planning *p, const struct cache_routine *const *found, size_t
                        f->arguments[k].type);
         buf_add_text(&b, ")");
     }
-    p->e->details = NULL;
-    (void)rest_fail(p->a, p->e, 300, "PGRST203", "%s", "");
-    p->e->message =
-        arena_printf(p->a, "Could not choose the best candidate function between: %s", b.ptr);
+    (void)rest_fail(p->a, p->e, 300, "PGRST203",
+                    "Could not choose the best candidate function between: %s", b.ptr);
     p->e->hint = "Try renaming the parameters or the function itself in the database so function "
                  "overloading can be resolved";
     return false;
@@ -125,7 +112,6 @@ static bool
 refuse_none(struct planning *p, const char *const *names, size_t count)
 {
     const struct rest_request *r = p->plan->request;
-    struct buf list;
     const bool json = r->method == REST_POST && r->body_type == REST_BODY_JSON;
     const char *single = r->method != REST_POST            ? NULL
                          : r->body_type == REST_BODY_TEXT  ? "text"
@@ -133,11 +119,9 @@ refuse_none(struct planning *p, const char *const *names, size_t count)
                          : r->body_type == REST_BODY_BYTES ? "bytea"
                                                            : NULL;
     const char *name = arena_printf(p->a, "%.*s.%.*s", REST_STR(r->schema), REST_STR(r->name));
+    const char *list = plan_joined(p->a, names);
     const char *shown, *searched;
 
-    buf_init_arena(&list, p->a, TEXT_MAX);
-    for (size_t i = 0; i < count; i++)
-        buf_printf(&list, "%s%s", i == 0 ? "" : ", ", names[i]);
     if (single != NULL) {
         shown = "";
         searched = arena_printf(p->a, " with a single unnamed %s parameter", single);
@@ -146,8 +130,8 @@ refuse_none(struct planning *p, const char *const *names, size_t count)
         searched = json ? " without parameters or with a single unnamed json/jsonb parameter"
                         : " without parameters";
     } else {
-        shown = arena_printf(p->a, "(%s)", list.ptr);
-        searched = arena_printf(p->a, " with parameter%s %s%s", count == 1 ? "" : "s", list.ptr,
+        shown = arena_printf(p->a, "(%s)", list);
+        searched = arena_printf(p->a, " with parameter%s %s%s", count == 1 ? "" : "s", list,
                                 json ? " or with a single unnamed json/jsonb parameter" : "");
     }
     (void)rest_fail(p->a, p->e, 404, "PGRST202",

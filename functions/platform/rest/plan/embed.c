@@ -18,15 +18,6 @@ is_column(struct str name, const char *const *columns)
 }
 
 static bool
-has_column(struct str name, const char *const *columns)
-{
-    for (; *columns != NULL; columns++)
-        if (str_is(name, *columns))
-            return true;
-    return false;
-}
-
-static bool
 is_of_key(const struct cache_relation *r)
 {
     return r->kind == CACHE_M2O || r->kind == CACHE_O2O_CHILD;
@@ -59,20 +50,9 @@ fits_hint(const struct cache_relation *r, struct str hint)
     case CACHE_O2O_PARENT:
     case CACHE_O2O_CHILD:
     default:
-        return str_is(hint, r->constraint) || has_column(hint, r->from_columns) ||
-               has_column(hint, r->to_columns);
+        return str_is(hint, r->constraint) || rest_is_among(hint, r->from_columns) ||
+               rest_is_among(hint, r->to_columns);
     }
-}
-
-static const char *
-joined(struct arena *a, const char *const *columns)
-{
-    struct buf b;
-
-    buf_init_arena(&b, a, TEXT_MAX);
-    for (size_t i = 0; columns[i] != NULL; i++)
-        buf_printf(&b, "%s%s", i == 0 ? "" : ", ", columns[i]);
-    return b.len == 0 ? "" : b.ptr;
 }
 
 static const char *
@@ -101,17 +81,12 @@ tell(struct buf *b, struct arena *a, const struct cache_relation *r)
                cardinality(r), r->from->name, r->to->name);
     if (r->kind == CACHE_M2M)
         buf_printf(b, "%s using %s(%s) and %s(%s)", r->junction->name, r->constraint,
-                   joined(a, r->junction_from), r->constraint2, joined(a, r->junction_to));
+                   plan_joined(a, r->junction_from), r->constraint2,
+                   plan_joined(a, r->junction_to));
     else
         buf_printf(b, "%s using %s(%s) and %s(%s)", r->constraint, r->from->name,
-                   joined(a, r->from_columns), r->to->name, joined(a, r->to_columns));
+                   plan_joined(a, r->from_columns), r->to->name, plan_joined(a, r->to_columns));
     buf_add_text(b, "\"}");
-}
-
-static int
-by_text(const void *x, const void *y)
-{
-    return strcmp(*(const char *const *)x, *(const char *const *)y);
 }
 
 static bool
@@ -130,8 +105,8 @@ refuse_many(struct planning *p, const struct plan_level *above, const struct res
                                 found[i]->kind == CACHE_M2M ? found[i]->junction->name
                                                             : found[i]->constraint);
     }
-    qsort(told, count, sizeof *told, by_text);
-    qsort(words, count, sizeof *words, by_text);
+    qsort(told, count, sizeof *told, rest_text_order);
+    qsort(words, count, sizeof *words, rest_text_order);
     buf_init_arena(&details, p->a, TEXT_MAX);
     buf_init_arena(&hint, p->a, TEXT_MAX);
     buf_printf(&hint, "Try changing '%.*s' to one of the following: ", REST_STR(item->relation));

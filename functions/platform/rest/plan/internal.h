@@ -19,6 +19,9 @@ struct planning {
     struct rest_error *e;
 };
 
+/* Names with ", " between. */
+const char *plan_joined(struct arena *a, const char *const *names);
+
 /* The relation that `item` names, from `above`'s table; 200 or 201 otherwise. */
 bool plan_relation(struct planning *p, const struct plan_level *above, const struct rest_item *item,
                    const struct cache_relation **ret);

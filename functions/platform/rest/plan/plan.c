@@ -329,7 +329,6 @@ static void
 plan_upsert(struct planning *p)
 {
     const struct rest_request *r = p->plan->request;
-
     const bool is_put = r->method == REST_PUT;
 
     if (!is_put && (r->method != REST_POST || r->prefer.resolution == REST_RESOLUTION_NONE))
@@ -345,15 +344,9 @@ plan_upsert(struct planning *p)
 static bool
 is_key_filter(const struct plan *plan, const struct rest_condition *c)
 {
-    const char *const *pk = plan->root.table->pk;
-
-    if (c->kind != REST_FILTER || c->filter.negated || c->filter.op != REST_EQ ||
-        c->filter.quantifier != REST_PLAIN || c->filter.field.path != NULL)
-        return false;
-    for (; *pk != NULL; pk++)
-        if (str_is(c->filter.field.name, *pk))
-            return true;
-    return false;
+    return c->kind == REST_FILTER && !c->filter.negated && c->filter.op == REST_EQ &&
+           c->filter.quantifier == REST_PLAIN && c->filter.field.path == NULL &&
+           rest_is_among(c->filter.field.name, plan->root.table->pk);
 }
 
 /* PUT names all of the key, and nothing else. */
@@ -394,6 +387,14 @@ plan_write(struct planning *p)
         REST_TRY(check_put(p));
     plan_upsert(p);
     return true;
+}
+
+bool
+plan_is_scalar(const struct plan *plan)
+{
+    const struct cache_routine *f = plan->routine;
+
+    return f != NULL && f->returns == CACHE_SCALAR && f->table == NULL;
 }
 
 bool

@@ -94,6 +94,9 @@ NODISCARD bool plan_make(struct arena *a, const struct rest_request *request,
 /* 107: nothing of Accept can be answered.  Always false. */
 bool plan_refuse_form(struct arena *a, const struct rest_request *request, struct rest_error *e);
 
+/* A function that returns values, not rows. */
+bool plan_is_scalar(const struct plan *plan);
+
 /* What shows this column of a level as it is; NULL: nothing. */
 const struct plan_item *plan_shown(const struct plan_level *level, struct str name);
 

@@ -38,10 +38,9 @@ static void
 put_read(struct sql *s)
 {
     const struct plan_level *root = &s->plan->root;
-    const struct cache_routine *f = s->plan->routine;
 
     put(s, "SELECT ");
-    if (f != NULL && f->returns == CACHE_SCALAR && f->table == NULL) {
+    if (plan_is_scalar(s->plan)) {
         put_level(s, root);
         put(s, ".pgrst_scalar");
     } else {
@@ -107,13 +106,11 @@ put_csv(struct sql *s)
         "'')");
 }
 
-/* Without it the row stands for itself. */
+/* The value of a row that is one, else the row itself. */
 static const char *
 element(const struct plan *plan)
 {
-    const struct cache_routine *f = plan->routine;
-
-    return f != NULL && f->returns == CACHE_SCALAR && f->table == NULL ? "_r.pgrst_scalar" : "_r";
+    return plan_is_scalar(plan) ? "_r.pgrst_scalar" : "_r";
 }
 
 static void

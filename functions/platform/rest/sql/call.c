@@ -1,15 +1,6 @@
 /* Functions: FROM … of what one returns, under the name of its level (rest-contract.md 2.7). */
 #include "rest/sql/internal.h"
 
-static const struct cache_argument *
-argument_of(const struct cache_routine *f, struct str name)
-{
-    for (size_t i = 0; i < f->argument_count; i++)
-        if (str_is(name, f->arguments[i].name))
-            return &f->arguments[i];
-    return NULL;
-}
-
 /* The last value counts; a variadic one takes all of them, as an array. */
 static void
 put_given(struct sql *s, const struct rest_argument *all, const struct cache_argument *argument)
@@ -85,7 +76,7 @@ put_arguments(struct sql *s)
         }
     }
     for (const struct rest_names *n = body_names(s); n != NULL; n = n->next) {
-        const struct cache_argument *argument = argument_of(f, n->name);
+        const struct cache_argument *argument = cache_argument(f, n->name);
 
         if (argument == NULL)
             continue;
@@ -108,7 +99,7 @@ put_body(struct sql *s)
     put(s, "::json AS j) AS pgrst_payload, LATERAL (SELECT * FROM json_to_record(");
     put(s, r->body_is_array ? "pgrst_payload.j->0) AS _(" : "pgrst_payload.j) AS _(");
     for (const struct rest_names *n = r->columns; n != NULL; n = n->next) {
-        const struct cache_argument *argument = argument_of(f, n->name);
+        const struct cache_argument *argument = cache_argument(f, n->name);
 
         if (argument == NULL)
             continue;
@@ -128,7 +119,7 @@ put_call(struct sql *s)
 
     if (body_names(s) != NULL)
         put_body(s);
-    if (f->returns == CACHE_SCALAR && f->table == NULL) {
+    if (plan_is_scalar(s->plan)) {
         put(s, "LATERAL (SELECT ");
         put_names(s, f->schema, f->name);
         put(s, "(");

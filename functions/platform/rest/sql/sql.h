@@ -7,6 +7,7 @@
 #ifndef FFX_REST_SQL_H
 #define FFX_REST_SQL_H
 
+#include "base/buf.h"
 #include "rest/plan/plan.h"
 
 /* Columns of the one row that a statement returns. */
@@ -27,6 +28,9 @@ struct sql_statement {
     /* EXPLAIN of what is counted, when a plan's estimate is asked for; NULL: not. */
     struct sql_statement *estimate;
 };
+
+/* A name as an identifier, whatever is in it. */
+void sql_quote(struct buf *b, struct str name);
 
 /* The statement of a plan, in the arena.  `max_rows` as in plan_limits, for estimates.  False: it
  * would be too long. */

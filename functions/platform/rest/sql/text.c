@@ -25,15 +25,21 @@ put_f(struct sql *s, const char *format, ...)
 }
 
 void
-put_name(struct sql *s, struct str name)
+sql_quote(struct buf *b, struct str name)
 {
-    buf_add_char(&s->text, '"');
+    buf_add_char(b, '"');
     for (size_t i = 0; i < name.len; i++) {
         if (name.ptr[i] == '"')
-            buf_add_char(&s->text, '"');
-        buf_add_char(&s->text, name.ptr[i]);
+            buf_add_char(b, '"');
+        buf_add_char(b, name.ptr[i]);
     }
-    buf_add_char(&s->text, '"');
+    buf_add_char(b, '"');
+}
+
+void
+put_name(struct sql *s, struct str name)
+{
+    sql_quote(&s->text, name);
 }
 
 void

@@ -120,15 +120,6 @@ is_shown(const struct plan_level *level, const char *name)
     return false;
 }
 
-static bool
-is_named(const char *const *names, const char *name)
-{
-    for (; *names != NULL; names++)
-        if (strcmp(*names, name) == 0)
-            return true;
-    return false;
-}
-
 /* Asked for by the select list, by a key that leads to an embed, by an order, or as the key. */
 static bool
 is_needed(const struct sql *s, const char *name)
@@ -139,14 +130,15 @@ is_needed(const struct sql *s, const char *name)
         if (is_shown(level, name))
             return true;
         for (const struct plan_level *l = level->embeds; l != NULL; l = l->next)
-            if (l->relation->from_columns != NULL && is_named(l->relation->from_columns, name))
+            if (l->relation->from_columns != NULL &&
+                rest_is_among(str_of(name), l->relation->from_columns))
                 return true;
         for (const struct rest_order *o = level->place->order; o != NULL; o = o->next)
             if (o->relation.len == 0 && str_is(o->field.name, name))
                 return true;
     }
     return s->plan->request->prefer.returns == REST_RETURN_HEADERS &&
-           is_named(level->table->pk, name);
+           rest_is_among(str_of(name), level->table->pk);
 }
 
 static void
