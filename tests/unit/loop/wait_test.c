@@ -1,6 +1,7 @@
 #include "check_loop.h"
 
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -188,6 +189,33 @@ a_full_arena_ends_its_own_coroutine_only(void **state UNUSED)
     assert_int_equal(ended, 1);
 }
 
+static void
+hold_and_wait(void *unused UNUSED)
+{
+    char *held = malloc(4096);
+
+    assert_non_null(held);
+    held[0] = 'x';
+    co_wait();
+    free(held);
+}
+
+/* The sanitizers' build would end with a status of its own. */
+static void
+what_a_waiting_coroutine_holds_at_the_end_is_not_lost(void **state UNUSED)
+{
+    int status;
+    const pid_t child = fork();
+
+    assert_true(child >= 0);
+    if (child == 0) {
+        co_start(hold_and_wait, NULL);
+        exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
 static const struct CMUnitTest tests[] = {
     TEST(a_coroutine_runs_until_its_first_wait),
     TEST(waking_twice_in_a_turn_wakes_once),
@@ -196,6 +224,7 @@ static const struct CMUnitTest tests[] = {
     TEST(a_stack_keeps_its_content_over_a_wait),
     TEST(a_thousand_coroutines_wait_at_once),
     TEST(a_full_arena_ends_its_own_coroutine_only),
+    TEST(what_a_waiting_coroutine_holds_at_the_end_is_not_lost),
 };
 
 int
