@@ -150,6 +150,10 @@ begin(struct run *r)
         set_all(r, r->plan->routine->settings);
     if (!r->plan->writes && !r->plan->reveals)
         set(r, "transaction_read_only", "on");
+    if (caller->user_id[0] != '\0') { /* who is banned is so at once, with tokens of before too */
+        buf_printf(&r->text, ", platform.rest_admit($%zu::uuid)", r->count + 1);
+        r->params[r->count++] = caller->user_id;
+    }
     buf_add_char(&r->text, ')');
     return (struct db_step){.sql = r->text.ptr, .params = r->params, .param_count = r->count};
 }
@@ -247,9 +251,6 @@ open_sealed(struct fn_req *req, struct answer_result *ret)
         log_event(LOG_ERROR, "credentials_sealed", req->task->id, why, LOG_TEXT("path", path));
 }
 
-/* Who is banned is so at once, with tokens of before too. */
-static struct db_stmt admit = {.sql = "SELECT platform.rest_admit()", .kind = DB_WRITE};
-
 /* The steps of a request; the last is its statement, *ret_main its number. */
 static size_t
 make_steps(struct run *r, const struct sql_statement *statement, struct db_step *steps,
@@ -260,8 +261,6 @@ make_steps(struct run *r, const struct sql_statement *statement, struct db_step 
     size_t count = 0;
 
     steps[count++] = begin(r);
-    if (r->req->caller.user_id[0] != '\0')
-        steps[count++] = (struct db_step){.stmt = &admit};
     if (pre.len > 0)
         steps[count++] = (struct db_step){
             .sql = arena_printf(r->req->task->arena, "SELECT %.*s()", REST_STR(pre))};

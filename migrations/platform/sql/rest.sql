@@ -1,7 +1,7 @@
 -- What the data API (functions/platform/rest) says to PostgreSQL beside a request's own statement.
 
-create or replace function platform.rest_admit()
-returns void
+create or replace function platform.rest_admit(p_user_id uuid)
+returns boolean
 language plpgsql stable security definer
 set search_path = pg_catalog, platform, pg_temp
 set enable_seqscan = off                -- a plan made while there were few users stays good
@@ -10,7 +10,7 @@ begin
     if exists (
         select
         from auth.users as u
-        where u.id = auth.uid()
+        where u.id = p_user_id
           and (u.deleted_at is not null or platform.auth_is_banned(u)))
     then
         raise exception using
@@ -18,11 +18,12 @@ begin
             message = '{"code":"user_banned","message":"User is banned"}',
             detail = '{"status":403}';
     end if;
+    return true;
 end
 $$;
-comment on function platform.rest_admit() is
+comment on function platform.rest_admit(uuid) is
     'Ends the transaction of a request by somebody who is banned or deleted, however good the token.';
-grant execute on function platform.rest_admit() to authenticated;
+grant execute on function platform.rest_admit(uuid) to fn_rest;
 
 create or replace function platform.rest_refuse(p_what text, p_count bigint)
 returns text

@@ -15,7 +15,7 @@ $$;
 comment on function platform.rest_settings(text[], text[]) is
     'Of settings as the catalog keeps them (name=value) those named: [name, value, name, value …].';
 
-create or replace function platform.rest_arguments(p_schemas text[])
+create or replace function platform.rest_arguments(p_routines oid[])
 returns table (routine oid, arguments json, count integer, named boolean, first_type oid)
 language sql stable
 as $$
@@ -33,42 +33,44 @@ as $$
                'required', nullif(a.place <= p.pronargs - p.pronargdefaults, false),
                'variadic', nullif(a.mode = 'v', false)) order by a.n),
            count(*)::integer, bool_and(coalesce(a.name, '') <> ''), min(a.type) filter (where a.place = 1)
-    from pg_proc as p
+    from unnest(p_routines) as r (oid)
+    join pg_proc as p on p.oid = r.oid
     cross join lateral (
         select x.name, x.type, x.mode, x.n, row_number() over (order by x.n) as place
         from unnest(p.proargnames, coalesce(p.proallargtypes, p.proargtypes::oid[]), p.proargmodes)
              with ordinality as x (name, type, mode, n)
         where x.type is not null and coalesce(x.mode, 'i') in ('i', 'b', 'v')) as a
     where p.prokind = 'f' and p.pronargs > 0
-      and p.pronamespace in (select n.oid from pg_namespace as n where n.nspname = any (p_schemas))
     group by p.oid
 $$;
-comment on function platform.rest_arguments(text[]) is
-    'What functions of these schemas are called with: arguments (name, type, required, variadic), how many, whether '
+comment on function platform.rest_arguments(oid[]) is
+    'What these functions are called with: arguments (name, type, required, variadic), how many, whether '
     'all have names, the type of the first.';
 
 create or replace function platform.rest_routines(
     p_schemas    text[],
     p_extra_path text[],
-    p_relations  oid[])
+    p_relations  oid[],
+    p_routines   oid[])
 returns table (kind text, value json)
 language sql stable
 as $$
     with found as materialized (
         select p.*, n.nspname, coalesce(d.base, p.prorettype) as base
-        from pg_proc as p
+        from unnest(p_routines) as r (oid)
+        join pg_proc as p on p.oid = r.oid
         join pg_namespace as n on n.oid = p.pronamespace
         left join platform.rest_domains() as d on d.domain = p.prorettype
         where n.nspname = any (p_schemas || p_extra_path)
           and p.prokind = 'f' and p.prorettype not in ('trigger'::regtype, 'event_trigger'::regtype)
     ),
     called as materialized (
-        select * from platform.rest_arguments(p_schemas || p_extra_path)
+        select * from platform.rest_arguments(array(select oid from found))
     )
     select 'routine', json_strip_nulls(json_build_object(
         'schema', f.nspname,
         'name', f.proname,
-        'description', obj_description(f.oid, 'pg_proc'),
+        'description', k.description,
         'arguments', a.arguments,
         'returns', case
             when f.proargmodes && array['t', 'o', 'b']::"char"[] then 'out'
@@ -92,6 +94,7 @@ as $$
     left join pg_class as c on c.oid = t.typrelid and c.oid = any (p_relations)
     left join pg_namespace as tn on tn.oid = c.relnamespace
     left join called as a on a.routine = f.oid
+    left join pg_description as k on k.classoid = 'pg_proc'::regclass and k.objoid = f.oid
     -- A column in all but name: a function of one row that returns anything but another.
     left join pg_class as o on f.pronargs = 1 and o.reltype = a.first_type and o.oid = any (p_relations)
                            and not exists (
@@ -106,13 +109,13 @@ as $$
                         'xml'::regtype)) as callable) as w
     where w.callable or o.oid is not null
 $$;
-comment on function platform.rest_routines(text[], text[], oid[]) is
+comment on function platform.rest_routines(text[], text[], oid[], oid[]) is
     'Kind "routine": schema, name, description, arguments (rest_arguments), returns (row, out: columns '
     'of its own; else a value), set, void, type, domain, bytes (bytea, also behind a domain), table_schema and table of the row, volatility '
     '(i, s; else volatile), settings (name, value …), callable, of_schema and of: the table of which '
     'it is a computed column.';
 
-create or replace function platform.rest_computed(p_relations oid[])
+create or replace function platform.rest_computed(p_relations oid[], p_routines oid[])
 returns table (kind text, value json)
 language sql stable
 as $$
@@ -120,7 +123,8 @@ as $$
         'schema', fn.nspname, 'table', f.relname, 'to_schema', tn.nspname, 'to_table', t.relname,
         'function_schema', pn.nspname, 'function', p.proname,
         'to_one', nullif(not p.proretset or p.prorows = 1, false)))
-    from pg_proc as p
+    from unnest(p_routines) as r (oid)
+    join pg_proc as p on p.oid = r.oid
     join pg_namespace as pn on pn.oid = p.pronamespace
     join pg_class as f on f.reltype = p.proargtypes[0] and f.oid = any (p_relations)
     join pg_namespace as fn on fn.oid = f.relnamespace
@@ -128,11 +132,11 @@ as $$
     join pg_namespace as tn on tn.oid = t.relnamespace
     where p.prokind = 'f' and p.pronargs = 1
 $$;
-comment on function platform.rest_computed(oid[]) is
+comment on function platform.rest_computed(oid[], oid[]) is
     'Kind "computed", functions of a row that return rows of a table: schema, table, to_schema, '
     'to_table, function_schema, function, to_one.';
 
-create or replace function platform.rest_handlers(p_schemas text[])
+create or replace function platform.rest_handlers(p_schemas text[], p_routines oid[])
 returns table (kind text, value json)
 language sql stable
 as $$
@@ -140,7 +144,8 @@ as $$
         'media', lower(m.typname), 'function_schema', n.nspname, 'function', p.proname,
         'table_schema', cn.nspname, 'table', c.relname,
         'bytes', nullif(m.typbasetype = 'bytea'::regtype, false)))
-    from pg_proc as p
+    from unnest(p_routines) as r (oid)
+    join pg_proc as p on p.oid = r.oid
     join pg_namespace as n on n.oid = p.pronamespace and n.nspname = any (p_schemas)
     join pg_type as m on m.oid = p.prorettype and m.typtype = 'd'
     left join pg_class as c on c.reltype = p.proargtypes[0] and c.relkind in ('r', 'p', 'v', 'm', 'f')
@@ -149,7 +154,7 @@ as $$
       and (m.typname ~* '^[a-z0-9.-]+/[a-z0-9.+-]+$' or m.typname = '*/*')
       and (c.oid is not null or p.proargtypes[0] = 'anyelement'::regtype)
 $$;
-comment on function platform.rest_handlers(text[]) is
+comment on function platform.rest_handlers(text[], oid[]) is
     'Kind "handler", aggregates that make an answer of a media type: media, function_schema, function, '
     'table_schema and table whose rows it takes (none: of any), bytes (bytea and no text).';
 

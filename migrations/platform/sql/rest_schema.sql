@@ -45,7 +45,33 @@ comment on function platform.rest_types(text[]) is
 
 -- Views -------------------------------------------------------------------------------------------
 
-create or replace function platform.rest_view_entries()
+create or replace function platform.rest_views(p_relations oid[])
+returns table (view oid, tree text)
+language sql stable
+rows 100
+as $$
+    -- The rule of a view depends on what it reads.
+    with recursive read as (
+        select r.oid as relation from unnest(p_relations) as r (oid)
+        union
+        select d.refobjid
+        from read
+        join pg_rewrite as r on r.ev_class = read.relation and r.rulename = '_RETURN'
+        join pg_depend as d on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid
+                           and d.refclassid = 'pg_class'::regclass
+    )
+    select c.oid, r.ev_action::text
+    from read
+    join pg_class as c on c.oid = read.relation and c.relkind in ('v', 'm')
+    join pg_rewrite as r on r.ev_class = c.oid and r.rulename = '_RETURN'
+    where c.relnamespace not in (
+            select n.oid from pg_namespace as n
+            where n.nspname in ('pg_catalog', 'information_schema'))
+$$;
+comment on function platform.rest_views(oid[]) is
+    'Those of these relations that are views, those that they read, and what each does.';
+
+create or replace function platform.rest_view_columns(p_relations oid[])
 returns table (view oid, view_column smallint, base oid, base_column smallint)
 language sql stable
 rows 1000
@@ -54,33 +80,19 @@ as $$
     -- before a brace that is meant as it is. Each result column is a TARGETENTRY with where it comes
     -- from, the planner's own tracing through joins and subqueries. Those of the view itself are at
     -- depth two; deeper ones are of subqueries.
-    select v.view, v.found[2]::smallint, v.found[3]::oid, v.found[4]::smallint
-    from (
-        select c.oid as view, f.found,
-               sum(case f.found[1] when '{' then 1 when '}' then -1 else 0 end)
-                   over (partition by c.oid order by f.n) as depth
-        from pg_class as c
-        join pg_rewrite as r on r.ev_class = c.oid and r.rulename = '_RETURN'
-        cross join lateral regexp_matches(
-            r.ev_action::text,
-            '([{}]|\\.)|:resno (\d+) :resname (?:[^\\ ]|\\.)+ :ressortgroupref \d+ '
-            ':resorigtbl (\d+) :resorigcol (\d+)', 'g') with ordinality as f (found, n)
-        where c.relkind in ('v', 'm')
-          and c.relnamespace not in (
-                select n.oid from pg_namespace as n
-                where n.nspname in ('pg_catalog', 'information_schema'))) as v
-    where v.depth = 2 and v.found[3] <> '0'
-$$;
-comment on function platform.rest_view_entries() is
-    'Columns of views that are columns of something else, which may be a view as well.';
-
-create or replace function platform.rest_view_columns(p_relations oid[])
-returns table (view oid, view_column smallint, base oid, base_column smallint)
-language sql stable
-rows 1000
-as $$
     with recursive entries as materialized (
-        select * from platform.rest_view_entries()
+        select v.view, v.found[2]::smallint as view_column, v.found[3]::oid as base,
+               v.found[4]::smallint as base_column
+        from (
+            select w.view, f.found,
+                   sum(case f.found[1] when '{' then 1 when '}' then -1 else 0 end)
+                       over (partition by w.view order by f.n) as depth
+            from platform.rest_views(p_relations) as w
+            cross join lateral regexp_matches(
+                w.tree,
+                '([{}]|\\.)|:resno (\d+) :resname (?:[^\\ ]|\\.)+ :ressortgroupref \d+ '
+                ':resorigtbl (\d+) :resorigcol (\d+)', 'g') with ordinality as f (found, n)) as v
+        where v.depth = 2 and v.found[3] <> '0'
     ),
     traced as (
         select e.* from entries as e where e.view = any (p_relations)
@@ -98,7 +110,7 @@ comment on function platform.rest_view_columns(oid[]) is
 
 -- Tables ------------------------------------------------------------------------------------------
 
-create or replace function platform.rest_relations(p_schemas text[])
+create or replace function platform.rest_relations(p_schemas text[], p_routines oid[])
 returns table (relation oid, exposed boolean)
 language sql stable
 as $$
@@ -111,7 +123,8 @@ as $$
     ),
     returned as materialized (
         select coalesce(d.base, p.prorettype) as type
-        from pg_proc as p
+        from unnest(p_routines) as r (oid)
+        join pg_proc as p on p.oid = r.oid
         join pg_namespace as n on n.oid = p.pronamespace and n.nspname = any (p_schemas)
         left join platform.rest_domains() as d on d.domain = p.prorettype
     )
@@ -119,7 +132,7 @@ as $$
     from every as e
     where e.exposed or e.reltype in (select r.type from returned as r)
 $$;
-comment on function platform.rest_relations(text[]) is
+comment on function platform.rest_relations(text[], oid[]) is
     'Tables and views of the exposed schemas, without partitions; and those of other schemas whose '
     'rows an exposed function returns.';
 
@@ -269,9 +282,10 @@ as $$
         union all
         select w.view, w.key, w.n, w.view_column from whole as w where w.is_whole
     )
-    select p.relation, json_agg(a.attname order by p.key, p.n)
+    select p.relation, json_agg(
+        (select a.attname from pg_attribute as a where a.attrelid = p.relation and a.attnum = p.number)
+        order by p.key, p.n)
     from parts as p
-    join pg_attribute as a on a.attrelid = p.relation and a.attnum = p.number
     group by p.relation
 $$;
 comment on function platform.rest_primary_keys(oid[], jsonb) is
@@ -290,7 +304,7 @@ as $$
     select 'table', json_strip_nulls(json_build_object(
         'schema', n.nspname,
         'name', c.relname,
-        'description', obj_description(c.oid, 'pg_class'),
+        'description', d.description,
         'exposed', nullif(n.nspname = any (p_schemas), false),
         'view', nullif(c.relkind in ('v', 'm'), false),
         'insertable', nullif(w.may & 8 = 8, false),
@@ -307,6 +321,8 @@ as $$
                     else 0 end as may) as w
     left join columns as a on a.relation = c.oid
     left join keys as k on k.relation = c.oid
+    left join pg_description as d on d.classoid = 'pg_class'::regclass and d.objoid = c.oid
+                                 and d.objsubid = 0
     where c.oid = any (p_relations)
 $$;
 comment on function platform.rest_tables(text[], oid[], jsonb) is
@@ -393,10 +409,14 @@ returns table (kind text, value text)
 language plpgsql stable security definer
 set search_path = pg_catalog, platform, pg_temp
 set jit = off                           -- a hundred times what the statements take
+set enable_seqscan = off                -- of catalogs little is asked for
 as $$
 declare
-    v_relations constant oid[] :=
-        (select coalesce(array_agg(r.relation), '{}') from platform.rest_relations(p_schemas) as r);
+    v_routines constant oid[] := (select array_agg(p.oid) from pg_proc as p
+                                  where p.pronamespace <> 'pg_catalog'::regnamespace);
+    v_relations constant oid[] := (
+        select coalesce(array_agg(r.relation), '{}')
+        from platform.rest_relations(p_schemas, v_routines) as r);
     v_views constant jsonb := (
         select coalesce(jsonb_agg(to_jsonb(v)), '[]') from platform.rest_view_columns(v_relations) as v);
 begin
@@ -405,9 +425,10 @@ begin
     return query select k.kind, k.value::text from platform.rest_keys(v_relations, v_views) as k;
     return query select s.kind, s.value::text from platform.rest_shown(v_views) as s;
     return query select r.kind, r.value::text
-                 from platform.rest_routines(p_schemas, p_extra_path, v_relations) as r;
-    return query select c.kind, c.value::text from platform.rest_computed(v_relations) as c;
-    return query select h.kind, h.value::text from platform.rest_handlers(p_schemas) as h;
+                 from platform.rest_routines(
+                     p_schemas, p_extra_path, v_relations, v_routines) as r;
+    return query select c.kind, c.value::text from platform.rest_computed(v_relations, v_routines) as c;
+    return query select h.kind, h.value::text from platform.rest_handlers(p_schemas, v_routines) as h;
     return query select r.kind, r.value::text from platform.rest_roles(session_user) as r;
     return query select 'types', json_agg(t.name)::text
                  from platform.rest_types(p_schemas || p_extra_path) as t;
@@ -422,63 +443,3 @@ comment on function platform.rest_schema(text[], text[]) is
 grant execute on function platform.rest_schema(text[], text[]) to fn_rest;
 
 grant usage on schema platform to fn_rest;
-
--- Telling of changes ------------------------------------------------------------------------------
-
-create or replace function platform.rest_tell_of_ddl()
-returns event_trigger
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-    if exists (
-        select from pg_event_trigger_ddl_commands() as c
-        where c.schema_name is distinct from 'pg_temp'
-          and c.command_tag not in (
-                'REFRESH MATERIALIZED VIEW', 'CREATE INDEX', 'ALTER INDEX', 'GRANT', 'REVOKE',
-                'ALTER DEFAULT PRIVILEGES', 'CREATE STATISTICS'))
-    then
-        perform pg_notify('pgrst', 'reload schema');
-    end if;
-end
-$$;
-comment on function platform.rest_tell_of_ddl() is
-    'Tells the data API that something was made or changed, unless it is temporary or nothing it knows.';
-
-create or replace function platform.rest_tell_of_drop()
-returns event_trigger
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-    if exists (
-        select from pg_event_trigger_dropped_objects() as o
-        where not o.is_temporary
-          and o.object_type in ('schema', 'table', 'foreign table', 'view', 'materialized view',
-                                'table column', 'table constraint', 'function', 'aggregate', 'type',
-                                'rule', 'trigger', 'default value'))
-    then
-        perform pg_notify('pgrst', 'reload schema');
-    end if;
-end
-$$;
-comment on function platform.rest_tell_of_drop() is
-    'Tells the data API that something was dropped, unless it is temporary.';
-
--- Only a superuser makes event triggers. Without them whoever changes tables by hand has to
--- NOTIFY pgrst; a migration does so anyway.
-do $$
-begin
-    if (select rolsuper from pg_roles where rolname = current_user) then
-        if not exists (select from pg_event_trigger where evtname = 'pgrst_ddl_watch') then
-            create event trigger pgrst_ddl_watch on ddl_command_end
-                execute function platform.rest_tell_of_ddl();
-        end if;
-        if not exists (select from pg_event_trigger where evtname = 'pgrst_drop_watch') then
-            create event trigger pgrst_drop_watch on sql_drop
-                execute function platform.rest_tell_of_drop();
-        end if;
-    end if;
-end
-$$;
-notify pgrst, 'reload schema';

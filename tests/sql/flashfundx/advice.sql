@@ -65,7 +65,7 @@ select is_empty(
        where p.pronamespace in (select oid from ours) and p.prosecdef
          and has_function_privilege(r.name, p.oid, 'execute')
          and p.prosrc !~ 'require_duty|require_own_or_support|v_id constant uuid := auth\.uid\(\)|d\.user_id = auth\.uid\(\)'
-         and p.proname not in ('get_available_accounts_count', 'has_duty', 'in_good_standing', 'rest_admit') $$,
+         and p.proname not in ('get_available_accounts_count', 'has_duty', 'in_good_standing') $$,
     'what customers may run with the owner''s rights asks who they are');
 select * from finish();
 rollback;

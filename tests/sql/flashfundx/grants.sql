@@ -34,6 +34,7 @@ values
     ('fn_send_email', 'outbox_failed'),
     ('fn_health', 'health'),
     ('fn_rest', 'rest_schema'),
+    ('fn_rest', 'rest_admit'),
     ('fn_auth', 'auth_sign_up'),
     ('fn_auth', 'auth_forget'),
     ('fn_auth', 'auth_count_mail'),
@@ -137,14 +138,14 @@ select set_eq(
     $$ with of_customers (fn) as (
            values ('by_people'), ('in_good_standing'), ('sessions_of'), ('end_sessions'),
                   ('export_my_data'), ('delete_my_account'), ('get_available_accounts_count'),
-                  ('reveal_credential'), ('own_credential'), ('rest_refuse'), ('rest_admit'))
+                  ('reveal_credential'), ('own_credential'), ('rest_refuse'))
        values ('anon', 'by_people'), ('anon', 'in_good_standing'), ('staff', 'has_duty'),
               ('anon', 'own_credential'), ('anon', 'rest_refuse'),
               ('service_role', 'generate_order_id')
        union all select r.name, fn from of_customers, (values ('authenticated'), ('staff')) as r (name)
        union all select r.name, fn from of_staff, (values ('staff'), ('service_role')) as r (name)
        union all select 'service_role', fn from of_customers
-                 where fn not in ('export_my_data', 'delete_my_account', 'rest_admit') $$,
+                 where fn not in ('export_my_data', 'delete_my_account') $$,
     'what the data API may run in public and platform');
 
 select is_empty(
