@@ -11,7 +11,7 @@
 struct setting cfg_database_url =
     DB_POOL_URL("DATABASE_URL", "libpq connection string of this function's own role");
 
-static struct setting cfg_db_connections =
+struct setting cfg_db_connections =
     DB_POOL_CONNECTIONS("DB_CONNECTIONS", "4", "most database connections of one worker");
 
 struct setting cfg_db_prepare = {

@@ -88,6 +88,6 @@ size_t db_connections(void);
 
 /* What a function that uses the database lists in its spec: DATABASE_URL, DB_… */
 extern struct setting *const db_settings[];
-extern struct setting cfg_database_url, cfg_db_idle_s;
+extern struct setting cfg_database_url, cfg_db_connections, cfg_db_idle_s;
 
 #endif

@@ -89,6 +89,8 @@ fn_settings_of(const struct fn_spec *spec, struct setting *ret[FN_SETTINGS_MAX])
 
     if (fn_takes_token(spec))
         add_list(ret, &count, keys);
+    if (spec->db_connections != NULL)
+        cfg_db_connections.fallback = spec->db_connections;
     if (fn_uses_db(spec))
         add_list(ret, &count, db_settings);
     for (size_t i = 0; spec->settings != NULL && spec->settings[i] != NULL; i++)

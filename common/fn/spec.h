@@ -107,6 +107,7 @@ struct fn_spec {
      * database), ended by NULL; NULL: none.  What the runtime needs for this spec comes by itself.
      */
     struct setting *const *const *settings;
+    const char *db_connections; /* DB_CONNECTIONS where it is not set; NULL: as db has it */
     /* Not installed in production, and started only where this switch is true; NULL: none. */
     const struct setting *dev_only;
 
