@@ -96,25 +96,6 @@ project_key() { # ROLE: valid for ten years
     jwt_make "{\"role\":\"$1\",\"iss\":\"supabase\",\"iat\":$now,\"exp\":$((now + 315360000))}"
 }
 
-base64url() { base64 -w0 | tr '+/' '-_' | tr -d '='; }
-
-# The private key that signs access tokens, and its public part as a JWK (RFC 7638: the key's id is
-# its thumbprint).  Keys go through pipes, never through argv.
-signing_key_make() {
-    openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -outform DER 2>/dev/null | base64url
-}
-signing_key_public() {
-    local key point x y kid
-    key=$(tr -- '-_' '+/' <<<"${settings[JWT_SIGNING_KEY]}")
-    while ((${#key} % 4)); do key+==; done
-    # The point is the end of the public key: 32 bytes of x and as many of y.
-    point=$(base64 -d <<<"$key" | openssl pkey -inform DER -pubout -outform DER | tail -c 64 | base64 -w0)
-    x=$(base64 -d <<<"$point" | head -c 32 | base64url)
-    y=$(base64 -d <<<"$point" | tail -c 32 | base64url)
-    kid=$(printf '{"crv":"P-256","kty":"EC","x":"%s","y":"%s"}' "$x" "$y" | openssl dgst -sha256 -binary | base64url)
-    printf '{"kty":"EC","crv":"P-256","x":"%s","y":"%s","alg":"ES256","kid":"%s","use":"sig","key_ops":["verify"]}' "$x" "$y" "$kid"
-}
-
 # Make or complete $FFX_HOME/env.  Application and port are remembered: later commands need no APP
 # and no FFX_PORT.
 settings_make() {
@@ -135,8 +116,9 @@ settings_make() {
     setting_default JWT_SECRET "$(random_hex 32)"
     setting_default SUPABASE_ANON_KEY "$(project_key anon)"
     setting_default SUPABASE_SERVICE_ROLE_KEY "$(project_key service_role)"
-    setting_default JWT_SIGNING_KEY "$(signing_key_make)"
-    setting_default JWT_KEYS "{\"keys\":[$(signing_key_public)]}"
+    keys_make
+    setting_default KEYS_FILE "$(keys_file)"
+    setting_default SIGNING_KEY_FILE "$(signing_file)"
     setting_default AUTH_SECRET "$(random_hex 32)"
     setting_default DATABASE_URL "$(database_url postgres)"
     setting_default CREDENTIAL_KEYS "k1:$(random_hex 32)"

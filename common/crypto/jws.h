@@ -18,6 +18,7 @@
 struct jws_keys {
     struct str secret;         /* of HS256; len 0: no such token is good */
     const struct key_set *set; /* of ES256 and RS256; NULL: none */
+    uint32_t turn;             /* another one whenever they are others */
 };
 
 /* Who calls.  `role` is "anon", "authenticated", "staff", "service_role" or "" (no token asked). */

@@ -8,60 +8,9 @@
 #include "base/text.h"
 #include "crypto/digest.h"
 #include "fn/internal.h"
+#include "fn/keys.h"
 #include "fn/request.h"
 #include "loop/loop.h"
-
-#define KEY_MIN ((size_t)32)
-
-static const char *
-check_key(const char *text)
-{
-    return strncmp(text, "sb_", 3) == 0 && strlen(text) >= KEY_MIN
-               ? NULL
-               : "must begin with sb_ and have 32 characters or more";
-}
-
-static const char *
-check_jwt_keys(const char *text)
-{
-    const char *why;
-
-    key_set_free(key_set_read(str_of(text), &why));
-    return why;
-}
-
-struct setting cfg_jwt_secret = {
-    .env = "JWT_SECRET",
-    .kind = SETTING_SECRET32,
-    .fallback = "",
-    .meaning = "secret of tokens with HS256 (the legacy keys are such), 32 characters or more",
-    .secret = true,
-};
-
-struct setting cfg_jwt_keys = {
-    .env = "JWT_KEYS",
-    .kind = SETTING_TEXT,
-    .fallback = "",
-    .meaning = "public keys of tokens with ES256 or RS256: a JWK set",
-    .check = check_jwt_keys,
-};
-
-struct setting cfg_publishable_key = {
-    .env = "SUPABASE_PUBLISHABLE_KEY",
-    .kind = SETTING_WORD,
-    .fallback = "",
-    .meaning = "key of the new form (sb_publishable_…) that stands for the anonymous one",
-    .check = check_key,
-};
-
-struct setting cfg_secret_key = {
-    .env = "SUPABASE_SECRET_KEY",
-    .kind = SETTING_WORD,
-    .fallback = "",
-    .meaning = "key of the new form (sb_secret_…) that stands for the service-role key",
-    .secret = true,
-    .check = check_key,
-};
 
 /* ---- tokens that were good before ----
  *
@@ -83,7 +32,7 @@ struct kept {
 
 static struct kept *places[PLACES];
 static struct {
-    const struct key_set *set;
+    uint32_t turn;
     size_t len;
     char secret[SECRET_MAX];
 } places_keys; /* under which all of them were good */
@@ -102,7 +51,7 @@ place_of(struct str token)
 static bool
 are_places_keys(const struct jws_keys *keys)
 {
-    return keys->set == places_keys.set &&
+    return keys->turn == places_keys.turn &&
            crypto_equal(places_keys.secret, places_keys.len, keys->secret.ptr, keys->secret.len);
 }
 
@@ -138,7 +87,7 @@ keep(const struct jws_keys *keys, struct str token, const struct jws_times *time
         forget();
         memcpy(places_keys.secret, keys->secret.ptr, keys->secret.len);
         places_keys.len = keys->secret.len;
-        places_keys.set = keys->set;
+        places_keys.turn = keys->turn;
     }
     struct kept **place = place_of(token);
     struct kept *k = malloc(sizeof(*k) + token.len + claims.len + 1 + email_len + 1);
@@ -226,48 +175,18 @@ fn_credential(const struct fn_req *req)
     return apikey;
 }
 
-static bool
-equals_key(struct str given, const struct setting *key)
-{
-    const struct str right = setting_str(key);
-
-    return crypto_equal(given.ptr, given.len, right.ptr, right.len) && right.len > 0;
-}
-
 /* Whom a key of the new form stands for. */
 static enum err
 read_key(struct fail *f, struct str key, struct caller *ret)
 {
-    const bool service = equals_key(key, &cfg_secret_key);
-    const bool anon = equals_key(key, &cfg_publishable_key);
-    const char *role = service ? "service_role" : "anon";
+    const char *role = fn_key_role(key);
 
-    if (!service && !anon)
+    if (role == NULL)
         return fail_set(f, ERR_UNAUTHENTICATED, "Invalid authentication credentials");
     memcpy(ret->role, role, strlen(role) + 1);
-    ret->claims_json = service ? STR("{\"role\":\"service_role\"}") : STR("{\"role\":\"anon\"}");
+    ret->claims_json =
+        role[0] == 's' ? STR("{\"role\":\"service_role\"}") : STR("{\"role\":\"anon\"}");
     return ERR_OK;
-}
-
-/* Of this system, as it is set. */
-static const struct jws_keys *
-keys_of_tokens(void)
-{
-    static struct jws_keys keys;
-    const char *why;
-
-    if (keys.set == NULL && setting_str(&cfg_jwt_keys).len > 0)
-        keys.set = key_set_read(setting_str(&cfg_jwt_keys), &why); /* as it was checked */
-    keys.secret = setting_str(&cfg_jwt_secret);
-    return &keys;
-}
-
-const char *
-fn_keys_problem(void)
-{
-    return setting_str(&cfg_jwt_secret).len + setting_str(&cfg_jwt_keys).len > 0
-               ? NULL
-               : "JWT_KEYS: must be set, or JWT_SECRET: no token would be good";
 }
 
 /* Whom a token or a key stands for. */
@@ -276,9 +195,9 @@ read_credential(const struct fn_req *req, struct str given, struct caller *ret)
 {
     struct fail *f = &req->task->fail;
 
-    return is_key(given) ? read_key(f, given, ret)
-                         : caller_read(req->task->arena, f, keys_of_tokens(), given,
-                                       wall_us() / 1000000, ret);
+    return is_key(given)
+               ? read_key(f, given, ret)
+               : caller_read(req->task->arena, f, fn_keys(), given, wall_us() / 1000000, ret);
 }
 
 /* The gateway's own question: without a key of this system nobody comes in. */

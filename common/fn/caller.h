@@ -11,18 +11,15 @@
 #ifndef FFX_FN_CALLER_H
 #define FFX_FN_CALLER_H
 
-#include "base/setting.h"
 #include "crypto/jws.h"
-
-/* Of specs whose routes ask for a token. */
-extern struct setting cfg_jwt_secret, cfg_jwt_keys, cfg_publishable_key, cfg_secret_key;
 
 /* Verify `token` (without "Bearer ") at time `now_s` and fill `ret`.  ERR_UNAUTHENTICATED with
  * "Invalid token" or "Token has expired" on failure; the reason goes to the detail. */
 NODISCARD enum err caller_read(struct arena *a, struct fail *f, const struct jws_keys *keys,
                                struct str token, int64_t now_s, struct caller *ret);
 
-/* Whom of staff the caller is, to be passed to SQL, which knows the duties; NULL: nobody of them. */
+/* Whom of staff the caller is, to be passed to SQL, which knows the duties; NULL: nobody of them.
+ */
 const char *caller_staff_id(const struct caller *caller);
 
 struct fn_req;

@@ -9,6 +9,7 @@
  *   request.c   the way of a request: admission, handler, log line
  *   route.c     which route it is for
  *   caller.c    who calls
+ *   keys.c      with which keys
  *   limit.c     how often one may
  *   cors.c      calls from other origins
  *   answer.c    what handlers answer with
@@ -107,8 +108,6 @@ void fn_make_id(struct task *task);
 /* Does anybody's token count for this route, or for any of the spec's? */
 bool fn_route_takes_token(const struct fn_route *route);
 bool fn_takes_token(const struct fn_spec *spec);
-/* What is wrong with the settings of keys, of which one has to be there; NULL: nothing. */
-const char *fn_keys_problem(void);
 /* The token or key that says who calls, unread; len 0: none. */
 struct str fn_credential(const struct fn_req *req);
 /* Fill req->caller and req->credential, or refuse, as the route's `who` says. */

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/task.h"
+#include "fn/keys.h"
 #include "fn/schema.h"
 #include "loop/loop.h"
 #include "loop/wait.h"

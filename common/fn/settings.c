@@ -4,8 +4,8 @@
 #include "base/log.h"
 #include "base/shared.h"
 #include "db/query.h"
-#include "fn/caller.h"
 #include "fn/internal.h"
+#include "fn/keys.h"
 #include "fn/limit.h"
 
 struct setting cfg_supabase_url = {
@@ -84,11 +84,8 @@ fn_settings_of(const struct fn_spec *spec, struct setting *ret[FN_SETTINGS_MAX])
                                              &cfg_log_level, NULL};
     size_t count = 0;
 
-    static struct setting *const keys[] = {&cfg_jwt_secret, &cfg_jwt_keys, &cfg_publishable_key,
-                                           &cfg_secret_key, NULL};
-
     if (fn_takes_token(spec))
-        add_list(ret, &count, keys);
+        add_list(ret, &count, fn_keys_settings);
     if (spec->db_connections != NULL)
         cfg_db_connections.fallback = spec->db_connections;
     if (fn_uses_db(spec))

@@ -1,6 +1,8 @@
 /* GET /settings, /health, /.well-known/jwks.json: what this service is. */
 #include "auth.h"
 
+#include "fn/keys.h"
+
 enum err
 auth_settings(struct fn_req *req UNUSED, struct fn_res *res)
 {
@@ -47,9 +49,7 @@ enum err
 auth_jwks(struct fn_req *req, struct fn_res *res)
 {
     struct json_writer *w = fn_json(res, 200);
-    const char *why;
-    struct key_set *set =
-        setting_str(&cfg_jwt_keys).len == 0 ? NULL : key_set_read(setting_str(&cfg_jwt_keys), &why);
+    const struct key_set *set = fn_keys()->set;
 
     jw_open(w);
     jw_key(w, "keys");
@@ -58,7 +58,6 @@ auth_jwks(struct fn_req *req, struct fn_res *res)
         jw_raw(w, str_of(key_public_jwk(req->task->arena, key_set_at(set, i))));
     jw_close_array(w);
     jw_close(w);
-    key_set_free(set);
     return ERR_OK;
 }
 

@@ -40,7 +40,7 @@ extern struct setting cfg_auth_secret, cfg_jwt_expiry, cfg_jwt_signing_key, cfg_
     cfg_autoconfirm, cfg_password_min, cfg_password_cost, cfg_reuse_interval, cfg_session_lifetime,
     cfg_session_inactivity, cfg_otp_expiry, cfg_site_url, cfg_redirect_urls,
     cfg_password_needs_code, cfg_password_classes, cfg_audit_days, cfg_captcha_secret,
-    cfg_captcha_url, cfg_mails_hourly;
+    cfg_captcha_url, cfg_mails_hourly, cfg_signing_key_file;
 extern struct setting *const auth_own_settings[];
 
 /* ---- input.c ---- */
@@ -102,8 +102,14 @@ char *auth_refresh_token(struct arena *a, const char *session_id, int64_t counte
 enum auth_token { AUTH_TOKEN_OK, AUTH_TOKEN_MALFORMED, AUTH_TOKEN_FOREIGN };
 enum auth_token auth_read_refresh_token(struct str token, char session_id[AUTH_SESSION_ID_SIZE],
                                         int64_t *counter);
-/* Whether the private key can be used; a setting's check. */
+
+/* ---- signing.c ---- */
+
+/* Whether the private key can be used; checks of settings. */
 const char *auth_check_signing_key(const char *text);
+const char *auth_check_signing_file(const char *path);
+/* A token over the payload, with the present key. */
+char *auth_sign(struct arena *a, struct str payload_json);
 
 /* ---- password.c ---- */
 

@@ -88,26 +88,6 @@ auth_read_refresh_token(struct str token, char session_id[AUTH_SESSION_ID_SIZE],
 
 /* ---- access tokens ---- */
 
-const char *
-auth_check_signing_key(const char *text)
-{
-    const char *why;
-
-    key_free(key_read_private(str_of(text), &why));
-    return why;
-}
-
-static const struct key *
-signing_key(void)
-{
-    static const struct key *key;
-    const char *why;
-
-    if (key == NULL && setting_str(&cfg_jwt_signing_key).len > 0)
-        key = key_read_private(setting_str(&cfg_jwt_signing_key), &why);
-    return key;
-}
-
 static const char *
 access_token(struct fn_req *req, struct str user_object, struct str claims, int64_t now_s)
 {
@@ -122,8 +102,7 @@ access_token(struct fn_req *req, struct str user_object, struct str claims, int6
         arena_printf(a, "{\"iss\":\"%s/auth/v1\",\"sub\":\"%s\",\"aud\":\"%s\",\"exp\":%s,%s}",
                      setting_text(&cfg_supabase_url), json_text(json_get(user, "id")).ptr,
                      json_text(json_get(user, "aud")).ptr, expiry, claims.ptr);
-    return signing_key() != NULL ? jws_sign_es256(a, signing_key(), str_of(payload))
-                                 : jws_sign(a, setting_str(&cfg_jwt_secret), str_of(payload));
+    return auth_sign(a, str_of(payload));
 }
 
 void

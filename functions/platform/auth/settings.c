@@ -32,6 +32,15 @@ struct setting cfg_jwt_signing_key = {
     .check = auth_check_signing_key,
 };
 
+struct setting cfg_signing_key_file = {
+    .env = "SIGNING_KEY_FILE",
+    .kind = SETTING_FOLDER,
+    .fallback = "",
+    .meaning = "file with such a key in place of JWT_SIGNING_KEY, followed while the function runs "
+               "(./deploy.sh keys writes it)",
+    .check = auth_check_signing_file,
+};
+
 struct setting cfg_disable_signup = {
     .env = "DISABLE_SIGNUP",
     .kind = SETTING_BOOL,
@@ -171,14 +180,26 @@ struct setting cfg_audit_days = {
     .max = 36500,
 };
 
-struct setting *const auth_own_settings[] = {&cfg_auth_secret,      &cfg_jwt_expiry,
-                                             &cfg_jwt_signing_key,  &cfg_disable_signup,
-                                             &cfg_autoconfirm,      &cfg_password_min,
-                                             &cfg_audit_days,       &cfg_password_classes,
-                                             &cfg_password_cost,    &cfg_reuse_interval,
-                                             &cfg_session_lifetime, &cfg_session_inactivity,
-                                             &cfg_otp_expiry,       &cfg_credential_keys,
-                                             &cfg_supabase_url,     &cfg_site_url,
-                                             &cfg_redirect_urls,    &cfg_password_needs_code,
-                                             &cfg_captcha_secret,   &cfg_captcha_url,
-                                             &cfg_mails_hourly,     NULL};
+struct setting *const auth_own_settings[] = {&cfg_auth_secret,
+                                             &cfg_jwt_expiry,
+                                             &cfg_jwt_signing_key,
+                                             &cfg_disable_signup,
+                                             &cfg_autoconfirm,
+                                             &cfg_password_min,
+                                             &cfg_audit_days,
+                                             &cfg_password_classes,
+                                             &cfg_password_cost,
+                                             &cfg_reuse_interval,
+                                             &cfg_session_lifetime,
+                                             &cfg_session_inactivity,
+                                             &cfg_otp_expiry,
+                                             &cfg_credential_keys,
+                                             &cfg_supabase_url,
+                                             &cfg_site_url,
+                                             &cfg_redirect_urls,
+                                             &cfg_password_needs_code,
+                                             &cfg_captcha_secret,
+                                             &cfg_captcha_url,
+                                             &cfg_mails_hourly,
+                                             &cfg_signing_key_file,
+                                             NULL};

@@ -276,7 +276,7 @@ test('tokens of ES256 and RS256 are good under the keys that are set, each under
   };
   const keys = JSON.stringify({ keys: [es.jwk, rs.jwk] });
   for (const [secret, legacy] of [[env.JWT_SECRET, 404], ['', 401]]) {
-    const fn = await Private.start('check-payment-status', { JWT_KEYS: keys, JWT_SECRET: secret, RATE_LIMIT: 'false' });
+    const fn = await Private.start('check-payment-status', { KEYS_FILE: '', JWT_KEYS: keys, JWT_SECRET: secret, RATE_LIMIT: 'false' });
     try {
       for (const token of good)
         for (let use = 0; use < 2; use++) assert.equal(await statusOf(fn, token), 404, 'it comes in, and there is no such order');
@@ -289,7 +289,7 @@ test('tokens of ES256 and RS256 are good under the keys that are set, each under
 });
 
 test('with no key at all a function that takes tokens does not start', async () => {
-  await assert.rejects(Private.start('check-payment-status', { JWT_KEYS: '', JWT_SECRET: '' }), /JWT_KEYS: must be set, or JWT_SECRET/);
+  await assert.rejects(Private.start('check-payment-status', { KEYS_FILE: '', JWT_KEYS: '', JWT_SECRET: '' }), /JWT_KEYS: must be set, or KEYS_FILE, or JWT_SECRET/);
   await assert.rejects(Private.start('check-payment-status', { JWT_KEYS: '{"keys":[{"kty":"oct","k":"AA","alg":"HS256","kid":"a"}]}' }),
     /JWT_KEYS: must have public keys only/);
 });

@@ -3,6 +3,7 @@
 #include "crypto/jws.h"
 #include "fn/caller.h"
 #include "fn/internal.h"
+#include "fn/keys.h"
 #include "fn/request.h"
 #include "fn/spec.h"
 
@@ -179,7 +180,7 @@ static int
 load_keys(void **state UNUSED)
 {
     struct setting *const keys[] = {&cfg_jwt_secret, &cfg_jwt_keys, &cfg_publishable_key,
-                                    &cfg_secret_key};
+                                    &cfg_secret_key, &cfg_keys_file};
     struct buf problems;
 
     (void)setenv("JWT_SECRET", "a-secret-of-at-least-32-characters", 1);

@@ -2,8 +2,8 @@
 
 #include "base/shared.h"
 #include "db/query.h"
-#include "fn/caller.h"
 #include "fn/internal.h"
+#include "fn/keys.h"
 #include "fn/limit.h"
 #include "fn/settings.h"
 #include "mail/send.h"
