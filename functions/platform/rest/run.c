@@ -158,6 +158,40 @@ begin(struct run *r)
     return (struct db_step){.sql = r->text.ptr, .params = r->params, .param_count = r->count};
 }
 
+/*
+ * How isolated the transaction is, where the role or the function says so (rest-contract.md 1.6).
+ * It has to be said before anything looks at the data, as the set_config of the first step does.
+ * PostgreSQL takes it back at the end of the transaction, without LOCAL too; with LOCAL it warns in
+ * its log each time, for a script has no BEGIN.  These are constants of the program: for a text
+ * made at run time the batch may begin with a DEALLOCATE, and that is too much already.
+ */
+static struct {
+    const char *name;
+    struct db_stmt stmt;
+} isolations[] = {
+    {"serializable", {.sql = "SET transaction_isolation TO 'serializable'", .kind = DB_WRITE}},
+    {"repeatable read",
+     {.sql = "SET transaction_isolation TO 'repeatable read'", .kind = DB_WRITE}},
+    {"read committed", {.sql = "SET transaction_isolation TO 'read committed'", .kind = DB_WRITE}},
+    {"read uncommitted",
+     {.sql = "SET transaction_isolation TO 'read uncommitted'", .kind = DB_WRITE}},
+};
+
+/* NULL: nobody says. */
+static struct db_stmt *
+isolation(const struct run *r)
+{
+    const struct cache_role *role = cache_role(r->plan->cache, r->req->caller.role);
+    const char *name = role == NULL ? NULL : role->isolation;
+
+    if (r->plan->routine != NULL && r->plan->routine->isolation != NULL)
+        name = r->plan->routine->isolation;
+    for (size_t i = 0; name != NULL && i < ARRAY_LEN(isolations); i++)
+        if (strcmp(name, isolations[i].name) == 0)
+            return &isolations[i].stmt;
+    return NULL;
+}
+
 /* ---- what came of it ---- */
 
 static int64_t
@@ -258,8 +292,11 @@ make_steps(struct run *r, const struct sql_statement *statement, struct db_step 
 {
     const struct str pre = setting_str(&cfg_rest_pre_request);
     const struct sql_statement *estimate = statement->estimate;
+    struct db_stmt *isolated = isolation(r);
     size_t count = 0;
 
+    if (isolated != NULL)
+        steps[count++] = (struct db_step){.stmt = isolated};
     steps[count++] = begin(r);
     if (pre.len > 0)
         steps[count++] = (struct db_step){

@@ -85,7 +85,9 @@ as $$
         'table', c.relname,
         'volatility', nullif(f.provolatile, 'v'),
         'settings', platform.rest_settings(f.proconfig, array[
-            'statement_timeout', 'plan_filter.statement_cost_limit', 'default_transaction_isolation']),
+            'statement_timeout', 'plan_filter.statement_cost_limit']),
+        'isolation', lower(platform.rest_settings(
+            f.proconfig, array['default_transaction_isolation']) ->> 1),
         'callable', nullif(w.callable, false),
         'of_schema', on_.nspname,
         'of', o.relname))

@@ -180,8 +180,8 @@ select is(jsonb_path_query_array(pg_temp.said('routine', 'fixed'), '$.arguments[
     '["character varying", "bit varying"]', 'types that would cut what is given');
 select is(pg_temp.said('routine', 'cheap') - 'arguments', '{"schema": "api", "name": "cheap",
     "type": "api.orders", "returns": "row", "set": true, "table_schema": "api", "table": "orders",
-    "volatility": "s", "callable": true, "settings": ["statement_timeout", "2s",
-    "default_transaction_isolation", "serializable"]}', 'rows of a table, settings of a transaction');
+    "volatility": "s", "callable": true, "settings": ["statement_timeout", "2s"],
+    "isolation": "serializable"}', 'rows of a table, settings of a transaction');
 select is(pg_temp.said('routine', 'touch'), '{"schema": "api", "name": "touch", "type": "void",
     "void": true, "callable": true}', 'void');
 select is(pg_temp.said('routine', 'outs'), '{"schema": "api", "name": "outs", "type": "record",

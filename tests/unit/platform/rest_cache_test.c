@@ -68,7 +68,8 @@ static const char *const vectors[] = {
                                        "\"type\":\"integer\",\"variadic\":true}]"),
     ROUTINE("cheap",
             ",\"returns\":\"row\",\"set\":true,\"table_schema\":\"api\",\"table\":\"orders\","
-            "\"volatility\":\"s\",\"settings\":[\"statement_timeout\",\"2s\"]"),
+            "\"volatility\":\"s\",\"settings\":[\"statement_timeout\",\"2s\"],"
+            "\"isolation\":\"repeatable read\""),
     ROUTINE(
         "page",
         ",\"domain\":\"text/html\",\"description\":\"A page.\",\"void\":true,\"returns\":\"out\""),
@@ -276,10 +277,12 @@ functions_are_found_by_name(void **state UNUSED)
     assert_ptr_equal(r->table, table("orders"));
     assert_string_equal(r->settings[1], "2s");
     assert_null(r->settings[2]);
+    assert_string_equal(r->isolation, "repeatable read");
     r = cache_routines(c, STR("api"), STR("page"), &count);
     assert_string_equal(r->return_domain, "text/html");
     assert_string_equal(r->description, "A page.");
     assert_true(r->is_void && r->returns == CACHE_TABLE_OF_OUT && r->settings[0] == NULL);
+    assert_null(r->isolation);
     assert_true(cache_routines(c, STR("api"), STR("add"), &count)->volatility == CACHE_IMMUTABLE);
     assert_null(cache_routines(c, STR("extensions"), STR("initial"), &count));
     assert_null(cache_routines(c, STR("api"), STR("zoo"), &count));

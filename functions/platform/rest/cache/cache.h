@@ -102,8 +102,8 @@ struct cache_routine {
     const char *return_domain;       /* of a domain its plain name (a media type, perhaps); NULL */
     const struct cache_table *table; /* the table of the row type; NULL */
     enum cache_volatility volatility;
-    /* Hoisted: name, value, name, value …, ended by NULL.  default_transaction_isolation is one. */
-    const char *const *settings;
+    const char *const *settings; /* hoisted: name, value, name, value …, ended by NULL */
+    const char *isolation;       /* default_transaction_isolation; NULL: none */
 };
 
 /* A setting of a role, to be made for each transaction under it. */

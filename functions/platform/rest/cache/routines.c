@@ -56,6 +56,7 @@ read_routine(struct making *m, const struct json *row)
     REST_TRY(row_list(m, row, "settings", false, &r->settings));
     if (r->settings == NULL)
         r->settings = keep_list(m, NULL, 0);
+    REST_TRY(row_text(m, row, "isolation", false, &r->isolation));
     REST_TRY(row_named(m, row, "table_schema", "table", false, &raw->table));
     REST_TRY(row_named(m, row, "of_schema", "of", false, &raw->of));
     raw->callable = json_is_true(json_get(row, "callable"));
