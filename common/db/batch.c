@@ -166,6 +166,7 @@ db_send_batch(struct conn *c, struct queue *q, int most)
     for (int i = 0; ok && i < b->sent; i++) {
         struct op *op = b->ops[i];
 
+        op->sent_ms = c->since_ms;
         ok = send_op(c, op, &b->prepare[i]);
         metric_add(METRIC_DB_QUERIES, 1);
     }

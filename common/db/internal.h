@@ -62,6 +62,7 @@ struct op {
     int steps;       /* of its script, from this one to the last; 0: it is no script's */
     bool apart;      /* a read that has a connection for itself, as writes do */
     bool slow;       /* … or one of those, scripts too, that may not take all connections */
+    int64_t sent_ms; /* when it went to the server; 0: it waits */
     bool by_rows;    /* its rows are taken one by one; `result` is the next */
     bool done;
 };
@@ -168,6 +169,8 @@ extern struct db_pool db_any_pool;
 /* One op for each step, queued. */
 NODISCARD enum err db_script_queue(struct task *task, const struct db_script *script, bool by_rows,
                                    struct op *ret[]);
+/* *ret, if there is one, is how long the server has had `op`. */
+void db_script_took(const struct op *op, int64_t *ret);
 /* They are done: each one's result goes to its place, and the ops are freed. */
 NODISCARD enum err db_script_end(struct task *task, struct op *const ops[], size_t count,
                                  struct db_result *results[]);

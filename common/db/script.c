@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/killpoint.h"
 #include "crypto/digest.h"
 #include "db/internal.h"
@@ -83,6 +84,13 @@ db_script_queue(struct task *task, const struct db_script *script, bool by_rows,
     return ERR_OK;
 }
 
+void
+db_script_took(const struct op *op, int64_t *ret)
+{
+    if (ret != NULL)
+        *ret = op->sent_ms == 0 ? 0 : clock_ms() - op->sent_ms;
+}
+
 static enum err
 leave(struct task *task, const struct db_script *script, struct op *const ops[])
 {
@@ -117,10 +125,14 @@ db_script(struct task *task, const struct db_script *script, struct db_result *r
 {
     struct op *ops[DB_STEPS_MAX];
 
+    if (script->ret_took_ms != NULL)
+        *script->ret_took_ms = 0;
     for (size_t i = 0; i < script->count; i++)
         ret[i] = db_result_new(task->arena);
     TRY(db_script_queue(task, script, false, ops));
-    if (!db_wait(task, script->until_gone))
+    const bool answered = db_wait(task, script->until_gone);
+    db_script_took(ops[0], script->ret_took_ms);
+    if (!answered)
         return leave(task, script, ops);
     TRY(db_script_end(task, ops, script->count, ret));
     for (size_t i = 0; i < script->count; i++) {

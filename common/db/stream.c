@@ -15,8 +15,9 @@ struct db_stream {
     struct conn *conn;                       /* since there are rows */
     struct db_result *results[DB_STEPS_MAX]; /* when it is over */
     struct db_result row;
-    bool ahead;   /* the row was not asked for yet */
-    enum err err; /* how it ended */
+    int64_t *ret_took_ms; /* until the first row is there; then NULL */
+    bool ahead;           /* the row was not asked for yet */
+    enum err err;         /* how it ended */
 };
 
 static struct op *
@@ -86,12 +87,15 @@ advance(struct db_stream *s)
         }
         if (s->conn != NULL)
             loop_watch(&s->conn->watch, s->conn->watch.events | EPOLLIN);
-        if (!db_wait(s->task, true)) {
+        const bool woken = db_wait(s->task, true);
+        db_script_took(last_of(s), s->ret_took_ms);
+        if (!woken) {
             leave(s);
             s->err = db_gave_up(s->task, true);
             return s->err;
         }
     }
+    s->ret_took_ms = NULL;
     return ERR_OK;
 }
 
@@ -111,6 +115,9 @@ db_stream_open(struct task *task, const struct db_script *script, struct db_stre
     steps[count - 1] = steps[count - 2];
     steps[count - 2] = (struct db_step){.stmt = &unhurried};
     s->task = task;
+    s->ret_took_ms = script->ret_took_ms;
+    if (s->ret_took_ms != NULL)
+        *s->ret_took_ms = 0;
     for (size_t i = 0; i < count; i++)
         s->results[i] = db_result_new(task->arena);
     arena_defer(task->arena, release, s);

@@ -22,6 +22,7 @@ struct asked {
     const char *role; /* the first step is done as it, or NULL */
     bool read_only;
     bool until_gone;
+    int64_t took_ms;
     char text[DB_STEPS_MAX][64];
     char said[512];
 };
@@ -33,8 +34,10 @@ ask(struct task *task, void *arg)
     struct db_step steps[DB_STEPS_MAX];
     struct db_result *results[DB_STEPS_MAX];
     const size_t more = q->role == NULL ? 0 : 1;
-    const struct db_script script = {
-        .steps = steps, .count = more + q->count, .until_gone = q->until_gone};
+    const struct db_script script = {.steps = steps,
+                                     .count = more + q->count,
+                                     .until_gone = q->until_gone,
+                                     .ret_took_ms = &q->took_ms};
 
     if (q->role != NULL)
         steps[0] = db_step_as(task, q->role, "{\"sub\":\"me\"}", q->read_only);
@@ -269,6 +272,39 @@ a_late_script_is_ended(void **state UNUSED)
     check_db_until("SELECT pg_sleep%", "0");
 }
 
+/* Its own time, whatever came of it, and not what it waited for a connection. */
+static void
+the_servers_time_is_told(void **state UNUSED)
+{
+    struct asked late = {STEPS(SQL("SELECT pg_sleep(30)"))};
+    struct asked failed = {STEPS(SQL("SELECT pg_sleep(0.1)"), SQL("SELECT 1/0"))};
+    struct asked never = {STEPS(SQL("SELECT 1")), .took_ms = 7};
+    struct check_work w = {.work = ask, .arg = &late, .limit_ms = 200};
+    struct check_work no_time = {.work = ask, .arg = &never, .limit_ms = -1};
+    struct asked many[12];
+    struct check_work works[ARRAY_LEN(many)];
+    int64_t waited_ms = 0;
+
+    check_start(&w);
+    check_start(&no_time);
+    check_finish();
+    assert_true(late.took_ms >= 100 && late.took_ms <= w.took_ms);
+    assert_int_equal(never.took_ms, 0);
+    assert_int_equal(ask_one(&failed), ERR_INTERNAL);
+    assert_true(failed.took_ms >= 99);
+    for (size_t i = 0; i < ARRAY_LEN(many); i++) {
+        many[i] = (struct asked){STEPS(SQL("SELECT pg_sleep(0.2)"))};
+        works[i] = (struct check_work){.work = ask, .arg = &many[i], .limit_ms = 20000};
+        check_start(&works[i]);
+    }
+    check_finish();
+    for (size_t i = 0; i < ARRAY_LEN(many); i++) {
+        assert_true(many[i].took_ms >= 199);
+        waited_ms = MAX(waited_ms, works[i].took_ms - many[i].took_ms);
+    }
+    assert_true(waited_ms >= 199);
+}
+
 static struct check_work leaver;
 
 static void
@@ -318,6 +354,7 @@ static const struct CMUnitTest tests[] = {
     DB_TEST(a_table_that_changes_is_read_again),
     DB_TEST(what_is_not_supported_keeps_its_connection),
     DB_TEST(a_late_script_is_ended),
+    DB_TEST(the_servers_time_is_told),
     DB_TEST(only_what_says_so_is_ended_when_the_client_leaves),
 };
 

@@ -14,6 +14,7 @@ struct read {
     const char *sql, *setting; /* the second: a step before, or NULL */
     int most;
     int64_t pause_ms; /* after the first row */
+    int64_t took_ms;
     int rows;
     size_t bytes;
     char last[32];
@@ -49,8 +50,10 @@ read_all(struct task *task, void *arg)
     const size_t first = r->setting == NULL ? 1 : 0;
     struct db_stream *s;
 
-    enum err e =
-        db_stream_open(task, &(struct db_script){.steps = steps + first, .count = 2 - first}, &s);
+    enum err e = db_stream_open(
+        task,
+        &(struct db_script){.steps = steps + first, .count = 2 - first, .ret_took_ms = &r->took_ms},
+        &s);
     if (e == ERR_OK)
         e = read_rows(task, r, s);
     check_said(task, r->said, sizeof r->said);
@@ -151,6 +154,19 @@ it_only_reads(void **state UNUSED)
 
     assert_int_equal(do_read(&r), ERR_UNAVAILABLE);
     assert_memory_equal(r.said, "25006", 5);
+}
+
+static void
+the_servers_time_ends_with_the_first_row(void **state UNUSED)
+{
+    struct read first = {
+        .sql = "SELECT pg_sleep(0.1), repeat('x', 20000) FROM generate_series(1, 12)"};
+    struct read failed = {.sql = "SELECT pg_sleep(0.1), 1/(i - 1) FROM generate_series(1, 1) i"};
+
+    assert_int_equal(do_read(&first), ERR_OK);
+    assert_true(first.took_ms >= 99 && first.took_ms < 1000);
+    assert_int_equal(do_read(&failed), ERR_INTERNAL);
+    assert_true(failed.took_ms >= 99);
 }
 
 static const char long_sql[] = "SELECT repeat('long', 500) FROM generate_series(1, 5000)";
@@ -275,6 +291,7 @@ static const struct CMUnitTest tests[] = {
     DB_TEST(much_takes_little_memory),
     DB_TEST(a_failure_before_the_first_row),
     DB_TEST(a_failure_after_some_rows),
+    DB_TEST(the_servers_time_ends_with_the_first_row),
     DB_TEST(it_only_reads),
     DB_TEST(the_server_waits_for_who_is_slow),
     DB_TEST(one_that_is_left_is_ended),
