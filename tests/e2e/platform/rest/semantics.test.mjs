@@ -18,6 +18,7 @@ before(async () => {
     ${readFileSync(new URL('people.sql', import.meta.url), 'utf8')}
     create table calls (id int generated always as identity primary key, at timestamptz not null default now(), twice int generated always as (1 + 1) stored, label text default 'usual');
     create table late (id int primary key, other int references late deferrable initially deferred);
+    create view deep as select * from ${'(select * from '.repeat(12)}people${' limit 1000) as p'.repeat(12)};
     create function noted() returns setof calls language sql as $$ insert into calls default values; insert into calls default values; select * from calls $$;
     create function noted_once() returns int language sql as $$ insert into calls default values; select 1 $$;
     create function noted_twice(calls) returns int language sql stable as $$ select 2 $$;
@@ -79,6 +80,11 @@ test('a function that is counted is called once', async () => {
   const cut = await send('GET', '/rpc/pairs', { prefer: 'count=exact', of: 'max2' });
   assert.deepEqual([cut.status, cut.headers['content-range'], cut.json.length], [206, '0-1/3', 2]);
   assert.deepEqual((await send('GET', '/rpc/numbers?limit=2&offset=1', { prefer: 'count=exact' })).json, [2, 3]);
+});
+
+test('the estimate of a deep plan', async () => {
+  const { headers } = await send('GET', '/deep', { prefer: 'count=planned' });
+  assert.match(headers['content-range'], /^0-2\/[1-9]\d*$/);
 });
 
 test('what functions return', async () => {
