@@ -12,6 +12,7 @@
 #include "fn/stream.h"
 #include "rest/begin.h"
 #include "rest/explained.h"
+#include "rest/slow.h"
 
 #define PLAN_MAX ((size_t)4 * 1024 * 1024)
 
@@ -154,9 +155,13 @@ rest_run(struct fn_req *req, struct fn_res *res, const struct plan *plan,
         steps[count++] = (struct db_step){.sql = "SET CONSTRAINTS ALL IMMEDIATE"};
         steps[count++] = (struct db_step){.sql = "ROLLBACK"};
     }
-    const struct db_script script = {
-        .steps = steps, .count = count, .until_gone = !plan->writes && !plan->reveals};
+    int64_t took_ms;
+    const struct db_script script = {.steps = steps,
+                                     .count = count,
+                                     .until_gone = !plan->writes && !plan->reveals,
+                                     .ret_took_ms = &took_ms};
     const enum err err = db_script(req->task, &script, results);
+    slow_note(req, plan, statement, took_ms);
     if (err != ERR_OK)
         return tell_failure(req, res, err, e, ret_err);
 
@@ -208,14 +213,18 @@ rest_run_stream(struct fn_req *req, struct fn_res *res, const struct plan *plan,
     const char *estimate = NULL;
     struct db_row row;
     size_t main_step;
+    int64_t took_ms;
 
     *ret_err = ERR_OK;
     if (statement->estimate != NULL)
         REST_TRY(ask_estimate(&r, res, statement, &estimate, e, ret_err));
     without.estimate = NULL;
-    const struct db_script script = {
-        .steps = steps, .count = make_steps(&r, &without, steps, &main_step), .until_gone = true};
+    const struct db_script script = {.steps = steps,
+                                     .count = make_steps(&r, &without, steps, &main_step),
+                                     .until_gone = true,
+                                     .ret_took_ms = &took_ms};
     enum err err = db_stream_open(req->task, &script, rows);
+    slow_note(req, plan, statement, took_ms);
     if (err == ERR_OK)
         err = db_stream_next(*rows, &row);
     if (err != ERR_OK)

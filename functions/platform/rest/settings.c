@@ -61,10 +61,26 @@ struct setting cfg_rest_tx = {
     .meaning = "true: Prefer: tx=rollback undoes what a request did (for tests)",
 };
 
+struct setting cfg_rest_slow = {
+    .env = "REST_SLOW_MS",
+    .kind = SETTING_INT,
+    .fallback = "1000",
+    .meaning = "statements of the data API that take so long are told in the log, with their plan; "
+               "0: none is",
+    .min = 0,
+    .max = 3600000,
+};
+
 struct setting *const rest_own_settings[] = {
-    &cfg_rest_schemas,     &cfg_rest_extra_path,
-    &cfg_rest_max_rows,    &cfg_rest_aggregates,
-    &cfg_rest_pre_request, &cfg_rest_tx,
-    &cfg_credential_keys,  &cfg_rest_openapi,
-    &cfg_rest_plan,        NULL,
+    &cfg_rest_schemas,
+    &cfg_rest_extra_path,
+    &cfg_rest_max_rows,
+    &cfg_rest_aggregates,
+    &cfg_rest_pre_request,
+    &cfg_rest_tx,
+    &cfg_credential_keys,
+    &cfg_rest_openapi,
+    &cfg_rest_plan,
+    &cfg_rest_slow,
+    NULL,
 };
