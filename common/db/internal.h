@@ -59,6 +59,7 @@ struct op {
     bool alone;      /* its group failed: not grouped again */
     bool prepare;    /* made at run time, and prepared with this batch … */
     uint32_t number; /* … or before, by this name; 0: it is not */
+    uint64_t asker;  /* who asks, as a number; 0: nobody in particular */
     int steps;       /* of its script, from this one to the last; 0: it is no script's */
     bool apart;      /* a read that has a connection for itself, as writes do */
     bool slow;       /* … or one of those, scripts too, that may not take all connections */
@@ -215,6 +216,14 @@ extern struct loop_timer db_tidy;
 /* ---- queue.c ---- */
 
 void db_queue_push(struct queue *q, struct op *op);
+/* The last of a script that waits, from any step of it; what is no script's is that itself. */
+static inline struct op *
+db_last_step(struct op *op)
+{
+    while (op->steps > 1)
+        op = op->next;
+    return op;
+}
 struct op *db_queue_pop(struct queue *q);
 void db_queue_remove(struct queue *q, const struct op *op);
 struct queue *db_queue_of(const struct op *op);
@@ -248,6 +257,9 @@ void db_leave_host(const struct conn *c);
 
 /* Whether `op`, a read or the last step of a script, took long lately: it is `slow`, or `apart`. */
 void db_recall(struct op *op);
+/* Some wait: scripts that have run for so long that they are slow are so from now on; of others it
+ * is looked at again when they have. */
+void db_notice_slow(struct db_state *p);
 /* Its batch is done. */
 void db_learn(const struct conn *c, int64_t took_ms);
 

@@ -1,6 +1,7 @@
 /*
  * Which work goes to which connection of its pool.  Connection 0 is shared by reads, the others
- * belong to one write (or group) at a time; when one side has none it borrows of the other.
+ * belong to one write (or group) at a time; when one side has none it borrows of the other, and so
+ * does what is quick when what is slow has all of the others.
  *
  * Read flush first: it runs once at the end of each turn in which something was queued, and
  * whenever a connection is free again.
@@ -189,6 +190,43 @@ wanted(const struct queue *q, int most)
     return (size_t)n;
 }
 
+/* Does one of the connections that are taken by what is slow work for them? */
+static bool
+has_slow(const struct db_state *p, uint64_t asker)
+{
+    for (int i = 1; i < p->connection_max; i++) {
+        const struct conn *c = &p->conns[i];
+
+        if (c->slow && c->state == CONN_BUSY && c->batch.ops[c->batch.count - 1]->asker == asker)
+            return true;
+    }
+    return false;
+}
+
+/* The first of those who have none of them comes to the front; false: there is nobody. */
+static bool
+bring_forward(const struct db_state *p, struct queue *q)
+{
+    struct op *last;
+
+    for (struct op **at = &q->first; *at != NULL; at = &last->next) {
+        struct op *first = *at;
+
+        last = db_last_step(first);
+        if (first->asker != 0 && has_slow(p, first->asker))
+            continue;
+        if (at != &q->first) {
+            *at = last->next;
+            if (last->next == NULL)
+                q->last = at;
+            last->next = q->first;
+            q->first = first;
+        }
+        return true;
+    }
+    return false;
+}
+
 /* Send the first of those that own their connection; false: there is none for it. */
 static bool
 send_first(struct db_state *p, struct queue *q, int most)
@@ -197,8 +235,12 @@ send_first(struct db_state *p, struct queue *q, int most)
 
     if (c == NULL)
         open_for(p, wanted(q, most), 1);
-    if (c == NULL && !any_for_writes(p)) /* the server takes no more: the readers' */
+    /* The server takes no more, or all are slow: the readers'. */
+    if (c == NULL && !any_for_writes(p) && bring_forward(p, q)) {
+        if (p->conns[0].state == CONN_CLOSED)
+            open_for(p, 1, 0);
         c = idle_conn(p, false);
+    }
     if (c == NULL)
         return false;
     c->slow = q == &p->slow;
@@ -218,10 +260,20 @@ left_for_slow(const struct db_state *p)
 }
 
 static void
-flush_pool(struct db_state *p)
+send_writes(struct db_state *p)
 {
     while (p->writes.count > 0 && send_first(p, &p->writes, p->connection_max))
         ;
+}
+
+static void
+flush_pool(struct db_state *p)
+{
+    send_writes(p);
+    if (p->writes.count > 0) {
+        db_notice_slow(p);
+        send_writes(p);
+    }
     for (int left; p->slow.count > 0 && (left = left_for_slow(p)) > 0;)
         if (!send_first(p, &p->slow, left))
             break;
@@ -278,7 +330,7 @@ conn_timer(struct loop_timer *t)
     } else {
         if (db_may_break_up(&c->batch))
             loop_timer_set(t, c->since_ms + BREAK_UP_MS);
-        send_reads(c->pool); /* the shared connection has been busy for too long */
+        flush_pool(c->pool); /* the shared connection has been busy for too long, or one is slow */
     }
 }
 

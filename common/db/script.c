@@ -58,9 +58,15 @@ enum err
 db_script_queue(struct task *task, const struct db_script *script, bool by_rows, struct op *ret[])
 {
     const int count = (int)script->count;
+    union {
+        uint8_t hash[SHA256_BYTES];
+        uint64_t number;
+    } asker = {0};
 
     MUST(count >= 1 && count <= DB_STEPS_MAX && co_self() != NULL);
     TRY(db_may_begin(task, script->until_gone));
+    if (script->asker.len > 0)
+        crypto_sha256(script->asker, asker.hash);
     for (int i = 0; i < count; i++) {
         MUST(script->steps[i].param_count <= UINT16_MAX); /* the protocol's limit */
         ret[i] = calloc(1, sizeof *ret[i]);
@@ -70,6 +76,7 @@ db_script_queue(struct task *task, const struct db_script *script, bool by_rows,
             return fail_detail(&task->fail, ERR_UNAVAILABLE, "no memory for a script");
         }
         fill(ret[i], &script->steps[i], script->pool);
+        ret[i]->asker = asker.number;
         ret[i]->steps = count - i;
     }
     ret[count - 1]->by_rows = by_rows;

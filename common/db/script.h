@@ -28,6 +28,9 @@ struct db_script {
     struct db_pool *pool;        /* as a db_stmt's: that of all its constants, and of texts too */
     /* Ended when who asked leaves (ERR_HUP): for what changes nothing. */
     bool until_gone;
+    /* Who asks, if that is somebody of many: when what is slow has all connections but one, that
+     * one is for who has none of them. */
+    struct str asker;
     /* NULL, or how long the server had it, to its answer (a stream's first row) or until it was
      * given up; 0: it never went there. */
     int64_t *ret_took_ms;

@@ -2,7 +2,8 @@
  * What is slow runs on a connection of its own, and may not take all of them, so that what is quick
  * does not stand behind it.  What took long is remembered for a while, and until it was quick.  Of
  * several reads that took long together nobody knows which of them it was: each runs alone next
- * time, and that tells.
+ * time, and that tells.  A script is slow once it has run for so long while others wait, for it may
+ * take a long time to its end, and be one of many that all began before anybody knew.
  */
 #include "db/internal.h"
 
@@ -71,4 +72,45 @@ db_learn(const struct conn *c, int64_t took_ms)
     for (int i = 0; i < b->count; i++)
         if (db_is_read(b->ops[i]))
             remember(b->ops[i], SUSPECT_MS, true);
+}
+
+/* Those that wait and do the same as what turned out to be slow. */
+static void
+make_way(struct db_state *p, uint64_t key)
+{
+    struct op *op = p->writes.first;
+
+    p->writes = (struct queue){.last = &p->writes.first};
+    while (op != NULL) {
+        const struct op *last = db_last_step(op), *end = last->next;
+        const bool slow = last->steps > 0 && key_of(last) == key;
+
+        while (op != end) {
+            struct op *next = op->next;
+
+            op->slow = slow;
+            db_queue_push(db_queue_of(op), op);
+            op = next;
+        }
+    }
+}
+
+void
+db_notice_slow(struct db_state *p)
+{
+    for (int i = 0; i < p->connection_max; i++) {
+        struct conn *c = &p->conns[i];
+        const struct batch *b = &c->batch;
+
+        if (c->state != CONN_BUSY || c->slow || c->late || b->ops[b->count - 1]->steps == 0)
+            continue;
+        if (loop_now_ms() < c->since_ms + SLOW_MS) {
+            if (i > 0) /* the readers' timer is that of those who wait for it */
+                loop_timer_set(&c->timer, c->since_ms + SLOW_MS);
+            continue;
+        }
+        c->slow = true;
+        remember(b->ops[b->count - 1], KEPT_MS, false);
+        make_way(p, key_of(b->ops[b->count - 1]));
+    }
 }

@@ -121,11 +121,13 @@ db_stream_open(struct task *task, const struct db_script *script, struct db_stre
     for (size_t i = 0; i < count; i++)
         s->results[i] = db_result_new(task->arena);
     arena_defer(task->arena, release, s);
-    TRY(db_script_queue(
-        task,
-        &(struct db_script){
-            .steps = steps, .count = count, .pool = script->pool, .until_gone = true},
-        true, s->ops));
+    TRY(db_script_queue(task,
+                        &(struct db_script){.steps = steps,
+                                            .count = count,
+                                            .pool = script->pool,
+                                            .until_gone = true,
+                                            .asker = script->asker},
+                        true, s->ops));
     s->count = count;
     s->ahead = true;
     *ret = s;

@@ -22,6 +22,7 @@ struct asked {
     const char *role; /* the first step is done as it, or NULL */
     bool read_only;
     bool until_gone;
+    const char *asker; /* or NULL */
     int64_t took_ms;
     char text[DB_STEPS_MAX][64];
     char said[512];
@@ -37,6 +38,7 @@ ask(struct task *task, void *arg)
     const struct db_script script = {.steps = steps,
                                      .count = more + q->count,
                                      .until_gone = q->until_gone,
+                                     .asker = str_of(q->asker),
                                      .ret_took_ms = &q->took_ms};
 
     if (q->role != NULL)
@@ -283,6 +285,7 @@ the_servers_time_is_told(void **state UNUSED)
     struct check_work no_time = {.work = ask, .arg = &never, .limit_ms = -1};
     struct asked many[12];
     struct check_work works[ARRAY_LEN(many)];
+    const struct db_step step = SQL("SELECT pg_sleep(0.2)");
     int64_t waited_ms = 0;
 
     check_start(&w);
@@ -293,7 +296,7 @@ the_servers_time_is_told(void **state UNUSED)
     assert_int_equal(ask_one(&failed), ERR_INTERNAL);
     assert_true(failed.took_ms >= 99);
     for (size_t i = 0; i < ARRAY_LEN(many); i++) {
-        many[i] = (struct asked){STEPS(SQL("SELECT pg_sleep(0.2)"))};
+        many[i] = (struct asked){.steps = &step, .count = 1};
         works[i] = (struct check_work){.work = ask, .arg = &many[i], .limit_ms = 20000};
         check_start(&works[i]);
     }
@@ -339,6 +342,87 @@ only_what_says_so_is_ended_when_the_client_leaves(void **state UNUSED)
     }
 }
 
+/* ---- what is slow ---- */
+
+#define SLEEPERS 20
+#define BUSY_MS  1500
+
+/* Keyed reads, one after the other, beside sleepers that are there first; the longest of them. */
+struct beside {
+    struct check_work works[SLEEPERS];
+    int64_t longest_ms;
+};
+
+static enum err
+read_beside(struct task *task, void *arg)
+{
+    struct beside *b = arg;
+    struct asked keyed = {STEPS(SQL_1("SELECT name FROM things WHERE id = $1::int", "1")),
+                          .asker = "another one"};
+    enum err e = ERR_OK;
+
+    for (const int64_t end_ms = clock_ms() + BUSY_MS; e == ERR_OK && clock_ms() < end_ms;) {
+        const int64_t began_ms = clock_ms();
+
+        e = ask(task, &keyed);
+        b->longest_ms = MAX(b->longest_ms, clock_ms() - began_ms);
+        co_sleep_ms(5);
+    }
+    for (size_t i = 0; i < SLEEPERS; i++) {
+        leaver = b->works[i];
+        if (leaver.task != NULL)
+            leave(NULL);
+    }
+    return e;
+}
+
+static int64_t
+longest_beside(struct asked *sleepers)
+{
+    struct beside b = {.longest_ms = 0};
+    struct check_work one = {
+        .work = read_beside, .arg = &b, .limit_ms = 20000, .memory = (size_t)4 * 1024 * 1024};
+
+    for (size_t i = 0; i < SLEEPERS; i++) {
+        b.works[i] = (struct check_work){.work = ask, .arg = &sleepers[i], .limit_ms = 20000};
+        check_start(&b.works[i]);
+    }
+    check_db_until("%pg_sleep(60)%", "3");
+    check_start(&one);
+    check_finish();
+    assert_int_equal(one.err, ERR_OK);
+    check_db_until("%pg_sleep(60)%", "0");
+    print_message("the longest keyed read took %d ms\n", (int)b.longest_ms);
+    return b.longest_ms;
+}
+
+static void
+one_text_that_nobody_knew_to_be_slow(void **state UNUSED)
+{
+    static const struct db_step step = SQL("SELECT 'one', pg_sleep(60)");
+    struct asked sleepers[SLEEPERS];
+
+    for (size_t i = 0; i < SLEEPERS; i++)
+        sleepers[i] = (struct asked){.steps = &step, .count = 1, .until_gone = true};
+    assert_in_range(longest_beside(sleepers), 0, 1000);
+}
+
+static void
+many_slow_texts_of_one_asker(void **state UNUSED)
+{
+    struct asked sleepers[SLEEPERS];
+    struct db_step steps[SLEEPERS];
+    char texts[SLEEPERS][64];
+
+    for (size_t i = 0; i < SLEEPERS; i++) {
+        (void)snprintf(texts[i], sizeof texts[i], "SELECT %zu, pg_sleep(60)", i);
+        steps[i] = (struct db_step){.sql = texts[i]};
+        sleepers[i] = (struct asked){
+            .steps = &steps[i], .count = 1, .until_gone = true, .asker = "who asks for much"};
+    }
+    assert_in_range(longest_beside(sleepers), 0, 1000);
+}
+
 static const struct CMUnitTest tests[] = {
     DB_TEST(each_step_has_its_answer),
     DB_TEST(all_steps_are_one_transaction),
@@ -356,6 +440,8 @@ static const struct CMUnitTest tests[] = {
     DB_TEST(a_late_script_is_ended),
     DB_TEST(the_servers_time_is_told),
     DB_TEST(only_what_says_so_is_ended_when_the_client_leaves),
+    DB_TEST(one_text_that_nobody_knew_to_be_slow),
+    DB_TEST(many_slow_texts_of_one_asker),
 };
 
 int
