@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/number.h"
 #include "json/write.h"
 
 static const struct {
@@ -52,14 +53,20 @@ write_who(struct json_writer *w, unsigned set)
 static void
 write_rate(struct json_writer *w, const struct fn_route *route)
 {
+    int64_t calls = route->rate_calls;
+
+    if (route->rate != NULL)
+        MUST(number_i64(str_of(route->rate->fallback), &calls)); /* unless it is set */
     jw_key(w, "rate");
-    if (route->rate_calls == 0) {
+    if (calls == 0) {
         jw_null(w);
         return;
     }
     jw_open(w);
-    jw_i64_at(w, "calls", route->rate_calls);
+    jw_i64_at(w, "calls", calls);
     jw_i64_at(w, "window_s", route->rate_window_s);
+    if (route->rate != NULL)
+        jw_text_at(w, "setting", route->rate->env);
     jw_close(w);
 }
 

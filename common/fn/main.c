@@ -60,7 +60,8 @@ check_spec(const struct fn_spec *spec)
     for (const struct fn_route *r = spec->routes; r != NULL && r->methods != 0; r++) {
         MUST(r - spec->routes < FN_ROUTES_MAX && r->path != NULL && r->who != 0);
         MUST((r->handle != NULL) != (r->sql != NULL));
-        MUST(r->rate_calls == 0 || (r->rate_calls > 0 && r->rate_window_s > 0));
+        MUST(r->rate_calls >= 0 && (r->rate_calls == 0 || r->rate == NULL));
+        MUST((r->rate_calls > 0 || r->rate != NULL) == (r->rate_window_s > 0));
         MUST(r->body == FN_BODY_NONE || r->body_max > 0);
         MUST((r->who & FN_SIGNATURE) == 0 || spec->signature != NULL);
     }

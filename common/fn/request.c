@@ -82,11 +82,12 @@ limit_rate(struct fn_req *req)
 {
     uint8_t network[LIMIT_NETWORK_BYTES];
     const struct fn_route *route = req->match->route;
+    const int calls = route->rate == NULL ? route->rate_calls : (int)setting_int(route->rate);
 
-    if (route->rate_calls == 0)
+    if (calls == 0)
         return ERR_OK;
     return limit_check(req->task, limit_key(req, network), (unsigned)(route - req->spec->routes),
-                       route->rate_calls, route->rate_window_s);
+                       calls, route->rate_window_s);
 }
 
 bool

@@ -75,6 +75,8 @@ struct fn_route {
     enum fn_body body;
     size_t body_max; /* bytes; more is 413 */
     int rate_calls;  /* per rate_window_s and caller; 0: no limit */
+    /* Instead of rate_calls, what an operator sets (SETTING_INT, of the spec's settings); NULL. */
+    const struct setting *rate;
     int rate_window_s;
     const char *cache;                   /* Cache-Control of what it answers well; NULL: no-store */
     const char *summary;                 /* one line; NULL: the spec's */

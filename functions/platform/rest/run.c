@@ -9,6 +9,8 @@
 #include "base/number.h"
 #include "base/setting.h"
 #include "crypto/sealed.h"
+#include "fn/caller.h"
+#include "fn/limit.h"
 #include "fn/stream.h"
 #include "rest/begin.h"
 #include "rest/explained.h"
@@ -19,7 +21,20 @@
 struct run {
     struct fn_req *req;
     const struct plan *plan;
+    uint8_t network[LIMIT_NETWORK_BYTES];
 };
+
+/* Whose slow statements may not hold up everybody; with the service key somebody asks for many. */
+static struct str
+asker(struct run *r)
+{
+    const struct caller *caller = &r->req->caller;
+
+    if (caller->user_id[0] != '\0')
+        return str_of(caller->user_id);
+    return strcmp(caller->role, "anon") == 0 ? limit_network(r->req->http->remote_addr, r->network)
+                                             : STR_NONE;
+}
 
 /* ---- what came of it ---- */
 
@@ -159,6 +174,7 @@ rest_run(struct fn_req *req, struct fn_res *res, const struct plan *plan,
     const struct db_script script = {.steps = steps,
                                      .count = count,
                                      .until_gone = !plan->writes && !plan->reveals,
+                                     .asker = asker(&r),
                                      .ret_took_ms = &took_ms};
     const enum err err = db_script(req->task, &script, results);
     slow_note(req, plan, statement, took_ms);
@@ -191,8 +207,10 @@ ask_estimate(struct run *r, struct fn_res *res, const struct sql_statement *stat
     struct db_step steps[DB_STEPS_MAX];
     struct db_result *results[DB_STEPS_MAX];
     size_t main_step;
-    const struct db_script script = {
-        .steps = steps, .count = make_steps(r, &alone, steps, &main_step), .until_gone = true};
+    const struct db_script script = {.steps = steps,
+                                     .count = make_steps(r, &alone, steps, &main_step),
+                                     .until_gone = true,
+                                     .asker = asker(r)};
     const enum err err = db_script(r->req->task, &script, results);
 
     if (err != ERR_OK)
@@ -222,6 +240,7 @@ rest_run_stream(struct fn_req *req, struct fn_res *res, const struct plan *plan,
     const struct db_script script = {.steps = steps,
                                      .count = make_steps(&r, &without, steps, &main_step),
                                      .until_gone = true,
+                                     .asker = asker(&r),
                                      .ret_took_ms = &took_ms};
     enum err err = db_stream_open(req->task, &script, rows);
     slow_note(req, plan, statement, took_ms);

@@ -71,16 +71,18 @@ struct setting cfg_rest_slow = {
     .max = 3600000,
 };
 
+struct setting cfg_rest_rate = {
+    .env = "REST_RATE_LIMIT",
+    .kind = SETTING_INT,
+    .fallback = "6000",
+    .meaning = "calls of the data API in a minute: of one person, of one address without a person, "
+               "with the service key; 0: no limit",
+    .min = 0,
+    .max = 1000000,
+};
+
 struct setting *const rest_own_settings[] = {
-    &cfg_rest_schemas,
-    &cfg_rest_extra_path,
-    &cfg_rest_max_rows,
-    &cfg_rest_aggregates,
-    &cfg_rest_pre_request,
-    &cfg_rest_tx,
-    &cfg_credential_keys,
-    &cfg_rest_openapi,
-    &cfg_rest_plan,
-    &cfg_rest_slow,
-    NULL,
+    &cfg_rest_schemas,     &cfg_rest_extra_path, &cfg_rest_max_rows,   &cfg_rest_aggregates,
+    &cfg_rest_pre_request, &cfg_rest_tx,         &cfg_credential_keys, &cfg_rest_openapi,
+    &cfg_rest_plan,        &cfg_rest_slow,       &cfg_rest_rate,       NULL,
 };
