@@ -207,7 +207,8 @@ main(void)
         "psql -Xqd ${d}_utf8 -c 'create role fn_rest' 2>/dev/null; "
         "psql -Xqd ${d}_utf8 -v ON_ERROR_STOP=1 -c 'create schema platform' "
         "-c 'set check_function_bodies = off' -f " SQL "tables/0008_rest.sql "
-        "-f " SQL "sql/rest_routines.sql -f " SQL "sql/rest_schema.sql",
+        "-f " SQL "sql/rest_routines.sql -f " SQL "sql/rest_schema.sql "
+        "-f " SQL "sql/rest_changes.sql",
         "psql -Xqd ${d}_utf8 -v ON_ERROR_STOP=1 -c 'create schema api; create schema hidden; "
         "create table api.people (id int primary key, name text); "
         "create table hidden.things (id int primary key, person_id int references api.people); "
