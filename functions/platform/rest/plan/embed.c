@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/text.h"
+#include "json/write.h"
 #include "rest/plan/internal.h"
 
 #define TEXT_MAX ((size_t)64 * 1024)
@@ -74,19 +75,29 @@ cardinality(const struct cache_relation *r)
 }
 
 /* One candidate of the details of PGRST201. */
-static void
-tell(struct buf *b, struct arena *a, const struct cache_relation *r)
+static const char *
+tell(struct arena *a, const struct cache_relation *r)
 {
-    buf_printf(b, "{\"cardinality\":\"%s\",\"embedding\":\"%s with %s\",\"relationship\":\"",
-               cardinality(r), r->from->name, r->to->name);
+    struct json_writer w;
+    struct buf b;
+
+    buf_init_arena(&b, a, TEXT_MAX);
+    jw_init(&w, &b);
+    jw_open(&w);
+    jw_text_at(&w, "cardinality", cardinality(r));
+    jw_text_at(&w, "embedding", arena_printf(a, "%s with %s", r->from->name, r->to->name));
     if (r->kind == CACHE_M2M)
-        buf_printf(b, "%s using %s(%s) and %s(%s)", r->junction->name, r->constraint,
-                   plan_joined(a, r->junction_from), r->constraint2,
-                   plan_joined(a, r->junction_to));
+        jw_text_at(&w, "relationship",
+                   arena_printf(a, "%s using %s(%s) and %s(%s)", r->junction->name, r->constraint,
+                                plan_joined(a, r->junction_from), r->constraint2,
+                                plan_joined(a, r->junction_to)));
     else
-        buf_printf(b, "%s using %s(%s) and %s(%s)", r->constraint, r->from->name,
-                   plan_joined(a, r->from_columns), r->to->name, plan_joined(a, r->to_columns));
-    buf_add_text(b, "\"}");
+        jw_text_at(&w, "relationship",
+                   arena_printf(a, "%s using %s(%s) and %s(%s)", r->constraint, r->from->name,
+                                plan_joined(a, r->from_columns), r->to->name,
+                                plan_joined(a, r->to_columns)));
+    jw_close(&w);
+    return b.ptr;
 }
 
 static bool
@@ -98,9 +109,7 @@ refuse_many(struct planning *p, const struct plan_level *above, const struct res
     const char **words = ARENA_ARRAY(p->a, const char *, count);
 
     for (size_t i = 0; i < count; i++) {
-        buf_init_arena(&details, p->a, TEXT_MAX);
-        tell(&details, p->a, found[i]);
-        told[i] = details.ptr;
+        told[i] = tell(p->a, found[i]);
         words[i] = arena_printf(p->a, "'%.*s!%s'", REST_STR(item->relation),
                                 found[i]->kind == CACHE_M2M ? found[i]->junction->name
                                                             : found[i]->constraint);
