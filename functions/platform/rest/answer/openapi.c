@@ -4,13 +4,28 @@
  */
 #include "rest/answer/internal.h"
 
+#include "base/encode.h"
+
+#define REF_MAX 1024 /* two names of 63 bytes, each byte three */
+
 /* ---- pieces ---- */
 
+/* A JSON pointer behind "#": "~" and "/" of a name are ~0 and ~1, and the rest is as in addresses.
+ */
 static void
 write_ref(struct doc *d, const char *to, const char *name)
 {
+    struct buf b;
+
+    buf_init_arena(&b, d->a, REF_MAX);
+    buf_printf(&b, "#/%s/", to);
+    for (; *name != '\0'; name++)
+        if (*name == '~' || *name == '/')
+            buf_add_text(&b, *name == '~' ? "~0" : "~1");
+        else
+            percent_encode(&b, (struct str){name, 1});
     jw_open(d->w);
-    jw_text_at(d->w, "$ref", arena_printf(d->a, "#/%s/%s", to, name));
+    jw_text_at(d->w, "$ref", b.ptr);
     jw_close(d->w);
 }
 
