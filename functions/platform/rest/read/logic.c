@@ -72,17 +72,30 @@ read_tree(struct rest_reader *r, struct rest_condition *ret)
     return read_head(r, ret) && read_list(r, &ret->inside);
 }
 
+/* A name, or the word "not" (without quotes). */
+static bool
+read_name_or_not(struct rest_reader *r, struct str *ret, bool *ret_not)
+{
+    const bool quoted = reader_peek(r) == '"';
+
+    REST_TRY(reader_name(r, ret));
+    *ret_not = !quoted && str_is(*ret, "not");
+    return true;
+}
+
 /* "rel.not.or": the names before the last, but no "not", which may stand anywhere. */
 static bool
 read_logic_path(struct rest_reader *r, struct rest_names **tail, bool *ret_not, struct str *ret_op)
 {
-    REST_TRY(reader_name(r, ret_op));
-    *ret_not = str_is(*ret_op, "not");
+    bool is_not;
+
+    REST_TRY(read_name_or_not(r, ret_op, &is_not));
+    *ret_not = is_not;
     while (reader_delimiter(r)) {
-        if (!str_is(*ret_op, "not"))
+        if (!is_not)
             rest_names_add(r->a, &tail, *ret_op);
-        REST_TRY(reader_name(r, ret_op));
-        *ret_not = *ret_not || str_is(*ret_op, "not");
+        REST_TRY(read_name_or_not(r, ret_op, &is_not));
+        *ret_not = *ret_not || is_not;
     }
     return true;
 }
