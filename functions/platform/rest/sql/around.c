@@ -83,7 +83,7 @@ put_total(struct sql *s, int64_t max_rows)
     if (s->plan->writes && s->plan->routine == NULL)
         put(s, "NULL::bigint");
     else if (count == REST_COUNT_EXACT && !root->has_limit && root->offset == 0)
-        put(s, "count(_r)");
+        put(s, "count(_r.*)");
     else if (count == REST_COUNT_EXACT || (count == REST_COUNT_ESTIMATED && max_rows == 0)) {
         put(s, "(SELECT count(*) FROM (");
         put_counted(s);
@@ -100,17 +100,18 @@ static void
 put_csv(struct sql *s)
 {
     put(s,
-        "(SELECT coalesce((SELECT string_agg(k, ',') FROM (SELECT json_object_keys(r)::text AS k "
-        "FROM (SELECT row_to_json(h) AS r FROM pgrst_source AS h LIMIT 1) AS s) AS a), '')) || "
-        "E'\\n' || coalesce(string_agg(substring(_r::text, 2, length(_r::text) - 2), E'\\n'), "
-        "'')");
+        "(SELECT coalesce(string_agg(CASE WHEN k ~ '[\",\\n\\r]' THEN '\"' || replace(k, '\"', "
+        "'\"\"') || '\"' ELSE k END, ','), '') FROM json_object_keys((SELECT row_to_json(h.*) FROM "
+        "pgrst_source AS h LIMIT 1)) AS k) || E'\\n' || "
+        "coalesce(string_agg(substring((_r.*)::text, 2, length((_r.*)::text) - 2), E'\\n'), '')");
 }
 
-/* The value of a row that is one, else the row itself. */
+/* The value of a row that is one, else the row itself: "_r" alone would be a column of that name.
+ */
 static const char *
 element(const struct plan *plan)
 {
-    return plan_is_scalar(plan) ? "_r.pgrst_scalar" : "_r";
+    return plan_is_scalar(plan) ? "_r.pgrst_scalar" : "_r.*";
 }
 
 static void
@@ -121,7 +122,7 @@ put_raw(struct sql *s)
     put(s, s->plan->is_bytes ? "encode((" : "(");
     if (h != NULL) {
         put_names(s, h->function_schema, h->function_name);
-        put_f(s, "(%s", element(s->plan));
+        put_f(s, "((%s)", element(s->plan));
         if (h->table != NULL) {
             put(s, "::");
             put_names(s, h->table->schema, h->table->name);
@@ -172,7 +173,7 @@ put_location(struct sql *s)
         put(s, "NULL::text");
         return;
     }
-    put(s, "CASE WHEN count(_r) = 1 THEN (json_agg(json_build_array(");
+    put(s, "CASE WHEN count(_r.*) = 1 THEN (json_agg(json_build_array(");
     for (size_t i = 0; pk[i] != NULL; i++) {
         put(s, i == 0 ? "_r." : ", _r.");
         put_name(s, str_of(pk[i]));
@@ -190,14 +191,14 @@ put_refusals(struct sql *s)
     if (s->plan->explain != NULL)
         return;
     if (s->plan->form == PLAN_OBJECT && r->method != REST_PUT)
-        put(s, ", CASE WHEN count(_r) <> 1 THEN platform.rest_refuse('single', count(_r)) END");
+        put(s, ", CASE WHEN count(_r.*) <> 1 THEN platform.rest_refuse('single', count(_r.*)) END");
     if (r->method == REST_PUT)
-        put(s, ", CASE WHEN count(_r) <> 1 THEN platform.rest_refuse('put', count(_r)) END");
+        put(s, ", CASE WHEN count(_r.*) <> 1 THEN platform.rest_refuse('put', count(_r.*)) END");
     if (r->prefer.has_max_affected && r->prefer.handling == REST_STRICT &&
         (r->method == REST_PATCH || r->method == REST_DELETE || s->plan->routine != NULL)) {
-        put(s, ", CASE WHEN count(_r) > ");
+        put(s, ", CASE WHEN count(_r.*) > ");
         put_value(s, str_of(arena_printf(s->a, "%lld", (long long)r->prefer.max_affected)));
-        put(s, "::bigint THEN platform.rest_refuse('affected', count(_r)) END");
+        put(s, "::bigint THEN platform.rest_refuse('affected', count(_r.*)) END");
     }
 }
 
@@ -274,7 +275,7 @@ sql_make(struct arena *a, const struct plan *plan, int64_t max_rows, struct sql_
         put_read(&s);
     put(&s, ") SELECT ");
     put_total(&s, max_rows);
-    put(&s, ", count(_r), nullif(current_setting('response.headers', true), ''), "
+    put(&s, ", count(_r.*), nullif(current_setting('response.headers', true), ''), "
             "nullif(current_setting('response.status', true), ''), ");
     put_rows(&s);
     put(&s, ", ");
@@ -292,7 +293,7 @@ sql_make(struct arena *a, const struct plan *plan, int64_t max_rows, struct sql_
     put(&s, ") AS _r");
     if (plan->streams)
         put_f(&s,
-              " UNION ALL SELECT NULL, NULL, NULL, NULL, %srow_to_json(_r)%s::text, NULL, NULL "
+              " UNION ALL SELECT NULL, NULL, NULL, NULL, %srow_to_json(_r.*)%s::text, NULL, NULL "
               "FROM pgrst_source AS _r",
               plan->stripped ? "json_strip_nulls(" : "", plan->stripped ? ")" : "");
     if (!fits(&s))

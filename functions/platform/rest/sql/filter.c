@@ -98,7 +98,7 @@ static void
 put_no_row(struct sql *s, const struct plan_level *embed)
 {
     if (embed->to_one)
-        put_f(s, "pgrst_e%d IS NOT DISTINCT FROM NULL", embed->number);
+        put_f(s, "pgrst_e%d.* IS NOT DISTINCT FROM NULL", embed->number);
     else
         put_f(s, "pgrst_e%d.pgrst_e%d %s", embed->number, embed->number,
               embed->spread ? "= 0" : "IS NULL"); /* (see put_arrays) */

@@ -299,9 +299,9 @@ put_rows(struct sql *s, const struct plan_level *l)
     put(s, " FROM ");
     if (r->kind == CACHE_COMPUTED) {
         put_names(s, r->function_schema, r->constraint);
-        put(s, "(");
+        put(s, "((");
         put_level(s, l->above);
-        put(s, "::");
+        put(s, ".*)::"); /* the row, whatever its columns are called */
         put_names(s, r->from->schema, r->from->name);
         put(s, ")");
     } else {
