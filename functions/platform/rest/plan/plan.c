@@ -162,22 +162,28 @@ put_places(struct planning *p)
 
 /* ---- what may be named ---- */
 
-/* `orders=is.null` asks whether there is an embedded row. */
-static bool
-asks_for_embed(const struct plan_level *level, const struct rest_filter *f)
-{
-    return f->op == REST_IS && f->is == REST_IS_NULL && f->field.path == NULL &&
-           find_below(level, f->field.name) != NULL;
-}
-
 /* Rows that are written are chosen before anything is embedded in them. */
 static bool
-is_changed(const struct planning *p, const struct plan_level *level)
+is_changed(const struct plan *plan, const struct plan_level *level)
 {
-    const struct rest_request *r = p->plan->request;
+    const struct rest_request *r = plan->request;
 
     return level->above == NULL && r->target == REST_TABLE && r->method != REST_GET &&
            r->method != REST_HEAD;
+}
+
+const struct plan_level *
+plan_asked_embed(const struct plan *plan, const struct plan_level *level,
+                 const struct rest_filter *f)
+{
+    const struct plan_level *l = level->embeds;
+
+    if (f->op != REST_IS || f->is != REST_IS_NULL || f->field.path != NULL ||
+        is_changed(plan, level))
+        return NULL;
+    while (l != NULL && !str_eq(l->name, f->field.name))
+        l = l->next;
+    return l;
 }
 
 static bool
@@ -186,7 +192,7 @@ check_conditions(struct planning *p, const struct plan_level *level, const struc
     for (; c != NULL; c = c->next) {
         if (c->kind != REST_FILTER)
             REST_TRY(check_conditions(p, level, c->inside));
-        else if (is_changed(p, level) || !asks_for_embed(level, &c->filter))
+        else if (plan_asked_embed(p->plan, level, &c->filter) == NULL)
             REST_TRY(plan_check_field(p, level, &c->filter.field));
     }
     return true;
@@ -213,7 +219,7 @@ static bool
 check_level(struct planning *p, const struct plan_level *level)
 {
     if (level->place != NULL) {
-        if (!is_changed(p, level) || p->plan->request->method != REST_POST)
+        if (!is_changed(p->plan, level) || p->plan->request->method != REST_POST)
             REST_TRY(check_conditions(p, level, level->place->where));
         for (const struct rest_order *o = level->place->order; o != NULL; o = o->next)
             if (o->relation.len > 0)

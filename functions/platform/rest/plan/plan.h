@@ -103,4 +103,12 @@ const struct plan_item *plan_shown(const struct plan_level *level, struct str na
 /* The level that a place's path leads to, below `level`; NULL: none. */
 struct plan_level *plan_find(const struct plan_level *level, const struct rest_names *path);
 
+/*
+ * The level below that `orders=is.null` asks for: is there no row of it?  NULL: the filter is one
+ * of a column.  What has an alias is asked for by that alone, for its own name may be the key's
+ * column.
+ */
+const struct plan_level *plan_asked_embed(const struct plan *plan, const struct plan_level *level,
+                                          const struct rest_filter *f);
+
 #endif

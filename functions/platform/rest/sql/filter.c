@@ -83,16 +83,6 @@ put_is(struct sql *s, enum rest_is is)
     put(s, texts[is]);
 }
 
-const struct plan_level *
-asked_level(const struct plan_level *level, const struct rest_filter *f)
-{
-    const struct rest_names name = {.name = f->field.name};
-
-    return f->op == REST_IS && f->is == REST_IS_NULL && f->field.path == NULL
-               ? plan_find(level, &name)
-               : NULL;
-}
-
 /* Is there no row of an embed? */
 static void
 put_no_row(struct sql *s, const struct plan_level *embed)
@@ -107,7 +97,7 @@ put_no_row(struct sql *s, const struct plan_level *embed)
 static void
 put_filter(struct sql *s, const struct plan_level *level, const struct rest_filter *f)
 {
-    const struct plan_level *embed = asked_level(level, f);
+    const struct plan_level *embed = plan_asked_embed(s->plan, level, f);
 
     if (f->negated)
         put(s, "NOT ");

@@ -43,8 +43,6 @@ void put_field(struct sql *s, const struct plan_level *level, struct str name,
  */
 void put_conditions(struct sql *s, const struct plan_level *level,
                     const struct rest_condition *conditions, const char *before);
-/* The level that a filter of this name asks for, when it is "is there a row of it?". */
-const struct plan_level *asked_level(const struct plan_level *level, const struct rest_filter *f);
 
 void put_group(struct sql *s, const struct plan_level *level);
 void put_order(struct sql *s, const struct plan_level *level);

@@ -376,12 +376,12 @@ put_join(struct sql *s, const struct plan_level *l)
 }
 
 static bool
-is_asked_for(const struct plan_level *level, const struct rest_condition *c,
+is_asked_for(const struct sql *s, const struct plan_level *level, const struct rest_condition *c,
              const struct plan_level *embed)
 {
     for (; c != NULL; c = c->next)
-        if (c->kind == REST_FILTER ? asked_level(level, &c->filter) == embed
-                                   : is_asked_for(level, c->inside, embed))
+        if (c->kind == REST_FILTER ? plan_asked_embed(s->plan, level, &c->filter) == embed
+                                   : is_asked_for(s, level, c->inside, embed))
             return true;
     return false;
 }
@@ -392,6 +392,6 @@ put_joins(struct sql *s, const struct plan_level *level, bool deciding)
     const struct rest_condition *where = level->place == NULL ? NULL : level->place->where;
 
     for (const struct plan_level *l = level->embeds; l != NULL; l = l->next)
-        if (!deciding || l->inner || is_asked_for(level, where, l))
+        if (!deciding || l->inner || is_asked_for(s, level, where, l))
             put_join(s, l);
 }

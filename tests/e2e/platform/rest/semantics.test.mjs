@@ -63,6 +63,16 @@ const error = async (method, path, status, code, options) => {
   return answer.json;
 };
 
+test('a key column that an embed is named by is a column where the embed has an alias, and in what is written', async () => {
+  const key = 'person_id=is.null';
+  const shown = 'select=id,buyer:person_id(name)&buyer.name=eq.Ada&order=id';
+  assert.deepEqual(await get(`/orders?${shown}&${key}`), [{ id: 4, buyer: null }], 'the column');
+  assert.deepEqual(await get(`/orders?${shown}&buyer=is.null`), [{ id: 3, buyer: null }, { id: 4, buyer: null }], 'the embed');
+  assert.deepEqual(await get(`/orders?select=id,person_id(name)&person_id.name=eq.Ada&order=id&${key}`), [{ id: 3, person_id: null }, { id: 4, person_id: null }], 'of that name');
+  const written = await send('PATCH', `/orders?select=id,person_id(name)&${key}`, { body: { status: 'void' }, prefer: 'return=representation' });
+  assert.deepEqual([written.status, written.json], [200, [{ id: 4, person_id: null }]], written.text);
+});
+
 test('a function that is counted is called once', async () => {
   const noted = () => value(`select count(*)::int from ${schema}.calls`);
   for (const [prefer, of, range] of [['count=exact', 'usual', '0-0/2'], ['count=estimated', 'usual', '0-0/4'], ['count=exact', 'max2', '0-0/6'], ['count=planned', 'usual', null]]) {
