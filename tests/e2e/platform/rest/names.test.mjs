@@ -6,9 +6,12 @@ import { after, before, test } from 'node:test';
 
 import { createClient as v2_39 } from 'supabase-js-2.39';
 import { createClient } from '@supabase/supabase-js';
+import WebSocket from 'ws';
 
 import { rows } from '../../lib/db.mjs';
+import { fetchFrom, newAddress } from '../../lib/http.mjs';
 import { Served, literal, named, quoted } from '../../lib/rest.mjs';
+import { serviceKey, url } from '../../lib/system.mjs';
 import { until } from '../../lib/wait.mjs';
 
 const names = [
@@ -204,4 +207,19 @@ test('of several relations each is told, in JSON', async () => {
     { cardinality: 'many-to-one', embedding: 'both "ways" with quo"te', relationship: 'k\\2 using both "ways"(b) and quo"te(id)' },
   ]);
   assert.deepEqual(await api.get(path(name), { select: `id,${named('quo"te')}!${named('k"1')}(id)` }), []);
+});
+
+test('through nginx, at once: a table that anybody puts into the schema that is served', async () => {
+  const name = 'Größe, „x“ & (y)', label_ = '低 "quoted" 100%';
+  const db = createClient(url, serviceKey, { auth: { persistSession: false, autoRefreshToken: false }, realtime: { transport: WebSocket }, global: { fetch: fetchFrom(newAddress()) } });
+  await rows(`create table public.${quoted(name)} (id int primary key, ${quoted(label_)} text)`);
+  try {
+    await until(async () => (await db.from(name).select('id')).status === 200, 'it is served');
+    const { data, error } = await db.from(name).insert({ id: 1, [label_]: 'a+b & c=d%' }).select(named(label_)).single();
+    assert.deepEqual([error, data], [null, { [label_]: 'a+b & c=d%' }]);
+    assert.deepEqual((await db.from(name).select('id').eq(named(label_), 'a+b & c=d%')).data, [{ id: 1 }]);
+    assert.deepEqual((await db.from(name).delete().in(named(label_), ['a+b & c=d%', 'x,"y"']).select('id')).data, [{ id: 1 }]);
+  } finally {
+    await rows(`drop table public.${quoted(name)}`);
+  }
 });
