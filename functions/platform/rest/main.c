@@ -23,14 +23,23 @@ reading(void)
     return &how;
 }
 
+static struct plan_limits
+limits_of(const struct cache_role *role)
+{
+    const bool explains = setting_bool(&cfg_rest_plan);
+
+    return (struct plan_limits){.max_rows = setting_int(&cfg_rest_max_rows),
+                                .aggregates = setting_bool(&cfg_rest_aggregates),
+                                .explains = explains,
+                                .estimates = explains || (role != NULL && role->sees_all)};
+}
+
 /* The stages, in their order. */
 static enum err
 serve(struct fn_req *req, struct fn_res *res)
 {
     struct arena *a = req->task->arena;
-    const struct plan_limits limits = {.max_rows = setting_int(&cfg_rest_max_rows),
-                                       .aggregates = setting_bool(&cfg_rest_aggregates),
-                                       .explains = setting_bool(&cfg_rest_plan)};
+    struct plan_limits limits;
     const struct cache *cache;
     struct rest_request request;
     struct plan plan;
@@ -41,6 +50,7 @@ serve(struct fn_req *req, struct fn_res *res)
     enum err err = ERR_OK;
 
     TRY(cache_get(req->task, &cache));
+    limits = limits_of(cache_role(cache, req->caller.role));
     if (!rest_read(a, req->http, reading(), &request, &e)) {
         answer_error(req, res, &e);
         return ERR_OK;

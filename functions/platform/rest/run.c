@@ -50,7 +50,7 @@ static void
 read_total(const struct run *r, const struct db_row *row, const char *estimate,
            struct answer_result *ret)
 {
-    const enum rest_count count = r->plan->request->prefer.count;
+    const enum rest_count count = r->plan->count;
     const int64_t max_rows = setting_int(&cfg_rest_max_rows);
     const char *total = db_text(row, SQL_TOTAL);
 

@@ -31,7 +31,8 @@ struct setting cfg_rest_plan = {
     .env = "REST_PLAN",
     .kind = SETTING_BOOL,
     .fallback = "false",
-    .meaning = "true: the data API tells execution plans (Accept: application/vnd.pgrst.plan)",
+    .meaning = "true: the data API tells execution plans (Accept: application/vnd.pgrst.plan), and "
+               "planned and estimated counts to those whom policies hide rows from",
 };
 
 /* It stands in a statement as it is. */

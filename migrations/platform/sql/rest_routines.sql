@@ -171,7 +171,8 @@ as $$
             where s.name <> 'default_transaction_isolation'
               and (s.context = 'user' or has_parameter_privilege(me.oid, s.name, 'set')))),
         'isolation', lower(platform.rest_settings(
-            r.rolconfig, array['default_transaction_isolation']) ->> 1)))
+            r.rolconfig, array['default_transaction_isolation']) ->> 1),
+        'sees_all', nullif(r.rolbypassrls or r.rolsuper, false)))
     from pg_roles as me
     join pg_auth_members as m on m.member = me.oid
     join pg_roles as r on r.oid = m.roleid
@@ -179,4 +180,4 @@ as $$
 $$;
 comment on function platform.rest_roles(text) is
     'Kind "role", what this one is a member of itself: name, settings that it may make (name, value '
-    '…), isolation.';
+    '…), isolation, sees_all: no row level security holds for it.';

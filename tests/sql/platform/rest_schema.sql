@@ -207,11 +207,12 @@ create temporary table told as
 select kind, value::jsonb as v from platform.rest_schema('{api}', '{}');
 reset session authorization;
 select set_eq(
-    $$ select v ->> 'name' as name, v -> 'settings' as settings from told where kind = 'role' $$,
-    $$ values ('anon', '["statement_timeout", "3s"]'::jsonb),
-              ('authenticated', '["statement_timeout", "8s"]'), ('service_role', null),
-              ('staff', '["statement_timeout", "8s"]') $$,
-    'roles that the program may become, and their settings');
+    $$ select v ->> 'name' as name, v -> 'settings' as settings, v ->> 'sees_all' as sees_all
+       from told where kind = 'role' $$,
+    $$ values ('anon', '["statement_timeout", "3s"]'::jsonb, null),
+              ('authenticated', '["statement_timeout", "8s"]', null), ('service_role', null, 'true'),
+              ('staff', '["statement_timeout", "8s"]', null) $$,
+    'roles that the program may become, their settings, and who of them is bound by no policy');
 select ok(v ?& array['int4', 'integer', 'double precision', 'mood', 'timestamptz']
           and not v ?| array['orders', '_int4', 'void', 'text/html'],
     'names of types: of values only')

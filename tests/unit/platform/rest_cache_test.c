@@ -95,7 +95,7 @@ static const char *const vectors[] = {
     "{\"name\":\"anon\",\"settings\":[\"statement_timeout\",\"3s\"],\"isolation\":"
     "\"serializable\"}",
     "role",
-    "{\"name\":\"staff\"}",
+    "{\"name\":\"staff\",\"sees_all\":true}",
     "types",
     "[\"text\",\"int4\",\"double precision\"]",
     "description",
@@ -312,6 +312,7 @@ the_rest_is_there(void **state UNUSED)
     assert_string_equal(cache_role(c, "anon")->settings[1], "3s");
     assert_string_equal(cache_role(c, "anon")->isolation, "serializable");
     assert_null(cache_role(c, "staff")->settings[0]);
+    assert_true(cache_role(c, "staff")->sees_all && !cache_role(c, "anon")->sees_all);
     assert_null(cache_role(c, "root"));
     assert_true(cache_knows_type(c, STR("text")) && cache_knows_type(c, STR("Double Precision")));
     assert_true(cache_knows_type(c, STR("INT4")));

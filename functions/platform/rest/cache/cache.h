@@ -111,6 +111,7 @@ struct cache_role {
     const char *name;
     const char *const *settings; /* name, value …, ended by NULL */
     const char *isolation;       /* default_transaction_isolation; NULL: none */
+    bool sees_all;               /* no row level security holds for it */
 };
 
 /* A domain that is a media type with an aggregate which makes it. */

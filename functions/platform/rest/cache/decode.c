@@ -150,6 +150,7 @@ read_role(struct making *m, const struct json *row)
     REST_TRY(row_list(m, row, "settings", false, &r->settings));
     if (r->settings == NULL)
         r->settings = keep_list(m, NULL, 0);
+    r->sees_all = json_is_true(json_get(row, "sees_all"));
     return row_text(m, row, "isolation", false, &r->isolation);
 }
 

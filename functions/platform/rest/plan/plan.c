@@ -421,7 +421,9 @@ plan_make(struct arena *a, const struct rest_request *request, const struct cach
     const bool form_first =
         request->target == REST_CALL || request->method == REST_GET || request->method == REST_HEAD;
 
-    *ret = (struct plan){.request = request, .cache = cache};
+    *ret = (struct plan){.request = request, .cache = cache, .count = request->prefer.count};
+    if (ret->count != REST_COUNT_NONE && !limits->estimates)
+        ret->count = REST_COUNT_EXACT;
     REST_TRY(find_target(&p));
     REST_TRY(add_levels(&p, &ret->root, request->select));
     REST_TRY(put_places(&p));

@@ -71,6 +71,7 @@ struct plan {
     const struct rest_accept *explain;   /* not the answer, but how it is found; NULL: the answer */
     bool writes;                         /* the transaction may change something */
     bool reveals;                        /* sealed columns are shown */
+    enum rest_count count;               /* how rows are counted: as is asked for, or exactly */
     int levels;                          /* embeds there are */
     bool merges, ignores;                /* an upsert */
     const char *const *conflict;         /* its columns, ended by NULL */
@@ -79,7 +80,9 @@ struct plan {
 struct plan_limits {
     int64_t max_rows; /* of each level; 0: none */
     bool aggregates;
-    bool explains; /* execution plans are told */
+    bool explains;  /* execution plans are told */
+    bool estimates; /* numbers of rows are told as the planner guesses them: it knows of rows that
+                     * the policies hide, and how frequent which value is among them */
 };
 
 /* The table or function alone, for OPTIONS: 205, 202, 203. */

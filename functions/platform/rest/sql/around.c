@@ -28,7 +28,7 @@ put_from(struct sql *s)
 static bool
 is_call_counted(const struct plan *plan)
 {
-    const enum rest_count count = plan->request->prefer.count;
+    const enum rest_count count = plan->count;
 
     return plan->routine != NULL && (count == REST_COUNT_EXACT || count == REST_COUNT_ESTIMATED);
 }
@@ -76,8 +76,7 @@ put_counted(struct sql *s)
 static void
 put_total(struct sql *s, int64_t max_rows)
 {
-    const struct rest_request *r = s->plan->request;
-    const enum rest_count count = r->prefer.count;
+    const enum rest_count count = s->plan->count;
     const struct plan_level *root = &s->plan->root;
 
     if (s->plan->writes && s->plan->routine == NULL)
@@ -262,7 +261,7 @@ sql_make(struct arena *a, const struct plan *plan, int64_t max_rows, struct sql_
          struct rest_error *e)
 {
     struct sql s = {.a = a, .plan = plan};
-    const enum rest_count count = plan->request->prefer.count;
+    const enum rest_count count = plan->count;
     const bool is_write = plan->writes && plan->routine == NULL;
 
     buf_init_arena(&s.text, a, TEXT_MAX);
