@@ -10,18 +10,20 @@ language plpgsql security definer
 set search_path = pg_catalog, backend, pg_temp
 as $$
 declare
-    v_account_id uuid;
+    c_id constant text := case tg_table_name when 'account_container' then 'id'
+                                             else 'container_account_id' end;
+    v_account_id constant uuid := (to_jsonb(new) ->> c_id)::uuid;
 begin
     -- What a program hands on is sealed, and it has no keys to look into it.
     if platform.is_sealed(new.password)
        and (new.investor_password is null or platform.is_sealed(new.investor_password))
        and not platform.has_seal_keys() then
+        if tg_op = 'UPDATE' and v_account_id::text is distinct from to_jsonb(old) ->> c_id then
+            raise exception using
+                errcode = 'FFX11',
+                message = 'The passwords of an account are sealed under its id: nobody could read them any more';
+        end if;
         return new;
-    end if;
-    if tg_table_name = 'account_container' then
-        v_account_id := new.id;
-    else
-        v_account_id := new.container_account_id;
     end if;
     new.password := platform.sealed(new.password, v_account_id, 'password');
     new.investor_password :=

@@ -1,6 +1,6 @@
 -- Trading passwords at rest: sealed when they are written, opened for those who may, rotated.
 begin;
-select plan(53);
+select plan(54);
 
 select make_user('ann'), make_user('bob'), make_user('boss');
 insert into administrators (email, duties) values ('boss@example.com', '{owner}');
@@ -60,6 +60,8 @@ select throws_like($$ insert into account_container (account_size, platform_type
                    '%this session has no key%', 'without a key nothing is stored');
 select throws_ok($$ update account_container set password = 'new' $$, 'FFX10', null,
                  'nor changed');
+select throws_ok($$ update account_container set id = gen_random_uuid() $$, 'FFX11', null,
+                 'nor left behind under another id');
 select throws_ok('select platform.unseal(password, id, ''password'') from account_container',
                  'FFX10', null, 'nor opened');
 set local session_replication_role = replica;       -- no triggers
