@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # database: a PostgreSQL of our own for a level.  Sourced by tests/run; `work` is set.
 
-scratch_start() { # starts a PostgreSQL of our own, again after a stop; sets PGHOST, PGPORT, PGUSER
+scratch_start() { # starts a PostgreSQL of our own, an empty one; sets PGHOST, PGPORT, PGUSER
     local data=$work/postgres
     mkdir -p "$work/s"
     give postgres "$work/s"
@@ -22,6 +22,7 @@ scratch_start() { # starts a PostgreSQL of our own, again after a stop; sets PGH
 scratch_stop() {
     [[ ${scratch:-} ]] || return 0
     (cd / && "${as[@]}" "$pg_bin/pg_ctl" -D "$scratch" -m immediate -w stop >/dev/null 2>&1) || true
+    rm -rf "$scratch" # roles are the server's, and what one level leaves is no other's
     scratch=
     unset PGHOST PGPORT PGUSER
 }
