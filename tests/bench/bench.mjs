@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { authPrepare, hashLimit, refreshLimit, refreshTurn, signInTurn, statusAlone, userLimit, userTurn } from './auth.mjs';
 import { idle, openModel, slow } from './clients.mjs';
 import { DATA, dataLimit, dataPrepare, dataRows, dataStart, dataTurn } from './data.mjs';
+import { dataGrowth } from './data-grow.mjs';
 import { fill, shop } from './fill.mjs';
 import { WARM_SECONDS, metered, wrk, wrkWarm } from './measure.mjs';
 import { statusRequest } from './requests.mjs';
@@ -72,7 +73,7 @@ async function main() {
     await fill({ orders: ORDERS, users: USERS, stock: STOCK });
     requestFiles();
     await authPrepare(CONNECTIONS);
-    if (DATA.some((kind) => wanted(`data ${kind}`))) await dataPrepare();
+    if (DATA.some((kind) => wanted(`data ${kind}`)) || wanted('growth')) await dataPrepare();
     for (let round = 0; round < ROUNDS; round++) {
       const taken = {};
       for (const [name, turn] of Object.entries(turns)) {
@@ -85,6 +86,7 @@ async function main() {
       result.rounds.push(taken);
     }
     if (wanted('data')) result.data = { ...await dataRows(), start: await dataStart() };
+    if (options.only?.includes('growth')) result.grown = await dataGrowth(CONNECTIONS);
     if (!options.only) {
       result.open = await open();
       result.thousand = await thousand();

@@ -1,4 +1,6 @@
 // The table of a run, and what changed since an earlier one.
+import { growthLines } from './data-grow.mjs';
+
 export const median = (list) => {
   const sorted = [...list].sort((a, b) => a - b);
   const half = sorted.length >> 1;
@@ -81,6 +83,7 @@ function footer(result) {
   if (result.auth) out.push(`auth: ${mb(result.auth)} MB after this, ${mb(result.idle.pss.auth)} MB at rest`);
   if (result.data) out.push(`data API: ${mb(result.data.bytes)} MB of rows in ${number(result.data.ms)} ms with ${mb(result.data.pss)} MB, `
     + `${mb(result.idle.pss.rest)} MB at rest; exec to first rows with ${result.data.start.tables} tables ${number(result.data.start.ms, 1)} ms`);
+  out.push(...growthLines(result.grown));
   if (result.idle) out.push(`all functions idle, database connections closed: ${mb(result.idle.all)} MB, without the development-only ones `
     + `${mb(result.idle.production)} MB; ${result.idle.connections} connections remain, of those that work on a schedule or listen`);
   return out;

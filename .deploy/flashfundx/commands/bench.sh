@@ -26,7 +26,9 @@
 #
 #   --quick         fewer and shorter rounds
 #   --only          only these turns: nginx, fastcgi, W1, W2, provider, W3, W4, auth, data; with auth and
-#                   data their memory is measured, too, with data its start with a hundred tables more
+#                   data their memory is measured, too, with data its start with a hundred tables more;
+#                   with growth what the data API costs with ten million rows, a thousand tables and
+#                   1 to 1,024 clients
 #   --json FILE     write all figures of all rounds
 #   --compare FILE  show what changed since that run
 #   --grow          instead: what W1 and W2 cost as the shop grows, from ten thousand to ten million
