@@ -34,6 +34,29 @@ limits_of(const struct cache_role *role)
                                 .estimates = explains || (role != NULL && role->sees_all)};
 }
 
+/* The statement, and what comes of it.  A list that is too large to be held is asked for once more,
+ * row by row. */
+static bool
+ask(struct fn_req *req, struct fn_res *res, struct plan *plan, struct answer_result *ret,
+    struct db_stream **rows, struct rest_error *e, enum err *ret_err)
+{
+    struct arena *a = req->task->arena;
+    const int64_t max_rows = setting_int(&cfg_rest_max_rows);
+    struct sql_statement statement;
+
+    *ret_err = ERR_OK;
+    REST_TRY(sql_make(a, plan, max_rows, &statement, e));
+    if (!plan->streams) {
+        if (rest_run(req, res, plan, &statement, ret, e, ret_err))
+            return true;
+        if (*ret_err != ERR_OK || !plan->may_stream || strcmp(e->code, "54000") != 0)
+            return false;
+        plan->streams = true;
+        REST_TRY(sql_make(a, plan, max_rows, &statement, e));
+    }
+    return rest_run_stream(req, res, plan, &statement, ret, rows, e, ret_err);
+}
+
 /* The stages, in their order. */
 static enum err
 serve(struct fn_req *req, struct fn_res *res)
@@ -43,7 +66,6 @@ serve(struct fn_req *req, struct fn_res *res)
     const struct cache *cache;
     struct rest_request request;
     struct plan plan;
-    struct sql_statement statement;
     struct answer_result result;
     struct db_stream *rows = NULL;
     struct rest_error e;
@@ -70,12 +92,7 @@ serve(struct fn_req *req, struct fn_res *res)
         return ERR_OK;
     }
     if (!plan_make(a, &request, cache, &limits, &plan, &e) ||
-        !sql_make(a, &plan, limits.max_rows, &statement, &e)) {
-        answer_error(req, res, &e);
-        return ERR_OK;
-    }
-    if (plan.streams ? !rest_run_stream(req, res, &plan, &statement, &result, &rows, &e, &err)
-                     : !rest_run(req, res, &plan, &statement, &result, &e, &err)) {
+        !ask(req, res, &plan, &result, &rows, &e, &err)) {
         if (err == ERR_OK)
             answer_error(req, res, &e);
         return err;

@@ -40,6 +40,9 @@ begin
                 'details', format('The result contains %s rows', p_count))
             when 'put' then json_build_object('code', 'PGRST115',
                 'message', 'Payload values do not match URL in primary key column(s)')
+            when 'size' then json_build_object('code', '54000',
+                'message', format('The answer is too large: %s bytes in one piece', p_count),
+                'hint', 'Ask for fewer columns or fewer rows.')
             else json_build_object('code', 'PGRST124',
                 'message', 'Query result exceeds max-affected preference constraint',
                 'details', format('The query affects %s rows', p_count)) end)::text,
@@ -47,6 +50,6 @@ begin
 end
 $$;
 comment on function platform.rest_refuse(text, bigint) is
-    'Ends the transaction of a request that touched so many rows where others were meant.';
+    'Ends the transaction of a request that touched so many rows where others were meant, or whose answer has so many bytes.';
 grant execute on function platform.rest_refuse(text, bigint)
     to anon, authenticated, service_role;

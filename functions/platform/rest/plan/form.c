@@ -211,8 +211,9 @@ plan_choose_way(struct plan *plan)
 {
     const struct rest_request *r = plan->request;
 
-    plan->streams = r->target == REST_TABLE && r->method == REST_GET && plan->form == PLAN_ARRAY &&
-                    !plan->reveals && plan->explain == NULL && !by_key(&plan->root) &&
+    plan->may_stream = r->target == REST_TABLE && r->method == REST_GET &&
+                       plan->form == PLAN_ARRAY && !plan->reveals && plan->explain == NULL;
+    plan->streams = plan->may_stream && !by_key(&plan->root) &&
                     (!plan->root.has_limit || plan->root.limit > HELD_ROWS);
 }
 

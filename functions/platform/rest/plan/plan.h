@@ -64,7 +64,8 @@ struct plan {
     enum plan_form form;
     bool stripped;                       /* without nulls */
     bool shows_rows;                     /* a body is answered */
-    bool streams;                        /* row by row, behind a first one with the counts */
+    bool may_stream;                     /* it can be sent row by row … */
+    bool streams;                        /* … and is, behind a first one with the counts */
     const struct cache_handler *handler; /* of PLAN_RAW: what makes it of rows; NULL: a function */
     bool is_bytes;                       /* of PLAN_RAW: bytea, which goes through SQL as hex */
     const char *media;                   /* Content-Type */

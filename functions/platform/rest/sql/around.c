@@ -1,10 +1,18 @@
 /*
  * The whole statement: WITH pgrst_source AS (…) SELECT the seven columns of enum sql_column; of
- * what is streamed there is a row behind it for each of its rows, in SQL_BODY.  What must not be
- * committed is refused in it: a write of other than one row where one is asked for, or
- * of more rows than the client allows.
+ * what is streamed there is a row behind it for each of its rows, in SQL_BODY, all of which are
+ * made before the first is sent.  What must not be committed is refused in it: a write of other
+ * than one row where one is asked for, or of more rows than the client allows; and what is too
+ * large to be held here, before it comes.
  */
 #include "rest/sql/internal.h"
+
+/* Bytes of what is answered in one piece, as which a process holds it three times: a row of what is
+ * streamed, one value, or a list that could be streamed instead. */
+#define PIECE_MAX (4 * 1024 * 1024)
+/* … and of lists that cannot: what functions return, rows that were written, CSV.  With CSV's first
+ * line it is less than any answer may have that is held. */
+#define LIST_MAX ((8 * 1024 - 128) * 1024)
 
 #define TEXT_MAX ((size_t)1024 * 1024)
 
@@ -95,14 +103,40 @@ put_total(struct sql *s, int64_t max_rows)
         put(s, "NULL::bigint");
 }
 
+/* Refuses what an aggregate has made, when it has so many bytes.  (That it stands in the statement
+ * more than once does not make it dearer.) */
+static void
+put_bound(struct sql *s, const char *made)
+{
+    const struct plan *plan = s->plan;
+    const bool list = !plan->may_stream && (plan->form == PLAN_ARRAY || plan->form == PLAN_CSV);
+
+    if (plan->explain == NULL)
+        put_f(s,
+              "CASE WHEN pg_column_size(%s) > %d THEN platform.rest_refuse('size', "
+              "pg_column_size(%s)) ELSE ",
+              made, list ? LIST_MAX : PIECE_MAX, made);
+}
+
+static void
+put_bound_end(struct sql *s)
+{
+    put(s, s->plan->explain == NULL ? " END" : "");
+}
+
 static void
 put_csv(struct sql *s)
 {
+    static const char lines[] =
+        "string_agg(substring((_r.*)::text, 2, length((_r.*)::text) - 2), E'\\n')";
+
+    put_bound(s, lines);
     put(s,
         "(SELECT coalesce(string_agg(CASE WHEN k ~ '[\",\\n\\r]' THEN '\"' || replace(k, '\"', "
         "'\"\"') || '\"' ELSE k END, ','), '') FROM json_object_keys((SELECT row_to_json(h.*) FROM "
-        "pgrst_source AS h LIMIT 1)) AS k) || E'\\n' || "
-        "coalesce(string_agg(substring((_r.*)::text, 2, length((_r.*)::text) - 2), E'\\n'), '')");
+        "pgrst_source AS h LIMIT 1)) AS k) || E'\\n' || coalesce(");
+    put_f(s, "%s, '')", lines);
+    put_bound_end(s);
 }
 
 /* The value of a row that is one, else the row itself: "_r" alone would be a column of that name.
@@ -113,24 +147,49 @@ element(const struct plan *plan)
     return plan_is_scalar(plan) ? "_r.pgrst_scalar" : "_r.*";
 }
 
-static void
-put_raw(struct sql *s)
+/* What makes the body of the rows. */
+static const char *
+aggregate(struct sql *s)
 {
-    const struct cache_handler *h = s->plan->handler;
+    const struct plan *plan = s->plan;
+    const struct cache_handler *h = plan->handler;
+    struct buf b;
 
-    put(s, s->plan->is_bytes ? "encode((" : "(");
-    if (h != NULL) {
-        put_names(s, h->function_schema, h->function_name);
-        put_f(s, "((%s)", element(s->plan));
-        if (h->table != NULL) {
-            put(s, "::");
-            put_names(s, h->table->schema, h->table->name);
-        }
-        put(s, ")");
-    } else {
-        put_f(s, "(array_agg(%s))[1]", element(s->plan));
+    if (plan->form != PLAN_RAW)
+        return arena_printf(s->a, "json_agg(%s)", element(plan));
+    if (h == NULL)
+        return arena_printf(s->a, "(array_agg(%s))[1]", element(plan));
+    buf_init_arena(&b, s->a, TEXT_MAX);
+    sql_quote(&b, str_of(h->function_schema));
+    buf_add_char(&b, '.');
+    sql_quote(&b, str_of(h->function_name));
+    buf_printf(&b, "((%s)", element(plan));
+    if (h->table != NULL) {
+        buf_add_text(&b, "::");
+        sql_quote(&b, str_of(h->table->schema));
+        buf_add_char(&b, '.');
+        sql_quote(&b, str_of(h->table->name));
     }
-    put(s, s->plan->is_bytes ? ")::bytea, 'hex')" : ")::text");
+    buf_add_char(&b, ')');
+    return b.ptr;
+}
+
+static void
+put_raw(struct sql *s, const char *made)
+{
+    put_f(s, s->plan->is_bytes ? "encode((%s)::bytea, 'hex')" : "(%s)::text", made);
+}
+
+static void
+put_json(struct sql *s, const char *made)
+{
+    const struct plan *plan = s->plan;
+
+    put(s, plan->form == PLAN_OBJECT ? "(" : "coalesce(");
+    put_f(s, plan->stripped ? "json_strip_nulls(%s)" : "%s", made);
+    put(s, plan->form == PLAN_ARRAY   ? ", '[]')::text"
+           : plan->form == PLAN_VALUE ? "->0, 'null')::text"
+                                      : "->0)::text");
 }
 
 static void
@@ -138,7 +197,14 @@ put_rows(struct sql *s)
 {
     const struct plan *plan = s->plan;
 
-    if (!plan->shows_rows || plan->streams || plan->request->method == REST_HEAD) {
+    if (plan->streams) {
+        put_f(s,
+              "CASE WHEN max(octet_length(pgrst_row)) > %d THEN platform.rest_refuse('size', "
+              "max(octet_length(pgrst_row))) END",
+              PIECE_MAX);
+        return;
+    }
+    if (!plan->shows_rows || plan->request->method == REST_HEAD) {
         put(s, "NULL::text");
         return;
     }
@@ -146,19 +212,14 @@ put_rows(struct sql *s)
         put_csv(s);
         return;
     }
-    if (plan->form == PLAN_RAW) {
-        put_raw(s);
-        return;
-    }
-    put(s, plan->form == PLAN_OBJECT ? "(" : "coalesce(");
-    if (plan->stripped)
-        put(s, "json_strip_nulls(");
-    put_f(s, "json_agg(%s)", element(plan));
-    if (plan->stripped)
-        put(s, ")");
-    put(s, plan->form == PLAN_ARRAY   ? ", '[]')::text"
-           : plan->form == PLAN_VALUE ? "->0, 'null')::text"
-                                      : "->0)::text");
+    const char *made = aggregate(s);
+
+    put_bound(s, made);
+    if (plan->form == PLAN_RAW)
+        put_raw(s, made);
+    else
+        put_json(s, made);
+    put_bound_end(s);
 }
 
 static void
@@ -272,6 +333,11 @@ sql_make(struct arena *a, const struct plan *plan, int64_t max_rows, struct sql_
         put_write(&s);
     else
         put_read(&s);
+    if (plan->streams)
+        put_f(&s,
+              "), pgrst_rows AS MATERIALIZED (SELECT %srow_to_json(_r.*)%s::text AS pgrst_row FROM "
+              "pgrst_source AS _r",
+              plan->stripped ? "json_strip_nulls(" : "", plan->stripped ? ")" : "");
     put(&s, ") SELECT ");
     put_total(&s, max_rows);
     put(&s, ", count(_r.*), nullif(current_setting('response.headers', true), ''), "
@@ -286,15 +352,12 @@ sql_make(struct arena *a, const struct plan *plan, int64_t max_rows, struct sql_
     if (is_write)
         put_written(&s);
     else
-        put(&s, "SELECT * FROM pgrst_source");
+        put(&s, plan->streams ? "SELECT * FROM pgrst_rows" : "SELECT * FROM pgrst_source");
     if (is_call_counted(plan))
         put_limit(&s, &plan->root);
     put(&s, ") AS _r");
     if (plan->streams)
-        put_f(&s,
-              " UNION ALL SELECT NULL, NULL, NULL, NULL, %srow_to_json(_r.*)%s::text, NULL, NULL "
-              "FROM pgrst_source AS _r",
-              plan->stripped ? "json_strip_nulls(" : "", plan->stripped ? ")" : "");
+        put(&s, " UNION ALL SELECT NULL, NULL, NULL, NULL, pgrst_row, NULL, NULL FROM pgrst_rows");
     if (!fits(&s))
         return refuse_length(a, e);
     *ret = (struct sql_statement){.text = s.text.ptr, .params = s.params, .param_count = s.count};
