@@ -31,7 +31,8 @@ limits_of(const struct cache_role *role)
     return (struct plan_limits){.max_rows = setting_int(&cfg_rest_max_rows),
                                 .aggregates = setting_bool(&cfg_rest_aggregates),
                                 .explains = explains,
-                                .estimates = explains || (role != NULL && role->sees_all)};
+                                .estimates = explains || (role != NULL && role->sees_all),
+                                .target_names = setting_bool(&cfg_rest_target_names)};
 }
 
 /* The statement, and what comes of it.  A list that is too large to be held is asked for once more,

@@ -61,7 +61,7 @@ read_total(const struct run *r, const struct db_row *row, const char *estimate,
     const int64_t rows = explained_rows(str_of(estimate));
     if (count == REST_COUNT_PLANNED)
         ret->total = rows;
-    else if (ret->total > max_rows)
+    else if (ret->total > max_rows) /* so always where there is no such limit */
         ret->total = MAX(ret->total, rows);
 }
 

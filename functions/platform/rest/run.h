@@ -9,7 +9,7 @@
 
 extern struct setting *const rest_own_settings[];
 extern struct setting cfg_rest_max_rows, cfg_rest_aggregates, cfg_rest_pre_request, cfg_rest_tx,
-    cfg_rest_openapi, cfg_rest_plan, cfg_rest_slow, cfg_rest_rate;
+    cfg_rest_openapi, cfg_rest_plan, cfg_rest_slow, cfg_rest_rate, cfg_rest_target_names;
 
 /* The same for what is streamed: the first row has come, the others are `rows`. */
 NODISCARD bool rest_run_stream(struct fn_req *req, struct fn_res *res, const struct plan *plan,

@@ -35,6 +35,13 @@ struct setting cfg_rest_plan = {
                "planned and estimated counts to those whom policies hide rows from",
 };
 
+struct setting cfg_rest_target_names = {
+    .env = "REST_TARGET_NAMES",
+    .kind = SETTING_BOOL,
+    .fallback = "true",
+    .meaning = "false: filters of what the data API embeds under an alias must use the alias",
+};
+
 /* It stands in a statement as it is. */
 static const char *
 check_function(const char *text)
@@ -83,7 +90,17 @@ struct setting cfg_rest_rate = {
 };
 
 struct setting *const rest_own_settings[] = {
-    &cfg_rest_schemas,     &cfg_rest_extra_path, &cfg_rest_max_rows,   &cfg_rest_aggregates,
-    &cfg_rest_pre_request, &cfg_rest_tx,         &cfg_credential_keys, &cfg_rest_openapi,
-    &cfg_rest_plan,        &cfg_rest_slow,       &cfg_rest_rate,       NULL,
+    &cfg_rest_schemas,
+    &cfg_rest_extra_path,
+    &cfg_rest_max_rows,
+    &cfg_rest_aggregates,
+    &cfg_rest_pre_request,
+    &cfg_rest_tx,
+    &cfg_credential_keys,
+    &cfg_rest_openapi,
+    &cfg_rest_plan,
+    &cfg_rest_slow,
+    &cfg_rest_rate,
+    &cfg_rest_target_names,
+    NULL,
 };

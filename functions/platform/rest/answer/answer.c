@@ -204,6 +204,49 @@ write_places(struct fn_req *req, struct fn_res *res, const struct plan *plan)
         fn_header_set(req, res, "Content-Profile", arena_copy(a, r->schema));
 }
 
+static void
+add_quoted(struct buf *b, struct str text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] == '"' || text.ptr[i] == '\\')
+            buf_add_char(b, '\\');
+        buf_add_char(b, text.ptr[i]);
+    }
+}
+
+/* `relation` to `alias`, of each level that was named by the first. */
+static void
+add_legacy(struct buf *b, const struct plan_level *level)
+{
+    for (const struct plan_level *l = level->embeds; l != NULL; l = l->next) {
+        if (l->by_relation) {
+            buf_add_text(b, b->len == 0 ? "`" : ", `");
+            add_quoted(b, l->asked->relation);
+            buf_add_text(b, "` to `");
+            add_quoted(b, l->name);
+            buf_add_char(b, '`');
+        }
+        add_legacy(b, l);
+    }
+}
+
+static void
+write_warning(struct fn_req *req, struct fn_res *res, const struct plan *plan)
+{
+    struct buf b;
+
+    buf_init_arena(&b, req->task->arena, TEXT_MAX);
+    add_legacy(&b, &plan->root);
+    if (b.len > 0)
+        fn_header_set(req, res, "Warning",
+                      arena_printf(req->task->arena,
+                                   "299 PostgREST \"Embedded resource was referenced by relation "
+                                   "name even though it has an alias. This is deprecated and will "
+                                   "stop working in a future release. Update %s in query string "
+                                   "filters, orders or limits.\"",
+                                   b.ptr));
+}
+
 /* It is the whole answer: nothing is said of rows. */
 static void
 write_explained(struct fn_req *req, struct fn_res *res, const struct plan *plan,
@@ -214,6 +257,7 @@ write_explained(struct fn_req *req, struct fn_res *res, const struct plan *plan,
     fn_body(res, 200, plan->media, result->body);
     if (r->schema_said)
         fn_header_set(req, res, "Content-Profile", arena_copy(req->task->arena, r->schema));
+    write_warning(req, res, plan);
     fn_header_set(req, res, "Vary", "Accept, Prefer, Range");
 }
 
@@ -241,6 +285,7 @@ answer_write(struct fn_req *req, struct fn_res *res, const struct plan *plan,
     write_applied(req, res, plan);
     if (plan->request->target == REST_TABLE)
         write_location(req, res, plan, result);
+    write_warning(req, res, plan);
     fn_header_set(req, res, "Vary", "Accept, Prefer, Range");
     return result->headers == NULL || take_headers(req, res, result->headers, e);
 }

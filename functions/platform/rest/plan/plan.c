@@ -78,41 +78,58 @@ add_levels(struct planning *p, struct plan_level *above, const struct rest_item 
     return true;
 }
 
-/* By the alias, or, where it has one, also by the relation's name (v16). */
-static struct plan_level *
-find_below(const struct plan_level *level, struct str name)
+struct plan_level *
+plan_below(const struct plan_level *level, struct str name)
 {
     for (struct plan_level *l = level->embeds; l != NULL; l = l->next)
         if (str_eq(l->name, name))
             return l;
+    return NULL;
+}
+
+static struct plan_level *
+find_relation(const struct plan_level *level, struct str name)
+{
     for (struct plan_level *l = level->embeds; l != NULL; l = l->next)
         if (str_eq(l->asked->relation, name))
             return l;
     return NULL;
 }
 
-struct plan_level *
-plan_find(const struct plan_level *level, const struct rest_names *path)
-{
-    struct plan_level *found = NULL;
-
-    for (; path != NULL; path = path->next) {
-        found = find_below(level, path->name);
-        if (found == NULL)
-            return NULL;
-        level = found;
-    }
-    return found;
-}
-
+/* `aliased`: what is there under another name; NULL: nothing. */
 static bool
-refuse_place(struct planning *p, struct str name)
+refuse_place(struct planning *p, struct str name, const struct plan_level *aliased)
 {
     (void)rest_fail(p->a, p->e, 400, "PGRST108",
                     "'%.*s' is not an embedded resource in this request", REST_STR(name));
-    p->e->hint = arena_printf(
-        p->a, "Verify that '%.*s' is included in the 'select' query parameter.", REST_STR(name));
+    if (aliased == NULL) {
+        p->e->hint =
+            arena_printf(p->a, "Verify that '%.*s' is included in the 'select' query parameter.",
+                         REST_STR(name));
+        return false;
+    }
+    p->e->details = "Target names are not allowed in filters if they have an alias";
+    p->e->hint = arena_printf(p->a, "Change '%.*s' to '%.*s' in filters, orders or limits.",
+                              REST_STR(name), REST_STR(aliased->name));
     return false;
+}
+
+/* What a place is about: what is embedded under each name of its path. */
+static bool
+find_place(struct planning *p, const struct rest_names *path, struct plan_level **ret)
+{
+    for (*ret = &p->plan->root; path != NULL; path = path->next) {
+        struct plan_level *l = plan_below(*ret, path->name);
+
+        if (l == NULL) {
+            l = find_relation(*ret, path->name);
+            if (l == NULL || !p->limits->target_names)
+                return refuse_place(p, path->name, l);
+            l->by_relation = true;
+        }
+        *ret = l;
+    }
+    return true;
 }
 
 static void
@@ -139,23 +156,39 @@ bound_all(struct plan_level *level, const struct plan_limits *limits)
         bound_all(l, limits);
 }
 
+/* What was said of one level under two names: all conditions hold, of the rest the first counts. */
+static const struct rest_place *
+joined(struct arena *a, const struct rest_place *x, const struct rest_place *y)
+{
+    const struct rest_condition *const lists[] = {x->where, y->where};
+    struct rest_place *both = ARENA_NEW(a, struct rest_place);
+    struct rest_condition **tail = &both->where;
+
+    *both = *x;
+    both->order = x->order != NULL ? x->order : y->order;
+    both->has_limit = x->has_limit || y->has_limit;
+    both->limit = x->has_limit ? x->limit : y->limit;
+    both->has_offset = x->has_offset || y->has_offset;
+    both->offset = x->has_offset ? x->offset : y->offset;
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+        for (const struct rest_condition *c = lists[i]; c != NULL; c = c->next) {
+            *tail = ARENA_NEW(a, struct rest_condition);
+            **tail = *c;
+            tail = &(*tail)->next;
+        }
+    *tail = NULL;
+    return both;
+}
+
 static bool
 put_places(struct planning *p)
 {
     for (const struct rest_place *place = p->plan->request->places; place != NULL;
          place = place->next) {
-        if (place->path == NULL) {
-            p->plan->root.place = place;
-            continue;
-        }
-        struct plan_level *l = plan_find(&p->plan->root, place->path);
-        if (l == NULL) {
-            const struct rest_names *last = place->path;
-            while (last->next != NULL)
-                last = last->next;
-            return refuse_place(p, last->name);
-        }
-        l->place = place;
+        struct plan_level *l;
+
+        REST_TRY(find_place(p, place->path, &l));
+        l->place = l->place == NULL ? place : joined(p->a, l->place, place);
     }
     return true;
 }
@@ -176,14 +209,10 @@ const struct plan_level *
 plan_asked_embed(const struct plan *plan, const struct plan_level *level,
                  const struct rest_filter *f)
 {
-    const struct plan_level *l = level->embeds;
-
     if (f->op != REST_IS || f->is != REST_IS_NULL || f->field.path != NULL ||
         is_changed(plan, level))
         return NULL;
-    while (l != NULL && !str_eq(l->name, f->field.name))
-        l = l->next;
-    return l;
+    return plan_below(level, f->field.name);
 }
 
 static bool
@@ -201,10 +230,10 @@ check_conditions(struct planning *p, const struct plan_level *level, const struc
 static bool
 check_related(struct planning *p, const struct plan_level *level, struct str name)
 {
-    const struct plan_level *l = find_below(level, name);
+    const struct plan_level *l = plan_below(level, name);
 
     if (l == NULL)
-        return refuse_place(p, name);
+        return refuse_place(p, name, NULL);
     if (l->to_one)
         return true;
     (void)rest_fail(p->a, p->e, 400, "PGRST118", "A related order on '%.*s' is not possible",
@@ -241,7 +270,7 @@ check_shown(struct planning *p, const struct plan_level *level)
     for (; o != NULL; o = o->next) {
         if (o->relation.len == 0)
             continue;
-        const struct plan_level *l = find_below(level, o->relation);
+        const struct plan_level *l = plan_below(level, o->relation);
         REST_TRY(plan_check_field(p, l, &o->field));
         if (plan_shown(l, o->field.name) == NULL)
             return plan_refuse_unknown(p, l, o->field.name);

@@ -32,6 +32,7 @@ struct plan_level {
     const struct cache_table *table;       /* NULL: a function's rows of no table */
     const struct rest_item *asked;         /* NULL: the root */
     struct str name;                       /* in select: alias or relation */
+    bool by_relation;                      /* it has an alias, and a place does not use it */
     int number;                            /* of the embed, from 1; 0: the root */
     const struct cache_relation *relation; /* from the level above; NULL: the root */
     bool inner, spread, to_one;
@@ -84,6 +85,7 @@ struct plan_limits {
     bool explains;  /* execution plans are told */
     bool estimates; /* numbers of rows are told as the planner guesses them: it knows of rows that
                      * the policies hide, and how frequent which value is among them */
+    bool target_names; /* a place may name the relation of what has an alias */
 };
 
 /* The table or function alone, for OPTIONS: 205, 202, 203. */
@@ -104,8 +106,8 @@ bool plan_is_scalar(const struct plan *plan);
 /* What shows this column of a level as it is; NULL: nothing. */
 const struct plan_item *plan_shown(const struct plan_level *level, struct str name);
 
-/* The level that a place's path leads to, below `level`; NULL: none. */
-struct plan_level *plan_find(const struct plan_level *level, const struct rest_names *path);
+/* The level of this name right below; NULL: none. */
+struct plan_level *plan_below(const struct plan_level *level, struct str name);
 
 /*
  * The level below that `orders=is.null` asks for: is there no row of it?  NULL: the filter is one

@@ -362,7 +362,7 @@ sql_make(struct arena *a, const struct plan *plan, int64_t max_rows, struct sql_
         return refuse_length(a, e);
     *ret = (struct sql_statement){.text = s.text.ptr, .params = s.params, .param_count = s.count};
     if (!is_write && plan->explain == NULL &&
-        (count == REST_COUNT_PLANNED || (count == REST_COUNT_ESTIMATED && max_rows > 0))) {
+        (count == REST_COUNT_PLANNED || count == REST_COUNT_ESTIMATED)) {
         ret->estimate = ARENA_NEW(a, struct sql_statement);
         return put_estimate(a, plan, ret->estimate, e);
     }

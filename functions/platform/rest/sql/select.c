@@ -165,8 +165,7 @@ put_items(struct sql *s, const struct plan_level *level)
 static void
 put_related(struct sql *s, const struct plan_level *level, const struct rest_order *o)
 {
-    const struct rest_names name = {.name = o->relation};
-    const struct plan_level *l = plan_find(level, &name);
+    const struct plan_level *l = plan_below(level, o->relation);
     const struct plan_item *item = plan_shown(l, o->field.name);
     const struct cache_column *c = cache_column(l->table, o->field.name);
     const bool wrapped = o->field.path != NULL && c != NULL && !c->is_json;

@@ -17,6 +17,7 @@ before(async () => {
   await rows(`begin; set local search_path = ${schema};
     ${readFileSync(new URL('people.sql', import.meta.url), 'utf8')}
     create table calls (id int generated always as identity primary key, at timestamptz not null default now(), twice int generated always as (1 + 1) stored, label text default 'usual');
+    create table guessed (id int primary key, meta jsonb) with (autovacuum_enabled = false); insert into guessed select n, '{}' from generate_series(1, 40) n;
     create table late (id int primary key, other int references late deferrable initially deferred);
     create view deep as select * from ${'(select * from '.repeat(12)}people${' limit 1000) as p'.repeat(12)};
     create function noted() returns setof calls language sql as $$ insert into calls default values; insert into calls default values; select * from calls $$;
@@ -38,6 +39,7 @@ before(async () => {
   const settings = { REST_SCHEMAS: `${schema}`, RATE_LIMIT: 'false', REST_AGGREGATES: 'true' };
   services.usual = await Private.start('rest', settings);
   services.max2 = await Private.start('rest', { ...settings, REST_MAX_ROWS: '2' });
+  services.all = await Private.start('rest', { ...settings, REST_MAX_ROWS: '0', REST_TARGET_NAMES: 'false' });
   services.several = await Private.start('rest', { ...settings, REST_SCHEMAS: `${schema},public`, REST_TX_END: 'true' });
 });
 after(async () => {
@@ -116,6 +118,58 @@ test('related orders: under the name that is shown, along paths, and of what is 
   await error('GET', '/orders?select=id,people(id)&order=people(name)', 400, '42703');
   await error('GET', '/orders?select=id,people(id)&order=people(nope)', 400, '42703');
   await error('GET', '/passports?select=no,people(orders(id))&order=people(id)', 400, '42703');
+});
+
+test('what has an alias is named by it, or, with a warning, by its table', async () => {
+  const shown = async (query, of) => {
+    const { status, headers, json, text } = await send('GET', `/people?id=lt.3&order=id&${query}`, { of });
+    assert.equal(status, 200, text);
+    return [json, headers.warning];
+  };
+  const warning = (...pairs) => `299 PostgREST "Embedded resource was referenced by relation name even though it has an alias. This is deprecated and will stop working in a future release. Update ${pairs.map(([from, to]) => `\`${from}\` to \`${to}\``).join(', ')} in query string filters, orders or limits."`;
+  const three = [{ o: [{ id: 1 }] }, { o: [{ id: 3 }] }];
+  assert.deepEqual(await shown('select=o:orders(id)&o.status=eq.paid'), [three, undefined]);
+  assert.deepEqual(await shown('select=o:orders(id)&o.status=eq.paid', 'all'), [three, undefined]);
+  assert.deepEqual(await shown('select=o:orders(id)&orders.status=eq.paid'), [three, warning(['orders', 'o'])]);
+  assert.deepEqual(await shown('select=o:orders(id)&orders.or=(status.eq.paid,id.eq.9)'), [three, warning(['orders', 'o'])]);
+  assert.deepEqual(await shown('select=o:orders(id)&orders.order=id.desc&orders.limit=1'), [[{ o: [{ id: 2 }] }, { o: [{ id: 3 }] }], warning(['orders', 'o'])]);
+  assert.deepEqual(await shown('select=id,o:orders(id,p:people(name)),b:badges(id)&badges.id=eq.2&orders.people.id=eq.9&o.id=eq.1'),
+    [[{ id: 1, o: [{ id: 1, p: null }], b: [{ id: 2 }] }, { id: 2, o: [], b: [] }], warning(['orders', 'o'], ['people', 'p'], ['badges', 'b'])]);
+  // Both are about the same rows.
+  assert.deepEqual(await shown('select=o:orders(id)&o.total=gt.5&orders.order=id.desc&orders.status=eq.paid'), [three, warning(['orders', 'o'])]);
+  assert.deepEqual((await shown('select=o:orders(id)&orders.status=eq.new&o.total=lt.5&o.id=gt.1'))[0], [{ o: [{ id: 2 }] }, { o: [] }]);
+  // A name that is there means that alone.
+  assert.deepEqual(await shown('select=orders(id),o:orders(id)&orders.id=eq.2'), [[{ orders: [{ id: 2 }], o: [{ id: 1 }, { id: 2 }] }, { orders: [], o: [{ id: 3 }] }], undefined]);
+  for (const query of ['orders.id=eq.1', 'orders.order=id', 'orders.limit=1', 'orders.and=(id.eq.1)', 'orders.people.id=eq.1']) {
+    const refusal = await error('GET', `/people?select=o:orders(id,people(id))&${query}`, 400, 'PGRST108', { of: 'all' });
+    assert.deepEqual([refusal.message, refusal.details, refusal.hint], ["'orders' is not an embedded resource in this request", 'Target names are not allowed in filters if they have an alias', "Change 'orders' to 'o' in filters, orders or limits."]);
+  }
+  for (const of of ['usual', 'all']) {
+    const refusal = await error('GET', '/people?select=o:orders(id)&nope.orders.id=eq.1', 400, 'PGRST108', { of });
+    assert.deepEqual([refusal.message, refusal.details, refusal.hint], ["'nope' is not an embedded resource in this request", null, "Verify that 'nope' is included in the 'select' query parameter."]);
+  }
+});
+
+test('a column is not what is embedded by its name under another', async () => {
+  // person_id names the row that it leads to, which is p here: is.null is about the column.
+  assert.deepEqual(await get('/orders?select=id,p:person_id(name)&person_id=is.null'), [{ id: 4, p: null }]);
+  assert.deepEqual(await get('/orders?select=id,p:person_id(name)&p.id=eq.99&person_id=is.null'), [{ id: 4, p: null }]);
+  assert.deepEqual((await get('/orders?select=id,p:person_id!inner(name)&person_id=not.is.null&order=id')).map(({ id }) => id), [1, 2, 3]);
+  assert.deepEqual(await get('/orders?select=id,p:person_id(name)&p=is.null'), [{ id: 4, p: null }]);
+  await error('GET', '/people?select=o:orders(id)&orders=is.null', 400, '42703');
+  await error('GET', '/orders?select=id,p:people(name)&order=people(name)', 400, 'PGRST108');
+  assert.deepEqual((await get('/orders?select=id,p:people(name)&order=p(name).desc.nullslast,id')).map(({ id }) => id), [3, 1, 2, 4]);
+});
+
+test('an estimated count without a limit of rows is what is more: the rows or the estimate', async () => {
+  const planned = async (where) => (await rows(`explain (format json) select 1 from ${schema}.guessed where ${where}`))[0]['QUERY PLAN'][0].Plan['Plan Rows'];
+  const total = async (query, of) => (await send('GET', `/guessed?select=id&${query}`, { of, prefer: 'count=estimated' })).headers['content-range'];
+  const more = await planned('true');
+  assert.ok(more > 40, 'nobody has counted it');
+  assert.deepEqual([await total('', 'all'), await total('limit=3', 'all'), await total('', 'usual')], [`0-39/${more}`, `0-2/${more}`, '0-39/40']);
+  await rows(`analyze ${schema}.guessed`);
+  assert.ok(await planned(`meta->>'a' is null`) < 40);
+  assert.deepEqual([await total('meta->>a=is.null', 'all'), await total('meta->>a=is.null&limit=3', 'all')], ['0-39/40', '0-2/40']);
 });
 
 test('spreads in spreads', async () => {
