@@ -155,7 +155,12 @@ take_form(struct planning *p, const struct rest_accept *t)
             set_form(plan, PLAN_CSV, "text/csv; charset=utf-8");
         return true;
     case REST_OTHER:
-        return take_own(p, t->name);
+        if (take_own(p, t->name))
+            return true;
+        if (!str_is(t->name, "application/geo+json") || plan->reveals)
+            return false;
+        set_form(plan, PLAN_GEO, "application/geo+json; charset=utf-8");
+        return true;
     case REST_PLAN:
         return take_explained(p, t);
     case REST_OPENAPI:

@@ -53,6 +53,7 @@ enum plan_form {
     PLAN_OBJECT, /* JSON, the only row */
     PLAN_VALUE,  /* JSON of what a function returns, no rows */
     PLAN_CSV,
+    PLAN_GEO, /* a FeatureCollection, which PostGIS makes */
     PLAN_RAW, /* what a function's media-type domain or a handler returns, as it is */
 };
 

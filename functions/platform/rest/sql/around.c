@@ -109,7 +109,8 @@ static void
 put_bound(struct sql *s, const char *made)
 {
     const struct plan *plan = s->plan;
-    const bool list = !plan->may_stream && (plan->form == PLAN_ARRAY || plan->form == PLAN_CSV);
+    const bool list = !plan->may_stream && (plan->form == PLAN_ARRAY || plan->form == PLAN_CSV ||
+                                            plan->form == PLAN_GEO);
 
     if (plan->explain == NULL)
         put_f(s,
@@ -155,6 +156,8 @@ aggregate(struct sql *s)
     const struct cache_handler *h = plan->handler;
     struct buf b;
 
+    if (plan->form == PLAN_GEO)
+        return "json_agg(ST_AsGeoJSON(_r)::json)"; /* wherever PostGIS is */
     if (plan->form != PLAN_RAW)
         return arena_printf(s->a, "json_agg(%s)", element(plan));
     if (h == NULL)
@@ -185,6 +188,13 @@ put_json(struct sql *s, const char *made)
 {
     const struct plan *plan = s->plan;
 
+    if (plan->form == PLAN_GEO) {
+        put_f(s,
+              "json_build_object('type', 'FeatureCollection', 'features', coalesce(%s, '[]'))"
+              "::text",
+              made);
+        return;
+    }
     put(s, plan->form == PLAN_OBJECT ? "(" : "coalesce(");
     put_f(s, plan->stripped ? "json_strip_nulls(%s)" : "%s", made);
     put(s, plan->form == PLAN_ARRAY   ? ", '[]')::text"

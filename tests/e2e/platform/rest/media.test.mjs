@@ -99,6 +99,25 @@ test('one for any row serves every table and select; one of a builtin type takes
   is(await ask('GET', '/people?select=id&order=id', 'text/csv'), 'text/csv; charset=utf-8', 'id\n1\n2');
 });
 
+test('geo+json is what PostGIS makes of the rows, if it is there', async () => {
+  const type = 'application/geo+json';
+  const without = await ask('GET', '/people?select=id', type);
+  assert.deepEqual([without.status, without.json.code, without.json.message], [404, '42883', 'function st_asgeojson(record) does not exist']);
+  // In PostGIS's place, whose function takes any row too.
+  await rows(`create function ${schema}.st_asgeojson(record) returns text language plpgsql as $$ begin
+    return json_build_object('type', 'Feature', 'geometry', null, 'properties', row_to_json($1)); end $$`);
+  const collection = (...all) => ({ type: 'FeatureCollection', features: all.map((properties) => ({ type: 'Feature', geometry: null, properties })) });
+  for (const [path, ...all] of [['/people?order=id', { id: 1, name: 'Ada' }, { id: 2, name: 'Bo' }], ['/people?select=name&id=eq.1', { name: 'Ada' }], ['/people?id=eq.9'], ['/rpc/found', { id: 2, name: 'Bo' }]]) {
+    const got = await ask('GET', path, `${type}, */*;q=0.1`);
+    assert.deepEqual([got.status, got.headers['content-type'], got.json], [200, 'application/geo+json; charset=utf-8', collection(...all)], got.text);
+  }
+  const head = await ask('HEAD', '/people', type);
+  assert.deepEqual([head.status, head.headers['content-type'], head.headers['content-range']], [200, 'application/geo+json; charset=utf-8', '0-1/*']);
+  const changed = await ask('PATCH', '/people?id=eq.2', type, { body: { name: 'Bo' }, prefer: 'return=representation' });
+  assert.deepEqual([changed.status, changed.json], [200, collection({ id: 2, name: 'Bo' })]);
+  assert.equal((await ask('PATCH', '/people?id=eq.2', type, { body: { name: 'Bo' } })).status, 204);
+});
+
 test('one for every type of a table answers all that is asked, but the types of the API itself', async () => {
   for (const accept of ['*/*', 'application/json', 'image/gif'])
     is(await ask('GET', '/files?order=id', accept), 'application/octet-stream', 'xy');
