@@ -1,6 +1,8 @@
 /* Functions: FROM … of what one returns, under the name of its level (rest-contract.md 2.7). */
 #include "rest/sql/internal.h"
 
+#include "base/encode.h"
+
 /* The last value counts; a variadic one takes all of them, as an array. */
 static void
 put_given(struct sql *s, const struct rest_argument *all, const struct cache_argument *argument)
@@ -56,6 +58,15 @@ body_names(const struct sql *s)
     return r->body_type == REST_BODY_FORM || s->plan->single_argument ? NULL : r->columns;
 }
 
+static struct str
+hex_of(struct arena *a, struct str bytes)
+{
+    char *out = arena_bytes(a, 2 * bytes.len + 1);
+
+    hex_encode((const uint8_t *)bytes.ptr, bytes.len, out);
+    return (struct str){out, 2 * bytes.len};
+}
+
 static void
 put_arguments(struct sql *s)
 {
@@ -63,6 +74,12 @@ put_arguments(struct sql *s)
     const struct rest_request *r = s->plan->request;
     const char *before = "";
 
+    if (s->plan->single_argument && r->body_type == REST_BODY_BYTES) {
+        put(s, "decode(");
+        put_value(s, hex_of(s->a, r->body)); /* no text can have a NUL */
+        put(s, ", 'hex')");
+        return;
+    }
     if (s->plan->single_argument) {
         put_value(s, r->body);
         put(s, "::");
