@@ -280,7 +280,8 @@ answer_write(struct fn_req *req, struct fn_res *res, const struct plan *plan,
         fn_body(res, status, plan->media, result->body);
     else
         fn_body(res, status, plan->shows_rows && status != 204 ? plan->media : NULL, STR(""));
-    fn_header_set(req, res, "Content-Range", content_range(a, plan, result));
+    if (plan->request->method != REST_PUT)
+        fn_header_set(req, res, "Content-Range", content_range(a, plan, result));
     write_places(req, res, plan);
     write_applied(req, res, plan);
     if (plan->request->target == REST_TABLE)

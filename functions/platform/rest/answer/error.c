@@ -10,6 +10,8 @@
 #include "fn/failure.h"
 #include "json/tree.h"
 
+#define ANSWER_JSON "application/json; charset=utf-8"
+
 /* By the longest prefix that fits: the first row of these.  54 is a select list, a body or a
  * nesting beyond PostgreSQL's limits: no fault of ours, which a 5xx would say (it does in the
  * original). */
@@ -175,6 +177,7 @@ answer_refusal(struct fn_req *req, struct fn_res *res, enum err e)
 
     if (e != ERR_UNAUTHENTICATED) {
         fn_failure_rest(req, res, e);
+        res->content_type = ANSWER_JSON;
         return;
     }
     error.status = 401;
@@ -193,6 +196,7 @@ answer_error(struct fn_req *req, struct fn_res *res, const struct rest_error *e)
 {
     struct json_writer *w = fn_json(res, e->status);
 
+    res->content_type = ANSWER_JSON;
     if (e->range != NULL)
         fn_header_set(req, res, "Content-Range", e->range);
     else
