@@ -7,7 +7,8 @@ import { after, before, test } from 'node:test';
 
 import { rows } from '../../lib/db.mjs';
 import { Private } from '../../lib/process.mjs';
-import { anonKey, serviceKey } from '../../lib/system.mjs';
+import { anonKey, serviceKey, url } from '../../lib/system.mjs';
+import { mint } from '../../lib/tokens.mjs';
 
 const schema = `contract_${process.pid}`;
 const services = {};
@@ -37,14 +38,23 @@ before(async () => {
     create function raise_state(state text, m text, d text default null) returns void language plpgsql as $$ begin
       if d is null then raise exception using errcode = state, message = m; end if;
       raise exception using errcode = state, message = m, detail = d; end $$;
+    create function orders(nodes) returns setof orders language sql stable as $$ select * from orders where id = $1.id $$;
+    create table chapters (id int primary key, node_id int references nodes, next_id int references nodes);
+    create function nodes(chapters) returns setof nodes rows 1 language sql stable as $$ select * from nodes where id = $1.next_id $$;
+    insert into nodes values (1,null,'root'),(2,1,'kid'); insert into chapters values (1, 1, 2);
+    create view authors as select id, name from people; create view labels as select id, label from badges;
+    create function before_all() returns void language plpgsql as $$ begin
+      if current_setting('request.headers')::json->>'x-odd' = 'stop' then raise sqlstate 'PT429' using message = 'stop'; end if;
+      perform set_config('response.headers', '[{"X-Before":"' || current_user || '"}]', true); end $$;
     create procedure proceed() language sql as 'select 1';
     insert into people values (1,'Ada','{"plan":"gold","n":3}','{a,b}','2020-01-02'),(2,'Bo','{"l":[1,{"k":"v"}]}','{b}',null),(3,'Cy',null,'{}',null);
     insert into badges values (1,'new'),(2,'pro'); insert into person_badges values (1,1),(1,2),(2,1); insert into twins values (1, 1);
-    insert into nodes values (1,null,'root'),(2,1,'kid'); insert into msgs values (1,1,2);
+    insert into msgs values (1,1,2);
     insert into orders values (1,1,10.50,'paid','[1,5)'),(2,1,3,'new','[5,9)'),(3,2,20,'paid',null),(4,null,7,'void',null);
     grant usage on schema ${schema} to service_role, anon; grant all on all tables in schema ${schema} to service_role;
     grant execute on all functions in schema ${schema} to service_role; commit`);
   services.usual = await Private.start('rest', { REST_SCHEMAS: schema, RATE_LIMIT: 'false' });
+  services.prepared = await Private.start('rest', { REST_SCHEMAS: schema, RATE_LIMIT: 'false', REST_PRE_REQUEST: `${schema}.before_all` });
   services.several = await Private.start('rest', { REST_SCHEMAS: `${schema},public`, RATE_LIMIT: 'false' });
 });
 after(async () => {
@@ -226,4 +236,45 @@ test('CSV without rows, and the names of types', async () => {
   for (const accept of ['application/octet-stream', 'text/xml', 'text/plain'])
     await error('GET', '/nodes', 406, 'PGRST107', { accept }, { message: `None of these media types are available: ${accept}` });
   await error('GET', '/people', 400, 'PGRST122', { prefer: 'handling=strict, foo=bar, count=exact, baz' }, { details: 'Invalid preferences: foo=bar, baz' });
+});
+
+test('relations that functions make, and those of views', async () => {
+  assert.deepEqual(await get('/nodes?select=id,orders(id)&order=id'), [{ id: 1, orders: [{ id: 1 }] }, { id: 2, orders: [{ id: 2 }] }]);
+  assert.deepEqual(await get('/chapters?select=nodes(label)'), [{ nodes: { label: 'kid' } }], 'it hides the keys to a table of its name');
+  await error('GET', '/chapters?select=node_id(label)', 400, 'PGRST200');
+  assert.deepEqual(await get('/authors?select=name,orders(id)&orders.order=id&id=eq.1'), [{ name: 'Ada', orders: [{ id: 1 }, { id: 2 }] }]);
+  assert.deepEqual(await get('/orders?select=id,authors(name)&id=eq.3'), [{ id: 3, authors: { name: 'Bo' } }]);
+  assert.deepEqual(await get('/authors?select=name,labels(label)&labels.order=id&id=eq.1'), [{ name: 'Ada', labels: [{ label: 'new' }, { label: 'pro' }] }]);
+});
+
+test('what is called first in each transaction', async () => {
+  for (const [method, path, body] of [['GET', '/nodes?id=eq.1'], ['GET', '/nodes'], ['POST', '/rpc/two', { a: 1, b: 2 }], ['PATCH', '/nodes?id=eq.99', { label: 'x' }]])
+    assert.equal((await send(method, path, { of: 'prepared', body })).headers['x-before'], 'service_role', path);
+  for (const path of ['/nodes?id=eq.1', '/nodes'])
+    await error('GET', path, 429, 'PT429', { of: 'prepared', params: { HTTP_X_ODD: 'stop' } }, { message: 'stop' });
+});
+
+test('tokens', async () => {
+  const past = Math.floor(Date.now() / 1000) - 1000;
+  for (const [token, code, message, details = null] of [
+    [mint({ role: 'service_role', exp: past }), 'PGRST303', 'JWT expired'],
+    [mint({ role: 'service_role', exp: past + 5000 }, { secret: 'another-secret-that-is-long-enough-for-it' }), 'PGRST301', 'No suitable key or wrong key type', 'None of the keys was able to decode the JWT'],
+    ['a.b', 'PGRST301', 'Expected 3 parts in JWT; got 2'],
+  ]) {
+    const { headers } = await error('GET', '/nodes', 401, code, { params: { HTTP_AUTHORIZATION: `Bearer ${token}` } }, { message, details, hint: null });
+    assert.equal(headers['www-authenticate'], `Bearer error="invalid_token", error_description="${message}"`);
+    assert.equal(headers['content-type'], 'application/json; charset=utf-8');
+  }
+});
+
+test('browsers may ask from everywhere, and see what they need', async () => {
+  const asked = await fetch(`${url}/rest/v1/orders?select=id`, { method: 'OPTIONS', headers: { Origin: 'https://shop.test', 'Access-Control-Request-Method': 'PATCH', 'Access-Control-Request-Headers': 'apikey,prefer,x-client-info' } });
+  assert.ok(asked.status === 200 || asked.status === 204, String(asked.status));
+  const of = (name, answer = asked) => (answer.headers.get(name) ?? '').toLowerCase().split(/\s*,\s*/);
+  for (const method of ['get', 'post', 'patch', 'put', 'delete', 'options']) assert.ok(of('access-control-allow-methods').includes(method), method);
+  for (const header of ['authorization', 'apikey', 'prefer', 'x-client-info']) assert.ok(of('access-control-allow-headers').includes(header), header);
+  assert.deepEqual([of('access-control-allow-origin'), of('access-control-max-age')], [['*'], ['86400']]);
+  const got = await fetch(`${url}/rest/v1/prices?select=account_type&limit=1`, { headers: { Origin: 'https://shop.test', apikey: anonKey, Prefer: 'count=exact' } });
+  assert.equal(got.headers.get('access-control-allow-origin'), '*');
+  assert.deepEqual(of('access-control-expose-headers', got), ['*'], 'Content-Range above all');
 });
