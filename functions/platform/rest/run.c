@@ -170,7 +170,7 @@ rest_run(struct fn_req *req, struct fn_res *res, const struct plan *plan,
         steps[count++] = (struct db_step){.sql = "SET CONSTRAINTS ALL IMMEDIATE"};
         steps[count++] = (struct db_step){.sql = "ROLLBACK"};
     }
-    int64_t took_ms;
+    int64_t took_ms = 0;
     const struct db_script script = {.steps = steps,
                                      .count = count,
                                      .until_gone = !plan->writes && !plan->reveals,
@@ -231,7 +231,7 @@ rest_run_stream(struct fn_req *req, struct fn_res *res, const struct plan *plan,
     const char *estimate = NULL;
     struct db_row row;
     size_t main_step;
-    int64_t took_ms;
+    int64_t took_ms = 0;
 
     *ret_err = ERR_OK;
     if (statement->estimate != NULL)

@@ -157,7 +157,7 @@ aggregate(struct sql *s)
     struct buf b;
 
     if (plan->form == PLAN_GEO)
-        return "json_agg(ST_AsGeoJSON(_r)::json)"; /* wherever PostGIS is */
+        return "json_agg(ST_AsGeoJSON(_r.*)::json)"; /* wherever PostGIS is */
     if (plan->form != PLAN_RAW)
         return arena_printf(s->a, "json_agg(%s)", element(plan));
     if (h == NULL)
