@@ -1,4 +1,4 @@
-/* Four pairs that do not know each other: hex, base64, percent, uuid. */
+/* Pairs that do not know each other: hex, base64, base32, percent, uuid. */
 #include "base/encode.h"
 
 #include "base/text.h"
@@ -161,6 +161,65 @@ base64url_decode(struct str text, uint8_t *ret, size_t room, size_t *ret_len)
     if (wrong != 0 || (left == 2 && (bits & 15) != 0) || (left == 3 && (bits & 3) != 0))
         return false; /* bits that belong to no byte: a second spelling of the same bytes */
     *ret_len = len;
+    return true;
+}
+
+/* ---- base32 ---- */
+
+size_t
+base32_encode(const void *data, size_t len, char *ret)
+{
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    const uint8_t *bytes = data;
+    uint32_t bits = 0;
+    unsigned have = 0;
+    size_t out = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        bits = bits << 8 | bytes[i];
+        for (have += 8; have >= 5; have -= 5)
+            ret[out++] = alphabet[bits >> (have - 5) & 31];
+    }
+    if (have > 0)
+        ret[out++] = alphabet[bits << (5 - have) & 31];
+    ret[out] = '\0';
+    return out;
+}
+
+static int
+base32_value(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    return c >= '2' && c <= '7' ? c - '2' + 26 : -1;
+}
+
+bool
+base32_decode(struct str text, uint8_t *ret, size_t room, size_t *ret_len)
+{
+    const size_t left = text.len * 5 % 8; /* bits that belong to no byte */
+    uint32_t bits = 0;
+    unsigned have = 0;
+    size_t out = 0;
+
+    if (left >= 5 || text.len * 5 / 8 > room)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        if (base32_value(text.ptr[i]) < 0)
+            return false;
+        bits = (uint32_t)base32_value(text.ptr[i]);
+    }
+    if ((bits & ((1U << left) - 1)) != 0)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        bits = bits << 5 | (uint32_t)base32_value(text.ptr[i]);
+        have += 5;
+        if (have >= 8) {
+            have -= 8;
+            ret[out++] = (uint8_t)(bits >> have);
+        }
+    }
+    *ret_len = out;
     return true;
 }
 

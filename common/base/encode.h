@@ -1,5 +1,5 @@
 /*
- * encode: bytes as text and back: hex, base64, percent, uuid.
+ * encode: bytes as text and back: hex, base64, base32, percent, uuid.
  * Readers accept the whole text or nothing and leave the output untouched on failure.
  * Any thread may call.
  */
@@ -23,6 +23,14 @@ size_t base64_encode(const void *data, size_t len, char *ret);
 size_t base64url_encode(const void *data, size_t len, char *ret);
 /* Strict: no padding, no blanks, unused bits zero.  `ret` has room for `room` bytes. */
 NODISCARD bool base64url_decode(struct str text, uint8_t *ret, size_t room, size_t *ret_len);
+
+/* Size of the buffer for the base32 text of `n` bytes, NUL included. */
+#define BASE32_SIZE(n) (((n)*8 + 4) / 5 + 1)
+/* RFC 4648 section 6, without padding: secrets as authenticator programs take them; returns the
+ * length. */
+size_t base32_encode(const void *data, size_t len, char *ret);
+/* Strict, as base64url_decode: capitals, no padding, unused bits zero. */
+NODISCARD bool base32_decode(struct str text, uint8_t *ret, size_t room, size_t *ret_len);
 
 /* Percent-encode for use as one query value or path segment (RFC 3986: unreserved stay). */
 void percent_encode(struct buf *out, struct str text);

@@ -107,14 +107,26 @@ hmac(struct keyed *k, const char *digest, struct str key, struct str data, uint8
     finish(k->context, data, ret, len);
 }
 
+static void
+hmac_once(const char *digest, struct str key, struct str data, uint8_t *ret, size_t len)
+{
+    EVP_MAC_CTX *context = hmac_context(digest);
+
+    give_key(context, key);
+    finish(context, data, ret, len);
+    EVP_MAC_CTX_free(context); /* which wipes it */
+}
+
 void
 crypto_hmac_sha256_once(struct str key, struct str data, uint8_t ret[SHA256_BYTES])
 {
-    EVP_MAC_CTX *context = hmac_context("SHA256");
+    hmac_once("SHA256", key, data, ret, SHA256_BYTES);
+}
 
-    give_key(context, key);
-    finish(context, data, ret, SHA256_BYTES);
-    EVP_MAC_CTX_free(context); /* which wipes it */
+void
+crypto_hmac_sha1_once(struct str key, struct str data, uint8_t ret[SHA1_BYTES])
+{
+    hmac_once("SHA1", key, data, ret, SHA1_BYTES);
 }
 
 void

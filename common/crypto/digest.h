@@ -9,6 +9,7 @@
 
 #include "base/prelude.h"
 
+#define SHA1_BYTES   20
 #define SHA224_BYTES 28
 #define SHA256_BYTES 32
 #define SHA512_BYTES 64
@@ -20,6 +21,8 @@ void crypto_hmac_sha256(struct str key, struct str data, uint8_t ret[SHA256_BYTE
 void crypto_hmac_sha512(struct str key, struct str data, uint8_t ret[SHA512_BYTES]);
 /* Nothing of the key stays behind: for those that their owner wipes. */
 void crypto_hmac_sha256_once(struct str key, struct str data, uint8_t ret[SHA256_BYTES]);
+/* For one-time passwords (totp.h), which ask for it; for nothing new. */
+void crypto_hmac_sha1_once(struct str key, struct str data, uint8_t ret[SHA1_BYTES]);
 
 /* Equal in time that depends only on the lengths. */
 bool crypto_equal(const void *a, size_t a_len, const void *b, size_t b_len);

@@ -3,10 +3,12 @@
 #include <qrencode.h>
 #include <zlib.h>
 
+#include "base/buf.h"
 #include "base/encode.h"
 
 #define TEXT_MAX 1000
-#define SCALE    4 /* pixels per module */
+#define SCALE    4 /* pixels per module of a PNG */
+#define SVG_SIZE 3 /* … of an SVG */
 #define QUIET    4 /* modules of white around the code */
 
 /* ---- writing into a block of known size ---- */
@@ -122,23 +124,70 @@ code_free(void *code)
     QRcode_free(code);
 }
 
+/* NULL: there is no such code. */
+static QRcode *
+encode(struct arena *a, struct str text, QRecLevel level)
+{
+    if (text.len == 0 || text.len > TEXT_MAX)
+        return NULL;
+    QRcode *code = QRcode_encodeData((int)text.len, (const unsigned char *)text.ptr, 0, level);
+    if (code != NULL)
+        arena_defer(a, code_free, code);
+    return code;
+}
+
 const char *
 qr_data_url(struct arena *a, struct str text)
 {
     static const char prefix[] = "data:image/png;base64,";
     const size_t prefix_len = sizeof(prefix) - 1;
+    QRcode *code = encode(a, text, QR_ECLEVEL_M);
 
-    if (text.len == 0 || text.len > TEXT_MAX)
-        return NULL;
-    QRcode *code =
-        QRcode_encodeData((int)text.len, (const unsigned char *)text.ptr, 0, QR_ECLEVEL_M);
     if (code == NULL)
         return NULL;
-    arena_defer(a, code_free, code);
-
     const struct image image = png(a, code);
     char *url = arena_bytes(a, prefix_len + BASE64_SIZE(image.len));
     memcpy(url, prefix, prefix_len);
     (void)base64_encode(image.bytes, image.len, url + prefix_len);
     return url;
+}
+
+/* ---- as a drawing ---- */
+
+/* Dark modules that stand side by side are one bar. */
+static void
+draw_bars(struct buf *out, const QRcode *code)
+{
+    const int width = code->width;
+
+    for (int y = 0; y < width; y++)
+        for (int x = 0, end; x < width; x = end + 1) {
+            for (end = x; end < width && (code->data[y * width + end] & 1) != 0;)
+                end++;
+            if (end > x)
+                buf_printf(out, "M%d %dh%dv1h-%dz", x + QUIET, y + QUIET, end - x, end - x);
+        }
+}
+
+#define BAR_MAX ((size_t)32) /* characters of one */
+
+const char *
+qr_svg(struct arena *a, struct str text)
+{
+    QRcode *code = encode(a, text, QR_ECLEVEL_H);
+    struct buf out;
+
+    if (code == NULL)
+        return NULL;
+    const int side = code->width + 2 * QUIET;
+    buf_init_arena(&out, a, 512 + (size_t)side * (size_t)side / 2 * BAR_MAX);
+    buf_printf(&out,
+               "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" "
+               "viewBox=\"0 0 %d %d\" shape-rendering=\"crispEdges\">"
+               "<path fill=\"white\" d=\"M0 0h%dv%dH0z\"/><path d=\"",
+               side * SVG_SIZE, side * SVG_SIZE, side, side, side, side);
+    draw_bars(&out, code);
+    buf_add_text(&out, "\"/></svg>");
+    MUST(!out.overflow);
+    return out.ptr;
 }

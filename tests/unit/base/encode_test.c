@@ -170,6 +170,51 @@ uuid_refuses_other_forms(void **state UNUSED)
     }
 }
 
+/* ---- base32 ---- */
+
+/* RFC 4648, section 10, without the padding. */
+static const char *const base32_pairs[][2] = {
+    {"", ""},
+    {"f", "MY"},
+    {"fo", "MZXQ"},
+    {"foo", "MZXW6"},
+    {"foob", "MZXW6YQ"},
+    {"fooba", "MZXW6YTB"},
+    {"foobar", "MZXW6YTBOI"},
+};
+
+static void
+base32_of_the_rfc(void **state UNUSED)
+{
+    for (size_t i = 0; i < ARRAY_LEN(base32_pairs); i++) {
+        const char *const *pair = base32_pairs[i];
+        char text[BASE32_SIZE(6)];
+        uint8_t bytes[6];
+        size_t len = 99;
+
+        assert_int_equal(base32_encode(pair[0], strlen(pair[0]), text), strlen(pair[1]));
+        assert_string_equal(text, pair[1]);
+        assert_true(base32_decode(str_of(pair[1]), bytes, strlen(pair[0]), &len));
+        assert_int_equal(len, strlen(pair[0]));
+        assert_memory_equal(bytes, pair[0], len);
+    }
+}
+
+static void
+base32_refuses_other_forms(void **state UNUSED)
+{
+    static const char *const wrong[] = {"M",  "MZX", "MZXW6Y", "my",   "MY======", "M1",
+                                        "M8", "M Y", "MZ",     "MZXR", "MZXW7",    "MZXW6YR"};
+    uint8_t bytes[8] = "as-was";
+    size_t len = 99;
+
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+        assert_false(base32_decode(str_of(wrong[i]), bytes, sizeof(bytes), &len));
+    assert_false(base32_decode(STR("MZXW6"), bytes, 2, &len));
+    assert_string_equal((const char *)bytes, "as-was");
+    assert_int_equal(len, 99);
+}
+
 /* ---- percent ---- */
 
 static void
@@ -203,6 +248,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(base64url_refuses_other_forms),
     cmocka_unit_test(base64url_refuses_unused_bits),
     cmocka_unit_test(base64url_respects_the_room),
+    cmocka_unit_test(base32_of_the_rfc),
+    cmocka_unit_test(base32_refuses_other_forms),
     cmocka_unit_test(uuid_is_made_lower_case),
     cmocka_unit_test(uuid_takes_every_digit),
     cmocka_unit_test(uuid_refuses_other_forms),

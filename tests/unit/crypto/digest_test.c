@@ -240,7 +240,22 @@ once_is_the_same_hmac(void **state UNUSED)
     assert_memory_equal(once, kept, sizeof once);
 }
 
+/* RFC 2202, cases 1 and 2. */
+static void
+hmac_sha1_of_rfc2202(void **state UNUSED)
+{
+    uint8_t mac[SHA1_BYTES];
+
+    crypto_hmac_sha1_once(STR("\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b"
+                              "\x0b\x0b\x0b\x0b\x0b"),
+                          STR("Hi There"), mac);
+    check_hex(mac, sizeof(mac), "b617318655057264e28bc0b6fb378c8ef146be00");
+    crypto_hmac_sha1_once(STR("Jefe"), STR("what do ya want for nothing?"), mac);
+    check_hex(mac, sizeof(mac), "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79");
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(hmac_sha1_of_rfc2202),
     cmocka_unit_test(nothing_stays_of_a_key_that_is_used_once),
     cmocka_unit_test(once_is_the_same_hmac),
     cmocka_unit_test(sha256_of_abc),

@@ -179,10 +179,98 @@ text_has_at_most_1000_bytes(void **state UNUSED)
     assert_null(qr_data_url(a, (struct str){text, 1001}));
 }
 
+/* ---- a reader of the bars that the drawing has, written apart from it ---- */
+
+/* Every module is what libqrencode says about it, and around them all is white. */
+static void
+check_drawing(struct str text)
+{
+    const char *svg = qr_svg(a, text);
+    QRcode *code =
+        QRcode_encodeData((int)text.len, (const unsigned char *)text.ptr, 0, QR_ECLEVEL_H);
+    int width = 0, height = 0, right = 0, bottom = 0;
+    int x, y, bar, back, read = 0;
+
+    assert_non_null(svg);
+    assert_non_null(code);
+    const int side = code->width + 2 * QUIET;
+    char *dark = arena_alloc(a, (size_t)(side * side));
+    assert_int_equal(sscanf(svg,
+                            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" "
+                            "viewBox=\"0 0 %d %d\"",
+                            &width, &height, &right, &bottom),
+                     4);
+    assert_int_equal(width, 3 * side);
+    assert_int_equal(height, 3 * side);
+    assert_int_equal(right, side);
+    assert_int_equal(bottom, side);
+    const char *at = strstr(svg, "<path d=\"");
+    assert_non_null(at);
+    at += strlen("<path d=\"");
+    for (; sscanf(at, "M%d %dh%dv1h-%dz%n", &x, &y, &bar, &back, &read) == 4; at += read) {
+        assert_int_equal(bar, back);
+        assert_true(x >= 0 && y >= 0 && y < side && bar > 0 && x + bar <= side);
+        memset(dark + y * side + x, 1, (size_t)bar);
+    }
+    assert_string_equal(at, "\"/></svg>");
+    for (y = 0; y < side; y++)
+        for (x = 0; x < side; x++) {
+            const int u = x - QUIET, v = y - QUIET;
+            const bool inside = u >= 0 && v >= 0 && u < code->width && v < code->width;
+
+            assert_int_equal(dark[y * side + x], inside ? code->data[v * code->width + u] & 1 : 0);
+        }
+    QRcode_free(code);
+}
+
+static void
+drawing_shows_a_secret(void **state UNUSED)
+{
+    check_drawing(STR("otpauth://totp/shop.example.com:eve@example.com?algorithm=SHA1&digits=6&"
+                      "issuer=shop.example.com&period=30&secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"));
+}
+
+static void
+drawing_shows_texts_of_every_size(void **state UNUSED)
+{
+    static char text[1000];
+
+    memset(text, 'q', sizeof(text));
+    for (size_t len = 1; len <= sizeof(text); len += 111) {
+        check_drawing((struct str){text, len});
+        arena_reset(a);
+    }
+}
+
+static void
+drawing_goes_into_a_data_url_as_it_is(void **state UNUSED)
+{
+    const char *svg = qr_svg(a, STR("otpauth://totp/a%20b:c?issuer=%23"));
+
+    assert_null(strpbrk(svg, "#%\n"));
+}
+
+static void
+drawing_of_nothing_or_too_much_is_none(void **state UNUSED)
+{
+    static char text[1001];
+
+    memset(text, 'q', sizeof(text));
+    assert_null(qr_svg(a, STR("")));
+    assert_null(qr_svg(a, (struct str){text, 1001}));
+}
+
 static const struct CMUnitTest tests[] = {
-    TEST(picture_shows_an_address),  TEST(picture_shows_one_character),
-    TEST(picture_shows_any_bytes),   TEST(picture_shows_texts_of_every_size),
-    TEST(empty_text_has_no_picture), TEST(text_has_at_most_1000_bytes),
+    TEST(drawing_shows_a_secret),
+    TEST(drawing_shows_texts_of_every_size),
+    TEST(drawing_goes_into_a_data_url_as_it_is),
+    TEST(drawing_of_nothing_or_too_much_is_none),
+    TEST(picture_shows_an_address),
+    TEST(picture_shows_one_character),
+    TEST(picture_shows_any_bytes),
+    TEST(picture_shows_texts_of_every_size),
+    TEST(empty_text_has_no_picture),
+    TEST(text_has_at_most_1000_bytes),
 };
 
 int
