@@ -73,7 +73,6 @@ static const struct {
     {"/user/identities", 404, "manual_linking_disabled", "Manual linking is disabled"},
     {"/oauth", 404, "feature_disabled", "OAuth server is disabled"},
     {"/admin/oauth", 404, "feature_disabled", "OAuth server is disabled"},
-    {"/factors", 422, "mfa_totp_enroll_not_enabled", "MFA enroll is disabled for TOTP"},
 };
 
 enum err

@@ -37,11 +37,7 @@ static struct db_stmt generate_link = {
     .sql = "SELECT * FROM platform.auth_generate_link($1, $2, $3, $4::jsonb, $5, $6)",
     .kind = DB_WRITE};
 
-static const struct {
-    const char *outcome;
-    int status;
-    const char *code, *text;
-} refusals[] = {
+static const struct auth_refusal refusals[] = {
     {"user_not_found", 404, "user_not_found", "User not found"},
     {"email_exists", 422, "email_exists",
      "A user with this email address has already been registered"},
@@ -51,10 +47,7 @@ static const struct {
 static bool
 refused(struct fn_req *req, struct fn_res *res, const char *outcome)
 {
-    for (size_t i = 0; i < ARRAY_LEN(refusals); i++)
-        if (strcmp(refusals[i].outcome, outcome) == 0)
-            return !auth_refuse(req, res, refusals[i].status, refusals[i].code, refusals[i].text);
-    return false;
+    return auth_refused_by(req, res, refusals, ARRAY_LEN(refusals), outcome);
 }
 
 /* The user that SQL found or made, unless it refused. */
@@ -66,8 +59,8 @@ answer_user(struct fn_req *req, struct fn_res *res, const struct db_row *row)
     return ERR_OK;
 }
 
-static bool
-is_service(struct fn_req *req, struct fn_res *res)
+bool
+auth_is_service(struct fn_req *req, struct fn_res *res)
 {
     if (fn_header(req, "authorization").len == 0)
         return auth_refuse(req, res, 401, "no_authorization",
@@ -79,9 +72,8 @@ is_service(struct fn_req *req, struct fn_res *res)
            auth_refuse(req, res, 403, "not_admin", "User not allowed");
 }
 
-/* The user that the path names. */
-static bool
-read_id(struct fn_req *req, struct fn_res *res, const char **ret)
+bool
+auth_user_id(struct fn_req *req, struct fn_res *res, const char **ret)
 {
     char id[UUID_SIZE];
 
@@ -133,7 +125,7 @@ auth_admin_list(struct fn_req *req, struct fn_res *res)
     int64_t page, per_page, total;
     struct db_row row;
 
-    if (!is_service(req, res) || !read_number(req, res, "page", 1, PAGE_MAX, &page) ||
+    if (!auth_is_service(req, res) || !read_number(req, res, "page", 1, PAGE_MAX, &page) ||
         !read_number(req, res, "per_page", PER_PAGE, PER_PAGE_MAX, &per_page))
         return ERR_OK;
     TRY(db_one(req->task, &list_users,
@@ -160,7 +152,7 @@ auth_admin_get(struct fn_req *req, struct fn_res *res)
     struct db_row row;
     const char *id;
 
-    if (!is_service(req, res) || !read_id(req, res, &id))
+    if (!auth_is_service(req, res) || !auth_user_id(req, res, &id))
         return ERR_OK;
     TRY(db_one(req->task, &get_user, DB_PARAMS(id), &row));
     return answer_user(req, res, &row);
@@ -273,7 +265,7 @@ auth_admin_create(struct fn_req *req, struct fn_res *res)
     struct db_row row;
     bool done;
 
-    if (!is_service(req, res) || !auth_body(req, res, &body))
+    if (!auth_is_service(req, res) || !auth_body(req, res, &body))
         return ERR_OK;
     TRY(read_attributes(req, res, body, &user, &done));
     if (done)
@@ -297,7 +289,7 @@ auth_admin_update(struct fn_req *req, struct fn_res *res)
     const char *id;
     bool done;
 
-    if (!is_service(req, res) || !read_id(req, res, &id) || !auth_body(req, res, &body))
+    if (!auth_is_service(req, res) || !auth_user_id(req, res, &id) || !auth_body(req, res, &body))
         return ERR_OK;
     TRY(read_attributes(req, res, body, &user, &done));
     if (done)
@@ -314,7 +306,7 @@ auth_admin_delete(struct fn_req *req, struct fn_res *res)
     struct db_row row;
     const char *id;
 
-    if (!is_service(req, res) || !read_id(req, res, &id))
+    if (!auth_is_service(req, res) || !auth_user_id(req, res, &id))
         return ERR_OK;
     if (req->http->body.len > 0 && !auth_body(req, res, &body))
         return ERR_OK;
@@ -335,7 +327,7 @@ auth_invite(struct fn_req *req, struct fn_res *res)
     const char *data;
     struct db_row row;
 
-    if (!is_service(req, res) || !auth_body(req, res, &body))
+    if (!auth_is_service(req, res) || !auth_body(req, res, &body))
         return ERR_OK;
     const char *email = auth_text(req, body, "email");
     if (!auth_email(req, res, &email) || !auth_object(req, res, body, "data", &data))
@@ -388,7 +380,7 @@ auth_generate_link(struct fn_req *req, struct fn_res *res)
     struct auth_link link;
     struct db_row row;
 
-    if (!is_service(req, res) || !auth_body(req, res, &body))
+    if (!auth_is_service(req, res) || !auth_body(req, res, &body))
         return ERR_OK;
     const char *type = auth_text(req, body, "type"), *email = auth_text(req, body, "email");
     const struct str password = json_text(json_get(body, "password"));

@@ -16,7 +16,9 @@
  *   recover.c   POST /recover, /otp, /magiclink, /resend
  *   verify.c    POST and GET /verify
  *   user.c      GET and PUT /user, POST /logout, GET /reauthenticate
+ *   factor.c    /factors: the second factor
  *   admin.c     /admin/users, /invite, /admin/generate_link
+ *   admin_factors.c  /admin/users/:id/factors
  *   about.c     settings, health, keys; what is not built
  *
  * A refusal is an answer of the original, written by auth_refuse; a handler that got REFUSED has
@@ -48,6 +50,16 @@ extern struct setting *const auth_own_settings[];
 /* Answer with a refusal; false, so that a check reads `return auth_refuse(…)`. */
 bool auth_refuse(struct fn_req *req, struct fn_res *res, int status, const char *code,
                  const char *text);
+
+/* An outcome of SQL that is a refusal, and its answer. */
+struct auth_refusal {
+    const char *outcome;
+    int status;
+    const char *code, *text;
+};
+/* Whether `outcome` stands in the table; it is answered then. */
+bool auth_refused_by(struct fn_req *req, struct fn_res *res, const struct auth_refusal *table,
+                     size_t count, const char *outcome);
 
 /* … of another mail so soon; `wait_s` is in the text and in Retry-After. */
 bool auth_refuse_wait(struct fn_req *req, struct fn_res *res, const char *wait_s);
@@ -152,10 +164,31 @@ void auth_new_link(struct fn_req *req, const char *email, struct auth_link *ret)
 /* The address that a mail has for it. */
 const char *auth_link_of(struct fn_req *req, const char *hash, const char *type);
 
+/* A random UUID (RFC 9562, version 4), for what the database is to store under it. */
+void auth_new_id(char ret[37]);
+
 /* ---- redirect.c ---- */
 
 /* Where the links of a request lead: what it asks for, where that is allowed, else SITE_URL. */
 const char *auth_redirect(struct fn_req *req);
+
+/* ---- user.c: whose token it is ---- */
+
+/* Who asks, and the session of the token (NULL: it has none); false: refused. */
+NODISCARD bool auth_bearer(struct fn_req *req, struct fn_res *res, const char **ret_session_id);
+/* Whether `outcome` says that there is no such user, session …; it is answered then.  `wait_s` is
+ * for "too_soon". */
+bool auth_refused(struct fn_req *req, struct fn_res *res, const char *outcome, const char *wait_s);
+
+/* ---- factor.c: what admin_factors.c has in common with it ---- */
+
+/* The factor that the path names by this parameter, or refused. */
+NODISCARD bool auth_factor_id(struct fn_req *req, struct fn_res *res, const char *name,
+                              const char **ret);
+/* Its name in the body, "" where there is none, or refused. */
+NODISCARD bool auth_factor_name(struct fn_req *req, struct fn_res *res, const struct json *body,
+                                const char **ret);
+void auth_refuse_factor_name(struct fn_req *req, struct fn_res *res, const char *name);
 
 /* ---- signup.c, grant.c, user.c: parts of others' answers ---- */
 
@@ -181,6 +214,13 @@ enum err auth_put_user(struct fn_req *req, struct fn_res *res);
 enum err auth_reauthenticate(struct fn_req *req, struct fn_res *res);
 enum err auth_get_user(struct fn_req *req, struct fn_res *res);
 enum err auth_log_out(struct fn_req *req, struct fn_res *res);
+enum err auth_enroll(struct fn_req *req, struct fn_res *res);
+enum err auth_challenge_factor(struct fn_req *req, struct fn_res *res);
+enum err auth_verify_factor(struct fn_req *req, struct fn_res *res);
+enum err auth_unenroll(struct fn_req *req, struct fn_res *res);
+enum err auth_admin_list_factors(struct fn_req *req, struct fn_res *res);
+enum err auth_admin_name_factor(struct fn_req *req, struct fn_res *res);
+enum err auth_admin_delete_factor(struct fn_req *req, struct fn_res *res);
 enum err auth_admin_list(struct fn_req *req, struct fn_res *res);
 enum err auth_admin_get(struct fn_req *req, struct fn_res *res);
 enum err auth_admin_create(struct fn_req *req, struct fn_res *res);

@@ -16,6 +16,16 @@ auth_refuse(struct fn_req *req, struct fn_res *res, int status, const char *code
 }
 
 bool
+auth_refused_by(struct fn_req *req, struct fn_res *res, const struct auth_refusal *table,
+                size_t count, const char *outcome)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(table[i].outcome, outcome) == 0)
+            return !auth_refuse(req, res, table[i].status, table[i].code, table[i].text);
+    return false;
+}
+
+bool
 auth_refuse_wait(struct fn_req *req, struct fn_res *res, const char *wait_s)
 {
     fn_header_set(req, res, "Retry-After", wait_s);

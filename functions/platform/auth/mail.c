@@ -33,9 +33,8 @@ new_code(char ret[7])
     (void)snprintf(ret, 7, "%06u", n % 1000000U);
 }
 
-/* A random UUID (RFC 9562, version 4). */
-static void
-new_uuid(char ret[UUID_SIZE])
+void
+auth_new_id(char ret[UUID_SIZE])
 {
     uint8_t b[16];
     char hex[33];
@@ -114,7 +113,7 @@ auth_new_code(struct fn_req *req, const char *email, const char *type, const cha
     struct buf out;
 
     auth_new_link(req, email, &link);
-    new_uuid(id);
+    auth_new_id(id);
     const char *stored = arena_join(a, pkce ? "pkce_" : "", link.hash);
     buf_init_arena(&out, a, (size_t)32 * 1024);
     jw_init(&w, &out);

@@ -18,7 +18,8 @@ static struct db_stmt sign_out = {
     .sql = "SELECT outcome FROM platform.auth_sign_out($1::uuid, $2::uuid, $3, $4)",
     .kind = DB_WRITE};
 static struct db_stmt begin_change = {
-    .sql = "SELECT * FROM platform.auth_begin_change($1::uuid, $2::uuid)", .kind = DB_READ};
+    .sql = "SELECT * FROM platform.auth_begin_change($1::uuid, $2::uuid, $3::boolean, $4)",
+    .kind = DB_READ};
 static struct db_stmt change_user = {
     .sql = "SELECT * FROM platform.auth_change_user($1::uuid, $2::uuid, $3, $4::jsonb, $5, $6, "
            "$7::int, $8, $9::jsonb, $10::jsonb, $11)",
@@ -30,36 +31,29 @@ static struct db_stmt reauthenticate = {
     .sql = "SELECT * FROM platform.auth_reauthenticate($1::uuid, $2::uuid, $3::jsonb, $4)",
     .kind = DB_WRITE};
 
-static const struct refusal {
-    const char *outcome;
-    int status;
-    const char *code, *text;
-} refusals[] = {
+static const struct auth_refusal refusals[] = {
     {"user_not_found", 403, "user_not_found", "User from sub claim in JWT does not exist"},
     {"session_not_found", 403, "session_not_found",
      "Session from session_id claim in JWT does not exist"},
     {"banned", 403, "user_banned", "User is banned"},
+    {"insufficient_aal", 401, "insufficient_aal",
+     "AAL2 session is required to update email or password when MFA is enabled."},
     {"taken", 422, "email_exists", "A user with this email address has already been registered"},
     {"changed", 409, "conflict", "The password was changed meanwhile"},
     {"bad_nonce", 422, "reauthentication_not_valid", "Nonce has expired or is invalid"},
     {"not_confirmed", 422, "email_not_confirmed", "Please verify your email first."},
 };
 
-/* Whether `outcome` is a refusal, which is answered then. */
-static bool
-refused(struct fn_req *req, struct fn_res *res, const char *outcome, const char *wait_s)
+bool
+auth_refused(struct fn_req *req, struct fn_res *res, const char *outcome, const char *wait_s)
 {
     if (strcmp(outcome, "too_soon") == 0)
         return !auth_refuse_wait(req, res, wait_s);
-    for (size_t i = 0; i < ARRAY_LEN(refusals); i++)
-        if (strcmp(refusals[i].outcome, outcome) == 0)
-            return !auth_refuse(req, res, refusals[i].status, refusals[i].code, refusals[i].text);
-    return false;
+    return auth_refused_by(req, res, refusals, ARRAY_LEN(refusals), outcome);
 }
 
-/* Who asks, and the session of the token (NULL: it has none); false: refused. */
-static bool
-read_bearer(struct fn_req *req, struct fn_res *res, const char **ret_session_id)
+bool
+auth_bearer(struct fn_req *req, struct fn_res *res, const char **ret_session_id)
 {
     const struct json *claims;
     char id[UUID_SIZE];
@@ -89,10 +83,10 @@ auth_get_user(struct fn_req *req, struct fn_res *res)
     const char *session_id;
     struct db_row row;
 
-    if (!read_bearer(req, res, &session_id))
+    if (!auth_bearer(req, res, &session_id))
         return ERR_OK;
     TRY(db_one(req->task, &user_of_session, DB_PARAMS(req->caller.user_id, session_id), &row));
-    if (!refused(req, res, db_text(&row, COL_OUTCOME), NULL))
+    if (!auth_refused(req, res, db_text(&row, COL_OUTCOME), NULL))
         jw_raw(fn_json(res, 200), db_str(&row, COL_USER));
     return ERR_OK;
 }
@@ -104,7 +98,7 @@ auth_log_out(struct fn_req *req, struct fn_res *res)
     const char *session_id;
     struct db_row row;
 
-    if (!read_bearer(req, res, &session_id))
+    if (!auth_bearer(req, res, &session_id))
         return ERR_OK;
     if (scope[0] == '\0')
         scope = "global";
@@ -117,7 +111,7 @@ auth_log_out(struct fn_req *req, struct fn_res *res)
     }
     TRY(db_one(req->task, &sign_out,
                DB_PARAMS(req->caller.user_id, session_id, scope, auth_ip(req)), &row));
-    if (!refused(req, res, db_text(&row, COL_OUTCOME), NULL))
+    if (!auth_refused(req, res, db_text(&row, COL_OUTCOME), NULL))
         fn_body(res, 204, "text/plain", STR(""));
     return ERR_OK;
 }
@@ -224,7 +218,7 @@ apply_change(struct fn_req *req, struct fn_res *res, const char *session_id,
                          change->hash, change->nonce, auth_number(req, &cfg_otp_expiry),
                          change->email, mail_new, mail_current, auth_ip(req)),
                &row));
-    if (!refused(req, res, db_text(&row, CHANGE_OUTCOME), db_text(&row, CHANGE_WAIT_S)))
+    if (!auth_refused(req, res, db_text(&row, CHANGE_OUTCOME), db_text(&row, CHANGE_WAIT_S)))
         jw_raw(fn_json(res, 200), db_str(&row, CHANGE_USER));
     return ERR_OK;
 }
@@ -238,11 +232,14 @@ auth_put_user(struct fn_req *req, struct fn_res *res)
     struct db_row known;
     bool done;
 
-    if (!read_bearer(req, res, &session_id) || !auth_body(req, res, &body) ||
+    if (!auth_bearer(req, res, &session_id) || !auth_body(req, res, &body) ||
         !read_change(req, res, body, &change))
         return ERR_OK;
-    TRY(db_one(req->task, &begin_change, DB_PARAMS(req->caller.user_id, session_id), &known));
-    if (refused(req, res, db_text(&known, BEGIN_OUTCOME), NULL))
+    TRY(db_one(req->task, &begin_change,
+               DB_PARAMS(req->caller.user_id, session_id,
+                         change.password.len > 0 ? "true" : "false", change.email),
+               &known));
+    if (auth_refused(req, res, db_text(&known, BEGIN_OUTCOME), NULL))
         return ERR_OK;
     if (change.email != NULL && strcmp(change.email, db_text(&known, BEGIN_EMAIL)) == 0)
         change.email = NULL;
@@ -271,7 +268,7 @@ auth_resend_change(struct fn_req *req, struct fn_res *res, const char *email)
         new_email = db_text(&row, 2);
     }
     auth_even(req);
-    if (!refused(req, res, db_text(&row, 0), db_text(&row, 1)))
+    if (!auth_refused(req, res, db_text(&row, 0), db_text(&row, 1)))
         jw_raw(fn_json(res, 200), STR("{}"));
     return ERR_OK;
 }
@@ -282,10 +279,11 @@ auth_reauthenticate(struct fn_req *req, struct fn_res *res)
     const char *session_id;
     struct db_row known, row;
 
-    if (!read_bearer(req, res, &session_id))
+    if (!auth_bearer(req, res, &session_id))
         return ERR_OK;
-    TRY(db_one(req->task, &begin_change, DB_PARAMS(req->caller.user_id, session_id), &known));
-    if (refused(req, res, db_text(&known, BEGIN_OUTCOME), NULL))
+    TRY(db_one(req->task, &begin_change, DB_PARAMS(req->caller.user_id, session_id, "false", NULL),
+               &known));
+    if (auth_refused(req, res, db_text(&known, BEGIN_OUTCOME), NULL))
         return ERR_OK;
     TRY(auth_count_mail(req));
     TRY(db_one(
@@ -294,7 +292,7 @@ auth_reauthenticate(struct fn_req *req, struct fn_res *res)
                   auth_new_code(req, db_text(&known, BEGIN_EMAIL), "reauthentication", NULL, NULL),
                   auth_ip(req)),
         &row));
-    if (!refused(req, res, db_text(&row, 0), db_text(&row, 1)))
+    if (!auth_refused(req, res, db_text(&row, 0), db_text(&row, 1)))
         jw_raw(fn_json(res, 200), STR("{}"));
     return ERR_OK;
 }

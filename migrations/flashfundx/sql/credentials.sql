@@ -235,7 +235,9 @@ begin
             raise notice '%: % of % rows', v_table, v_seen, v_total;
         end loop;
     end loop;
-    for v_some in select * from platform.reseal_mails() loop
+    for v_some in
+        select * from platform.reseal_mails() union all select * from platform.reseal_factors()
+    loop
         v_done := v_done + v_some.resealed;
         v_bad := v_bad + v_some.unreadable;
     end loop;
@@ -247,7 +249,7 @@ end
 $$;
 comment on procedure backend.reseal_credentials(integer) is
     'Seals every trading password that has another key with the session''s current one, batch by '
-    'batch, saying how far it is, and the secrets of mails. May be interrupted and called again.';
+    'batch, saying how far it is, and the secrets of mails and second factors. May be interrupted and called again.';
 
 create or replace function backend.credentials_by_key()
 returns table (kid text, rows bigint)
@@ -268,9 +270,13 @@ as $$
         select split_part(s.value, '.', 2)
         from public.outbox as m
         cross join lateral jsonb_each_text(m.secrets) as s
-        where m.secrets <> '{}') as k (kid)
+        where m.secrets <> '{}'
+        union all
+        select split_part(f.secret, '.', 2) from auth.mfa_factors as f
+        where f.secret is not null) as k (kid)
     group by k.kid
     order by k.kid
 $$;
 comment on function backend.credentials_by_key() is
-    'How many stored passwords, and secrets of mails that are not sent yet, each key holds.';
+    'How many stored passwords, secrets of mails that are not sent yet, and of second factors, each '
+    'key holds.';

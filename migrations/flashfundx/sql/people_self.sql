@@ -31,6 +31,12 @@ begin
                 order by d.first_seen_at), '[]')
             from auth.devices as d
             where d.user_id = v_id),
+        'factors', (
+            select coalesce(jsonb_agg(jsonb_build_object('name', f.friendly_name, 'type', f.factor_type,
+                'status', f.status, 'created_at', f.created_at,
+                'last_challenged_at', f.last_challenged_at) order by f.created_at), '[]')
+            from auth.mfa_factors as f
+            where f.user_id = v_id),
         'profile', (
             select to_jsonb(p) - 'password' from public.user_profiles as p where p.id = v_id),
         'orders', (

@@ -7,7 +7,7 @@ language plpgsql stable security definer
 set search_path = pg_catalog, platform, pg_temp
 as $$
 begin
-    -- The newest first; of each user all but its identities.
+    -- The newest first; of each user all but its identities and factors.
     select count(*)::text into total from auth.users as u;
     select '[' || coalesce(string_agg(platform.auth_user_object(u.u, 'null'), ','
                                       order by (u.u).created_at desc, (u.u).id), '') || ']'
@@ -216,6 +216,7 @@ begin
         delete from auth.sessions as s where s.user_id = p_user_id;
         delete from auth.flow_state as f where f.user_id = p_user_id;
         delete from auth.devices as d where d.user_id = p_user_id;
+        delete from auth.mfa_factors as f where f.user_id = p_user_id;
     elsif outcome = 'ok' then
         delete from auth.users as u where u.id = p_user_id;
     end if;

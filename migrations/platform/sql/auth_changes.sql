@@ -22,7 +22,11 @@ comment on function platform.auth_notice(text, auth.users, text, jsonb) is
     'Tells somebody by mail what happened, so that what a stranger does is not unseen. Who wants no '
     'notices of a kind switches its template off (is_active).';
 
-create or replace function platform.auth_begin_change(p_user_id uuid, p_session_id uuid)
+create or replace function platform.auth_begin_change(
+    p_user_id    uuid,
+    p_session_id uuid,
+    p_password   boolean default false,
+    p_email      text default null)
 returns table (outcome text, hash text, email text, session_age_s text)
 language plpgsql stable security definer
 set search_path = pg_catalog, platform, pg_temp
@@ -41,14 +45,19 @@ begin
           into session_age_s
           from auth.sessions as s
          where s.id = p_session_id;
+        if (p_password or p_email <> v_user.email)
+           and platform.auth_lacks_aal2(p_user_id, p_session_id) then
+            outcome := 'insufficient_aal';
+        end if;
     end if;
     return next;
 end
 $$;
-comment on function platform.auth_begin_change(uuid, uuid) is
+comment on function platform.auth_begin_change(uuid, uuid, boolean, text) is
     'What a change has to be compared with: outcome as auth_user_of_session, and the user''s hash, '
-    'address, and the age of the session in seconds.';
-grant execute on function platform.auth_begin_change(uuid, uuid) to fn_auth;
+    'address, and the age of the session in seconds. Of the password (p_password) or the address '
+    '(p_email is another one) also insufficient_aal: there is a second factor, which was not used.';
+grant execute on function platform.auth_begin_change(uuid, uuid, boolean, text) to fn_auth;
 
 create or replace function platform.auth_nonce_is(p_user auth.users, p_hash text, p_age_s integer)
 returns boolean
@@ -88,6 +97,8 @@ begin
        for no key update;
     outcome := case
         when v_user.id is null then 'user_not_found'
+        when coalesce(p_hash, p_email) is not null
+             and platform.auth_lacks_aal2(p_user_id, p_session_id) then 'insufficient_aal'
         when p_email is not null and exists (
             select from auth.users as o
             where o.email = p_email and not o.is_sso_user and o.id <> p_user_id) then 'taken'
@@ -147,7 +158,8 @@ comment on function platform.auth_change_user(uuid, uuid, text, jsonb, text, tex
         jsonb, jsonb, text) is
     'Changes what is not null: metadata (member by member, null takes one out), password (p_hash, '
     'where p_seen_hash is still the old one, and p_nonce is the code for it), address (two mails, '
-    'then two confirmations). Outcome ok, user_not_found, taken, changed, bad_nonce, too_soon.';
+    'then two confirmations). Outcome ok, user_not_found, insufficient_aal, taken, changed, bad_nonce, '
+    'too_soon.';
 grant execute on function platform.auth_change_user(uuid, uuid, text, jsonb, text, text, integer,
     text, jsonb, jsonb, text) to fn_auth;
 

@@ -63,6 +63,8 @@ as $$
         platform.json_member('last_sign_in_at', to_json(platform.rfc3339(p_user.last_sign_in_at))),
         platform.json_member('app_metadata', coalesce(p_user.raw_app_meta_data, '{}')::json),
         platform.json_member('user_metadata', coalesce(p_user.raw_user_meta_data, '{}')::json),
+        case when p_identities is null
+             then platform.json_member('factors', platform.auth_factor_objects(p_user.id)::json) end,
         '"identities":' || coalesce(p_identities, platform.auth_identity_objects(p_user.id)),
         platform.json_member('created_at', to_json(platform.rfc3339(p_user.created_at))),
         platform.json_member('updated_at', to_json(platform.rfc3339(p_user.updated_at))),
@@ -71,7 +73,8 @@ as $$
         platform.json_member('is_anonymous', to_json(p_user.is_anonymous))) || '}'
 $$;
 comment on function platform.auth_user_object(auth.users, text) is
-    'A user as the auth service shows one; p_identities in place of the user''s own.';
+    'A user as the auth service shows one; p_identities in place of the user''s own identities and '
+    'factors.';
 
 create or replace function platform.auth_claims(p_user auth.users, p_session_id uuid)
 returns text

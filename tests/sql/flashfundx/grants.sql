@@ -60,6 +60,13 @@ values
     ('fn_auth', 'auth_resend_change'),
     ('fn_auth', 'auth_verify_change'),
     ('fn_auth', 'auth_reauthenticate'),
+    ('fn_auth', 'auth_enroll_factor'),
+    ('fn_auth', 'auth_challenge_factor'),
+    ('fn_auth', 'auth_factor_secret'),
+    ('fn_auth', 'auth_verify_factor'),
+    ('fn_auth', 'auth_unenroll_factor'),
+    ('fn_auth', 'auth_admin_factors'),
+    ('fn_auth', 'auth_admin_change_factor'),
     ('fn_reconcile', 'payments_to_check'),
     ('fn_reconcile', 'record_payment_check'),
     ('fn_reconcile', 'apply_payment_event'),
@@ -124,7 +131,7 @@ create temporary table of_staff (fn text);
 insert into of_staff
 select unnest(array[
     'grant_discount', 'record_chargeback', 'book_manual_payment', 'cancel_order',
-    'set_customer_standing', 'deliver_account_to_user', 'resolve_review', 'replay_outbox',
+    'reset_factors', 'set_customer_standing', 'deliver_account_to_user', 'resolve_review', 'replay_outbox',
     'inventory_report', 'reconciliation_report', 'accept_difference', 'security_events',
     'revenue_report', 'funnel_report', 'popularity_report', 'customers_report', 'stuck_orders',
     'failed_payments_report', 'challenge_progress', 'times_report', 'month_close',

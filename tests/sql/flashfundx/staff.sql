@@ -87,26 +87,7 @@ select is(coalesce(string_agg(letter, '' order by array_position(array['a', 'o',
 from changes as c cross join people as p group by sql, c.who;
 
 -- Who calls what: whoever may not gets 42501, before anything else is looked at.
-create temporary table calls (sql text, who text);
-insert into calls
-values ('grant_discount(''x'', 1, ''r'')', 'of'), ('record_chargeback(''x'', 1, ''r'')', 'of'),
-       ('book_manual_payment(''x'', 1, ''t'', ''r'')', 'of'), ('cancel_order(''x'', ''r'')', 'ofs'),
-       ('set_customer_standing(gen_random_uuid(), ''active'', ''r'')', 'os'),
-       ('set_customer_standing(gen_random_uuid(), ''banned'', ''r'')', 'o'),
-       ('deliver_account_to_user(''x'', gen_random_uuid())', 'ofs'),
-       ('resolve_review(gen_random_uuid(), ''accept'')', 'of'),
-       ('replay_outbox(gen_random_uuid())', 'os'), ('inventory_report()', 'oi'),
-       ('reconciliation_report()', 'of'), ('accept_difference(0, ''x'')', 'of'),
-       ('security_events()', 'o'), ('sessions_of(gen_random_uuid())', 'os'),
-       ('end_sessions(gen_random_uuid(), ''r'')', 'os'),
-       ('reveal_credential(gen_random_uuid(), ''password'', null)', 'osi'), ('stuck_orders()', 'ofs'),
-       ('revenue_report(now()::date, now()::date)', 'of'), ('funnel_report(now()::date, now()::date)', 'of'),
-       ('popularity_report(now()::date, now()::date)', 'of'),
-       ('customers_report(1, 1)', 'of'),
-       ('failed_payments_report(now()::date, now()::date)', 'of'), ('challenge_progress()', 'of'),
-       ('times_report(now()::date, now()::date)', 'of'), ('month_close(now()::date)', 'of'),
-       ('spending_report()', 'of'), ('inactivity_report()', 'of'), ('lifetime_value_report(now()::date, now()::date)', 'of'),
-       ('cohorts_report(now()::date, now()::date)', 'of');
+\ir staff_calls.psql
 select is(string_agg(letter, '' order by array_position(array['a', 'o', 'f', 's', 'i'], letter))
               filter (where as_user(p.who, 'select count(*) from ' || sql || ' as x') is distinct from 'ERROR 42501'),
           c.who, sql)

@@ -143,7 +143,6 @@ test('what is not built says so in the original words', async (t) => {
     ['GET', '/callback', 400, 'bad_oauth_callback', 'OAuth state parameter missing'],
     ['POST', '/sso', 404, 'saml_provider_disabled', 'SAML 2.0 is disabled'],
     ['POST', '/oauth/token', 404, 'feature_disabled', 'OAuth server is disabled'],
-    ['POST', '/factors', 422, 'mfa_totp_enroll_not_enabled', 'MFA enroll is disabled for TOTP'],
     ['DELETE', '/user/identities/x', 404, 'manual_linking_disabled', 'Manual linking is disabled'],
     ['POST', '/token?grant_type=web3', 422, 'web3_provider_disabled', 'Web3 provider is disabled']])
     await t.test(`${method} ${path}`, async () => assert.deepEqual(said(await auth(method, path, method === 'GET' ? {} : { body: {} })), [status, code, message]));

@@ -15,6 +15,7 @@ import { rows } from '../../lib/db.mjs';
 import { call, fetchFrom, newAddress } from '../../lib/http.mjs';
 import { anonKey, env, serviceKey, url } from '../../lib/system.mjs';
 import { PASSWORD, codeFor, linkFor, newEmail } from './people.mjs';
+import { code, timePasses } from './totp.mjs';
 
 const releases = { '2.39.8': v2_39, '2.57.4': v2_57, '2.119.1': v2_119, latest };
 const browserOf = (create, key = anonKey, auth = {}) => {
@@ -78,6 +79,50 @@ for (const [name, create] of Object.entries(releases)) {
     assert.ok(good(await admin.generateLink({ type: 'recovery', email })).properties.action_link);
     good(await admin.deleteUser(user.id));
     assert.ok((await admin.getUserById(user.id)).error);
+  });
+
+  test(`supabase-js ${name}: a second factor`, async () => {
+    const client = browserOf(create), email = newEmail(), { mfa } = client.auth, events = [];
+    const levels = async (c = client) => {
+      const { currentLevel, nextLevel } = good(await c.auth.mfa.getAuthenticatorAssuranceLevel());
+      return [currentLevel, nextLevel];
+    };
+    client.auth.onAuthStateChange((event) => events.push(event));
+    good(await client.auth.signUp({ email, password: PASSWORD }));
+    good(await client.auth.verifyOtp({ type: 'signup', email, token: await codeFor(email) }));
+    assert.deepEqual(await levels(), ['aal1', 'aal1']);
+
+    const { id, type, totp } = good(await mfa.enroll({ factorType: 'totp', friendlyName: 'phone', issuer: 'Shop' }));
+    assert.equal(type, 'totp');
+    assert.match(totp.qr_code, /^data:image\/svg\+xml;utf-8,<svg /);
+    assert.deepEqual([new URL(totp.uri).searchParams.get('secret'), new URL(totp.uri).searchParams.get('issuer')], [totp.secret, 'Shop']);
+    const asked = good(await mfa.challenge({ factorId: id }));
+    const wrong = await mfa.verify({ factorId: id, challengeId: asked.id, code: 'abcdef' });
+    assert.deepEqual([wrong.error.status, wrong.error.message], [422, 'Invalid TOTP code entered']);
+    good(await mfa.verify({ factorId: id, challengeId: asked.id, code: code(totp.secret) }));
+    assert.ok(events.includes('MFA_CHALLENGE_VERIFIED'), events.join());
+    assert.deepEqual(await levels(), ['aal2', 'aal2']);
+    const { all, totp: verified } = good(await mfa.listFactors());
+    assert.deepEqual([all.length, verified.map((f) => [f.id, f.friendly_name, f.status])], [1, [[id, 'phone', 'verified']]]);
+
+    const other = browserOf(create);
+    good(await other.auth.signInWithPassword({ email, password: PASSWORD }));
+    assert.deepEqual(await levels(other), ['aal1', 'aal2'], 'the page asks for a code');
+    const refused = await other.auth.mfa.unenroll({ factorId: id });
+    assert.deepEqual([refused.error.status, refused.error.message], [422, 'AAL2 required to unenroll verified factor']);
+    await timePasses(id);
+    good(await other.auth.mfa.challengeAndVerify({ factorId: id, code: code(totp.secret) }));
+    good(await other.auth.refreshSession());
+    assert.deepEqual(await levels(other), ['aal2', 'aal2']);
+
+    const { admin } = browserOf(create, serviceKey).auth, { user } = good(await other.auth.getUser());
+    assert.deepEqual(good(await admin.mfa.listFactors({ userId: user.id })).factors.map((f) => f.id), [id]);
+    assert.equal(good(await other.auth.mfa.unenroll({ factorId: id })).id, id);
+    good(await other.auth.refreshSession());
+    assert.deepEqual(await levels(other), ['aal1', 'aal1']);
+    const again = good(await other.auth.mfa.enroll({ factorType: 'totp' }));
+    // (The client wraps this one answer twice.)
+    assert.equal(good(await admin.mfa.deleteFactor({ userId: user.id, id: again.id })).data.id, again.id);
   });
 
   test(`supabase-js ${name}: PKCE`, async () => {

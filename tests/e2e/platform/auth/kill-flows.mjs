@@ -2,10 +2,12 @@
 import assert from 'node:assert/strict';
 
 import { row, rows } from '../../lib/db.mjs';
+import { newAddress } from '../../lib/http.mjs';
 import { during } from '../../lib/kill-flows.mjs';
 import { serviceKey } from '../../lib/system.mjs';
 import { until } from '../../lib/wait.mjs';
 import { PASSWORD, auth, codeFor, newEmail, newPerson } from './people.mjs';
+import { code } from './totp.mjs';
 
 /** Until auth answers for itself: a process that died is 502, a session that ended 503. */
 async function insist(...request) {
@@ -97,6 +99,27 @@ export const authFlows = [
       assert.equal((await mailsWritten(email)).length, before + 1, 'one notice');
       assert.equal((await signIn(email, PASSWORD)).status, 400);
       assert.equal((await signIn(email, 'another-long-password-2')).status, 200);
+    },
+  },
+  {
+    name: 'a second factor', fn: 'auth',
+    prepare: () => during('auth', async () => {
+      const one = await newPerson(), from = newAddress();
+      assert.equal((await signIn(one.email, PASSWORD)).status, 200, 'a session elsewhere');
+      const token = one.session.access_token;
+      const { json: { id, totp: { secret } } } = await auth('POST', '/factors', { token, body: { factor_type: 'totp' } });
+      const { json } = await auth('POST', `/factors/${id}/challenge`, { token, from });
+      const body = { challenge_id: json.id, code: code(secret) };
+      return { ...one, id, verify: () => insist('POST', `/factors/${id}/verify`, { token, from, body }) };
+    }),
+    act: async ({ verify }) => doneOr(await verify(), 422, 'mfa_ip_address_mismatch'),
+    check: async ({ email, id, session }) => {
+      assert.equal((await counts(email)).sessions, 1, 'the other is ended');
+      assert.deepEqual(await row('select status, last_step > 0 as used from auth.mfa_factors where id = $1', [id]), { status: 'verified', used: true });
+      assert.equal((await mailsWritten(email)).filter((mail) => mail.kind === 'auth_factor_enrolled').length, 1, 'one notice');
+      const after = await insist('POST', '/token?grant_type=refresh_token', { body: { refresh_token: session.refresh_token } });
+      assert.equal(after.status, 200, 'also with the refresh token of before, when the answer got lost');
+      assert.equal(JSON.parse(Buffer.from(after.json.access_token.split('.')[1], 'base64url')).aal, 'aal2');
     },
   },
   {
