@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Usage: ./deploy.sh admin [list|add|remove] [EMAIL] [--duty DUTY]...
-# who is staff: list, add EMAIL, remove EMAIL
+# Usage: ./deploy.sh admin [list|add|remove|reset-factor] [EMAIL] [--duty DUTY]...
+# who is staff: list, add EMAIL, remove EMAIL; reset-factor EMAIL
 #
 #   --duty DUTY    owner (may all; without --duty that is meant), finance, support or inventory;
 #                  several by several --duty, which take the place of those there were
@@ -18,7 +18,7 @@ admin_list_sql="
                when u.email_confirmed_at is null then 'is not confirmed'
                when u.banned_until > now() then 'is banned'
                when s.standing is not null then 'is ' || s.standing
-               else 'acts' end
+               else 'acts' || case when platform.has_factor(u.id) then ', with a second factor' else '' end end
     from platform.administrators as a
     left join auth.users as u on lower(u.email) = a.email and u.deleted_at is null
     left join platform.standing as s on s.user_id = u.id
@@ -29,11 +29,14 @@ admin_add_sql="
     on conflict (email) do update set is_active = true, duties = excluded.duties
      where not a.is_active or a.duties <> excluded.duties;"
 admin_remove_sql="delete from platform.administrators where email = :'email' returning email;"
+admin_reset_sql="
+    select platform.reset_factors(u.id, 'on the machine')
+    from auth.users as u where lower(u.email) = :'email' and u.deleted_at is null;"
 
 admin_psql() { owner_psql -F $'\t' -v email="$email" -v duties="${duties[*]:-owner}" <<<"$1"; }
 
 main() {
-    local words=() duties=() removed
+    local words=() duties=() removed count
     while (($#)); do
         case $1 in
         --duty)
@@ -49,9 +52,9 @@ main() {
     done
     local what=${words[0]:-} email=${words[1]:-}
     case $what:${#words[@]} in
-    list:1 | remove:2) ((${#duties[@]} == 0)) || refuse "--duty goes with add" ;;
+    list:1 | remove:2 | reset-factor:2) ((${#duties[@]} == 0)) || refuse "--duty goes with add" ;;
     add:2) ;;
-    *) refuse "list, or add or remove with an EMAIL" ;;
+    *) refuse "list, or add, remove or reset-factor with an EMAIL" ;;
     esac
     email=${email,,}
     if [[ $what != list && ! $email =~ ^[^[:space:]@]+@[^[:space:]@]+$ ]]; then refuse "'$email' is no e-mail address"; fi
@@ -63,6 +66,12 @@ main() {
         removed=$(admin_psql "$admin_remove_sql")
         [[ $removed ]] || die "'$email' is not among the staff" "Those there are: ./deploy.sh admin list"
         say "$email is no staff any more"
+        ;;
+    reset-factor)
+        count=$(admin_psql "$admin_reset_sql")
+        [[ $count ]] || die "nobody has signed up as '$email'"
+        ((count)) || die "$email has no second factor"
+        say "$email has no second factor any more, and is signed out"
         ;;
     esac
 }

@@ -5,7 +5,9 @@ import { test } from 'node:test';
 
 import { rows, value } from '../lib/db.mjs';
 import { deploy } from '../lib/system.mjs';
-import { auth, newEmail, newPerson, PASSWORD } from './auth/people.mjs';
+import { until } from '../lib/wait.mjs';
+import { auth, mailsTo, newEmail, newPerson, PASSWORD } from './auth/people.mjs';
+import { newPersonWithFactor } from './auth/totp.mjs';
 
 const list = async () => (await deploy('admin', 'list')).stdout.split('\n').map((line) => line.split('\t'));
 const of = async (email) => (await list()).find(([who]) => who === email)?.slice(1).join(' ');
@@ -60,8 +62,24 @@ test('the list says who cannot act yet', async () => {
   await deploy('admin', 'remove', email);
 });
 
+test('who lost a second factor, and has no other owner, gets in again from the machine', async () => {
+  const { email, session } = await newPersonWithFactor();
+  await deploy('admin', 'add', email, '--duty', 'owner');
+  assert.equal(await of(email), 'owner acts, with a second factor');
+  const reset = await deploy('admin', 'reset-factor', email.toUpperCase());
+  assert.deepEqual([reset.status, reset.stdout.trim()], [0, `${email} has no second factor any more, and is signed out`], reset.stderr);
+  assert.equal(await of(email), 'owner acts');
+  assert.equal((await auth('GET', '/user', { token: session.access_token })).json.code, 'session_not_found');
+  const signedIn = await auth('POST', '/token?grant_type=password', { body: { email, password: PASSWORD } });
+  assert.deepEqual([signedIn.status, signedIn.json.user.factors], [200, undefined]);
+  assert.equal(await value(`select count(*)::int from public.admin_audit_log where action_type = 'RESET_FACTORS' and record_id = $1`, [session.user.id]), 1);
+  await until(() => mailsTo(email).some((mail) => mail.subject === 'Your second factor was reset'), 'a mail');
+  for (const who of [email, newEmail()]) assert.equal((await deploy('admin', 'reset-factor', who)).status, 1, 'once');
+  await deploy('admin', 'remove', email);
+});
+
 test('what is no call of it is refused, and says why', async () => {
-  for (const words of [[], ['add'], ['remove'], ['add', 'nobody'], ['add', "x'; select 1 --"], ['list', 'x'], ['promote', 'a@example.com'],
+  for (const words of [[], ['add'], ['remove'], ['add', 'nobody'], ['add', "x'; select 1 --"], ['list', 'x'], ['promote', 'a@example.com'], ['reset-factor'], ['reset-factor', 'a@example.com', '--duty', 'owner'],
     ['add', 'a@example.com', '--duty', 'boss'], ['add', 'a@example.com', '--duty'], ['list', '--duty', 'owner']]) {
     const answer = await deploy('admin', ...words);
     assert.equal(answer.status, 2, words.join(' '));
