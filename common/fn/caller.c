@@ -140,6 +140,12 @@ caller_staff_id(const struct caller *caller)
     return strcmp(caller->role, "staff") == 0 ? caller->user_id : NULL;
 }
 
+const char *
+caller_staff_claims(struct arena *a, const struct caller *caller)
+{
+    return caller_staff_id(caller) == NULL ? NULL : arena_copy(a, caller->claims_json);
+}
+
 /* ---- what a request brings ---- */
 
 static bool

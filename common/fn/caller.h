@@ -21,6 +21,8 @@ NODISCARD enum err caller_read(struct arena *a, struct fail *f, const struct jws
 /* Whom of staff the caller is, to be passed to SQL, which knows the duties; NULL: nobody of them.
  */
 const char *caller_staff_id(const struct caller *caller);
+/* … and what their token says, for SQL, which looks for the second factor; NULL likewise. */
+const char *caller_staff_claims(struct arena *a, const struct caller *caller);
 
 struct fn_req;
 

@@ -12,7 +12,8 @@
 #include "net/query.h"
 
 static struct db_stmt payment_history_stmt = {
-    .sql = "SELECT outcome, history FROM backend.payment_history_for($1, $2)", .kind = DB_READ};
+    .sql = "SELECT outcome, history FROM backend.payment_history_for($1, $2, $3::jsonb)",
+    .kind = DB_READ};
 
 static bool
 looks_like_id(struct str s)
@@ -53,7 +54,9 @@ payment_history(struct fn_req *req, struct fn_res *res)
     struct db_row row;
 
     TRY(parse(req, &id));
-    TRY(db_one(req->task, &payment_history_stmt, DB_PARAMS(id, caller_staff_id(&req->caller)),
+    TRY(db_one(req->task, &payment_history_stmt,
+               DB_PARAMS(id, caller_staff_id(&req->caller),
+                         caller_staff_claims(req->task->arena, &req->caller)),
                &row));
     TRY(fn_outcome(req->task, refusals, db_text(&row, 0)));
 

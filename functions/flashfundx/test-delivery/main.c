@@ -16,7 +16,8 @@
 #include "json/write.h"
 
 static struct db_stmt test_delivery_stmt = {
-    .sql = "SELECT result FROM backend.test_delivery($1, $2::boolean, $3)", .kind = DB_WRITE};
+    .sql = "SELECT result FROM backend.test_delivery($1, $2::boolean, $3, $4::jsonb)",
+    .kind = DB_WRITE};
 
 static enum err
 parse(struct fn_req *req, const char **ret_order_id, bool *ret_deliver)
@@ -67,7 +68,8 @@ test_delivery(struct fn_req *req, struct fn_res *res)
 
     TRY(parse(req, &order_id, &deliver));
     TRY(db_one(req->task, &test_delivery_stmt,
-               DB_PARAMS(order_id, deliver ? "true" : "false", caller_staff_id(&req->caller)),
+               DB_PARAMS(order_id, deliver ? "true" : "false", caller_staff_id(&req->caller),
+                         caller_staff_claims(req->task->arena, &req->caller)),
                &row));
     if (db_text(&row, 0) == NULL)
         return fail_set(&req->task->fail, ERR_FORBIDDEN, "For support and finance only");

@@ -19,6 +19,7 @@
  *   factor.c    /factors: the second factor
  *   admin.c     /admin/users, /invite, /admin/generate_link
  *   admin_factors.c  /admin/users/:id/factors
+ *   staff.c     tells the database what staff need
  *   about.c     settings, health, keys; what is not built
  *
  * A refusal is an answer of the original, written by auth_refuse; a handler that got REFUSED has
@@ -42,7 +43,7 @@ extern struct setting cfg_auth_secret, cfg_jwt_expiry, cfg_jwt_signing_key, cfg_
     cfg_autoconfirm, cfg_password_min, cfg_password_cost, cfg_reuse_interval, cfg_session_lifetime,
     cfg_session_inactivity, cfg_otp_expiry, cfg_site_url, cfg_redirect_urls,
     cfg_password_needs_code, cfg_password_classes, cfg_audit_days, cfg_captcha_secret,
-    cfg_captcha_url, cfg_mails_hourly, cfg_signing_key_file;
+    cfg_captcha_url, cfg_mails_hourly, cfg_signing_key_file, cfg_staff_mfa;
 extern struct setting *const auth_own_settings[];
 
 /* ---- input.c ---- */
@@ -189,6 +190,11 @@ NODISCARD bool auth_factor_id(struct fn_req *req, struct fn_res *res, const char
 NODISCARD bool auth_factor_name(struct fn_req *req, struct fn_res *res, const struct json *body,
                                 const char **ret);
 void auth_refuse_factor_name(struct fn_req *req, struct fn_res *res, const char *name);
+
+/* ---- staff.c ---- */
+
+/* The start of a worker: what is set reaches the database. */
+void auth_tell_staff_rules(void);
 
 /* ---- signup.c, grant.c, user.c: parts of others' answers ---- */
 

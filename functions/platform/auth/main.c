@@ -294,6 +294,7 @@ static const struct fn_spec spec = {
     .failure = fn_failure_auth,
     .timeout_ms = 10000,
     .settings = settings,
+    .start = auth_tell_staff_rules,
     .every_ms = FORGET_EVERY_MS,
     .run = forget,
 };

@@ -180,26 +180,17 @@ struct setting cfg_audit_days = {
     .max = 36500,
 };
 
-struct setting *const auth_own_settings[] = {&cfg_auth_secret,
-                                             &cfg_jwt_expiry,
-                                             &cfg_jwt_signing_key,
-                                             &cfg_disable_signup,
-                                             &cfg_autoconfirm,
-                                             &cfg_password_min,
-                                             &cfg_audit_days,
-                                             &cfg_password_classes,
-                                             &cfg_password_cost,
-                                             &cfg_reuse_interval,
-                                             &cfg_session_lifetime,
-                                             &cfg_session_inactivity,
-                                             &cfg_otp_expiry,
-                                             &cfg_credential_keys,
-                                             &cfg_supabase_url,
-                                             &cfg_site_url,
-                                             &cfg_redirect_urls,
-                                             &cfg_password_needs_code,
-                                             &cfg_captcha_secret,
-                                             &cfg_captcha_url,
-                                             &cfg_mails_hourly,
-                                             &cfg_signing_key_file,
-                                             NULL};
+struct setting cfg_staff_mfa = {
+    .env = "STAFF_MFA",
+    .kind = SETTING_BOOL,
+    .fallback = "false",
+    .meaning = "true: staff act with a second factor only; false: those who have one do",
+};
+
+struct setting *const auth_own_settings[] = {
+    &cfg_auth_secret,   &cfg_jwt_expiry,          &cfg_jwt_signing_key,  &cfg_disable_signup,
+    &cfg_autoconfirm,   &cfg_password_min,        &cfg_audit_days,       &cfg_password_classes,
+    &cfg_password_cost, &cfg_reuse_interval,      &cfg_session_lifetime, &cfg_session_inactivity,
+    &cfg_otp_expiry,    &cfg_credential_keys,     &cfg_supabase_url,     &cfg_site_url,
+    &cfg_redirect_urls, &cfg_password_needs_code, &cfg_captcha_secret,   &cfg_captcha_url,
+    &cfg_mails_hourly,  &cfg_signing_key_file,    &cfg_staff_mfa,        NULL};

@@ -232,7 +232,8 @@ comment on function backend.delivery_checks(public.orders) is
 create or replace function backend.test_delivery(
     p_order_id text,
     p_deliver  boolean,
-    p_staff_id uuid default null)
+    p_staff_id uuid default null,
+    p_claims   jsonb default null)
 returns table (result jsonb)
 language plpgsql security definer
 set search_path = pg_catalog, public, backend, pg_temp
@@ -242,7 +243,9 @@ declare
     v_delivery jsonb;
 begin
     if p_staff_id is not null
-       and not platform.user_has_duty(p_staff_id, 'support', 'finance') then
+       and not (platform.staff_has_duty(p_staff_id, p_claims, 'support', 'finance')
+                -- A real delivery shows the passwords.
+                and (not p_deliver or platform.factor_is_fresh(p_staff_id, p_claims))) then
         return next;
         return;
     end if;
@@ -286,8 +289,8 @@ begin
     return next;
 end
 $$;
-comment on function backend.test_delivery(text, boolean, uuid) is
+comment on function backend.test_delivery(text, boolean, uuid, jsonb) is
     'The tests object of test-delivery (without environment_check). Delivers really only when '
     'p_deliver; otherwise the delivery is rolled back and its credentials are masked. Null: '
-    'p_staff_id, for whom the call is, has no duty for it.';
-grant execute on function backend.test_delivery(text, boolean, uuid) to fn_test_delivery;
+    'p_staff_id, for whom the call is, has no duty for it, or has to use a second factor first.';
+grant execute on function backend.test_delivery(text, boolean, uuid, jsonb) to fn_test_delivery;

@@ -302,7 +302,10 @@ comment on function backend.payment_history(text) is
     'The whole history of a payment by order id, payment id or invoice id: entries [{at, what, '
     'detail}] in order of time, and the rows as they are now; null when nothing is known.';
 
-create or replace function backend.payment_history_for(p_key text, p_staff_id uuid)
+create or replace function backend.payment_history_for(
+    p_key      text,
+    p_staff_id uuid,
+    p_claims   jsonb default null)
 returns table (outcome text, history jsonb)
 language plpgsql stable security definer
 set search_path = pg_catalog, public, backend, pg_temp
@@ -310,14 +313,14 @@ as $$
 begin
     outcome := 'forbidden';
     if p_staff_id is null
-       or platform.user_has_duty(p_staff_id, 'support', 'finance') then
+       or platform.staff_has_duty(p_staff_id, p_claims, 'support', 'finance') then
         history := backend.payment_history(p_key);
         outcome := case when history is null then 'not_found' else 'ok' end;
     end if;
     return next;
 end
 $$;
-comment on function backend.payment_history_for(text, uuid) is
-    'payment_history for somebody of staff, or for the service key (null): outcome ok, not_found, or '
-    'forbidden to whom has no duty for it.';
-grant execute on function backend.payment_history_for(text, uuid) to fn_payment_history;
+comment on function backend.payment_history_for(text, uuid, jsonb) is
+    'payment_history for somebody of staff, by what their token says, or for the service key (null): '
+    'outcome ok, not_found, or forbidden to whom has no duty for it.';
+grant execute on function backend.payment_history_for(text, uuid, jsonb) to fn_payment_history;

@@ -82,6 +82,7 @@ begin
     if not found then
         return false;
     end if;
+    perform platform.require_own_factor('delete your account');
     -- The login, its sessions and mails go; of what was sold the profile stays without a name.
     delete from auth.users as u where u.id = v_id;
     return true;

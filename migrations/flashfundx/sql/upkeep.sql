@@ -138,3 +138,6 @@ select platform.audit_table('public.payments', 'payment_id'),
        platform.audit_table('public.waiting_deliveries', 'order_id',
                             p_events => 'update or delete');
 select platform.audit_table('public.shop_settings', 'name');
+
+select platform.guard_table('public.crypto_addresses', 'change where money goes'),
+       platform.guard_table('public.shop_settings', 'change the shop''s settings');

@@ -31,6 +31,7 @@ create or replace trigger administrators_updated_at
     before update on platform.administrators
     for each row execute function platform.update_updated_at_column();
 select platform.audit_table('platform.administrators', 'email');
+select platform.guard_table('platform.administrators', 'change who is staff');
 
 -- For the data API. Who asks is who reads the table: its policy decides.
 create or replace view public.administrators with (security_invoker = true) as

@@ -67,6 +67,7 @@ values
     ('fn_auth', 'auth_unenroll_factor'),
     ('fn_auth', 'auth_admin_factors'),
     ('fn_auth', 'auth_admin_change_factor'),
+    ('fn_auth', 'set_staff_rules'),
     ('fn_reconcile', 'payments_to_check'),
     ('fn_reconcile', 'record_payment_check'),
     ('fn_reconcile', 'apply_payment_event'),

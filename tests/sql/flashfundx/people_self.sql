@@ -1,6 +1,6 @@
 -- Customers read all that is kept about them, and have it deleted.
 begin;
-select plan(16);
+select plan(17);
 select make_user('ann');
 select make_user('bob');
 select make_order('ann', n) from generate_series(1, 2) as n;
@@ -24,6 +24,8 @@ select ok((select data::text !~ 'MZXW6YTB|secret|encrypted_password|ffx1\.' from
 select is(as_user('ann', $$ select delete_my_account('bob@example.com') $$), 'false', 'not by a slip');
 select is((select count(*) from auth.users where id = id('ann')), 1::bigint, 'nothing was deleted');
 create temporary table ann as select id('ann') as id;
+select is(as_user('ann', $$ select delete_my_account('ann@example.com') $$), 'ERROR 42501', 'nor with the password alone, beside a factor');
+delete from auth.mfa_factors;
 select is(as_user('ann', $$ select delete_my_account('Ann@example.com') $$), 'true', 'by the own address');
 select is((select count(*) from auth.users as u join ann using (id)), 0::bigint, 'the login is gone');
 select is((select count(*) from auth.devices), 1::bigint, 'with its devices');

@@ -270,6 +270,20 @@ the_mask_says_who_may(void **state UNUSED)
 }
 
 static void
+what_a_token_says_is_passed_on_for_staff_alone(void **state UNUSED)
+{
+    const struct caller anna = {
+        .user_id = USER, .role = "staff", .claims_json = STR("{\"aal\":\"aal2\"}")};
+    struct caller eve = anna;
+
+    (void)snprintf(eve.role, sizeof eve.role, "authenticated");
+    assert_string_equal(caller_staff_id(&anna), USER);
+    assert_string_equal(caller_staff_claims(a, &anna), "{\"aal\":\"aal2\"}");
+    assert_null(caller_staff_id(&eve));
+    assert_null(caller_staff_claims(a, &eve));
+}
+
+static void
 nobody_is_let_in_where_the_mask_says_so(void **state UNUSED)
 {
     assert_string_equal(role_at(FN_NOBODY | FN_USER, false, NULL, NULL), "");
@@ -296,6 +310,7 @@ static const struct CMUnitTest tests[] = {
     TEST(a_key_of_the_new_form_stands_for_its_role),
     TEST(a_legacy_key_in_apikey_is_the_bearer),
     TEST(the_mask_says_who_may),
+    TEST(what_a_token_says_is_passed_on_for_staff_alone),
     TEST(nobody_is_let_in_where_the_mask_says_so),
     TEST(where_a_key_is_needed_a_token_is_not_enough),
     TEST(one_or_more_blanks_stand_before_a_token),
