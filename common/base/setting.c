@@ -133,14 +133,7 @@ check_word(const char *text)
 static const char *
 check_link(const char *text)
 {
-    static const char wrong[] = "must be an http:// or https:// URL without blanks";
-    const struct str url = str_of(text);
-    const int port = url_port(url);
-
-    if ((strncmp(text, "https://", 8) != 0 && strncmp(text, "http://", 7) != 0) ||
-        check_word(text) != NULL || !host_ok(url_host(url)) || port < 1 || port > UINT16_MAX)
-        return wrong;
-    return NULL;
+    return url_ok(text) ? NULL : "must be an http:// or https:// URL without blanks";
 }
 
 static const char *
@@ -160,8 +153,7 @@ check_service(const char *text)
 {
     const char *wrong = check_url(text);
 
-    if (wrong == NULL && strncmp(text, "http://", 7) == 0 &&
-        !host_is_loopback(url_host(str_of(text))))
+    if (wrong == NULL && !url_is_private(text))
         return "must be an https:// URL; http:// only to this machine";
     return wrong;
 }

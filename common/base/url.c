@@ -118,3 +118,24 @@ host_is_loopback(struct str host)
             return false;
     return true;
 }
+
+bool
+url_ok(const char *text)
+{
+    const struct str url = str_of(text);
+    const int port = url_port(url);
+
+    for (const char *p = text; *p != '\0'; p++)
+        if (*p <= 0x20 || *p >= 0x7F)
+            return false;
+    return (strncmp(text, "https://", 8) == 0 || strncmp(text, "http://", 7) == 0) &&
+           host_ok(url_host(url)) && port >= 1 && port <= UINT16_MAX;
+}
+
+bool
+url_is_private(const char *url)
+{
+    if (strncmp(url, "https://", 8) == 0)
+        return true;
+    return strncmp(url, "http://", 7) == 0 && host_is_loopback(url_host(str_of(url)));
+}

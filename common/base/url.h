@@ -24,4 +24,10 @@ bool host_ok(struct str host);
 /* This machine itself: localhost, 127.0.0.0/8 or [::1], and no name that only begins like one. */
 bool host_is_loopback(struct str host);
 
+/* http:// or https://, a good host and port, and nothing but visible ASCII. */
+bool url_ok(const char *text);
+
+/* https://, or http:// to this machine: what goes there nobody else reads or changes on its way. */
+bool url_is_private(const char *url);
+
 #endif

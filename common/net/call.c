@@ -62,15 +62,6 @@ take_header(char *data, size_t size, size_t count, void *arg)
     return size * count;
 }
 
-/* Plain http is for services on this machine: in development and in tests. */
-static bool
-url_allowed(const char *url)
-{
-    if (strncmp(url, "https://", 8) == 0)
-        return true;
-    return strncmp(url, "http://", 7) == 0 && host_is_loopback(url_host(str_of(url)));
-}
-
 static struct curl_slist *
 set_options(struct answering *t, const struct http_request *call, long timeout_ms)
 {
@@ -224,7 +215,7 @@ http_call(struct task *task, const struct http_request *call, struct http_answer
     const int64_t budget_end_ms = MIN(clock_ms() + call->timeout_ms, task->deadline_ms);
 
     MUST(call->method != NULL && call->url != NULL && call->answer_max > 0);
-    if (!url_allowed(call->url))
+    if (!url_is_private(call->url))
         return fail_detail(&task->fail, ERR_INTERNAL, "refused URL %s", call->url);
     for (int attempt = 0;; attempt++) {
         struct http_answer answer = {0};

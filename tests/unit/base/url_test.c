@@ -108,7 +108,33 @@ a_host_is_a_name_or_an_address(void **state UNUSED)
             fail_msg("%s is one", wrong[i]);
 }
 
+static void
+a_url_has_a_scheme_a_host_and_no_blanks(void **state UNUSED)
+{
+    assert_true(url_ok("https://a.example/x?y=z#1"));
+    assert_true(url_ok("http://192.0.2.1:8080"));
+    assert_false(url_ok("ftp://a.example"));
+    assert_false(url_ok("https://"));
+    assert_false(url_ok("https://a.example:0"));
+    assert_false(url_ok("https://a.example:70000"));
+    assert_false(url_ok("https://user@a.example"));
+    assert_false(url_ok("https://a.example/a b"));
+    assert_false(url_ok("https://a.example/\303\251"));
+}
+
+static void
+a_private_url_is_tls_or_of_this_machine(void **state UNUSED)
+{
+    assert_true(url_is_private("https://a.example/x"));
+    assert_true(url_is_private("http://127.0.0.1:1/x"));
+    assert_false(url_is_private("http://a.example/x"));
+    assert_false(url_is_private("http://127.0.0.1.a.example/x"));
+    assert_false(url_is_private("ftp://127.0.0.1/x"));
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(a_url_has_a_scheme_a_host_and_no_blanks),
+    cmocka_unit_test(a_private_url_is_tls_or_of_this_machine),
     cmocka_unit_test(a_host_is_a_name_or_an_address),
     cmocka_unit_test(a_host_name_is_made_of_labels),
     cmocka_unit_test(a_port_is_what_the_url_or_its_scheme_says),
