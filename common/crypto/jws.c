@@ -18,8 +18,8 @@
 /* {"alg":"HS256","typ":"JWT"} */
 #define COMMON_HEADER "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9"
 
-static enum err
-refuse(struct fail *f, const char *detail)
+enum err
+jws_refuse(struct fail *f, const char *detail)
 {
     (void)fail_set(f, ERR_UNAUTHENTICATED, "Invalid token");
     return fail_detail(f, ERR_UNAUTHENTICATED, "token: %s", detail);
@@ -128,11 +128,11 @@ read_times(struct fail *f, const struct json *claims, struct jws_times *ret)
 
     ret->nbf = ret->iat = INT64_MIN;
     if (exp == NULL || !read_time(exp, &ret->exp))
-        return refuse(f, "exp is missing or no number");
+        return jws_refuse(f, "exp is missing or no number");
     if (nbf != NULL && !read_time(nbf, &ret->nbf))
-        return refuse(f, "nbf is no number");
+        return jws_refuse(f, "nbf is no number");
     if (iat != NULL && !read_time(iat, &ret->iat))
-        return refuse(f, "iat is no number");
+        return jws_refuse(f, "iat is no number");
     return ERR_OK;
 }
 
@@ -145,9 +145,9 @@ jws_check_times(struct fail *f, const struct jws_times *at, int64_t now_s)
                            (long long)(now_s - at->exp));
     }
     if (at->nbf > now_s + SKEW_S)
-        return refuse(f, "not valid yet (nbf)");
+        return jws_refuse(f, "not valid yet (nbf)");
     if (at->iat > now_s + SKEW_S)
-        return refuse(f, "issued in the future (iat)");
+        return jws_refuse(f, "issued in the future (iat)");
     return ERR_OK;
 }
 
@@ -161,18 +161,47 @@ read_caller(struct arena *a, struct fail *f, const struct json *claims, struct c
     size_t i = 0;
 
     if (role == NULL || json_type(role) != JSON_STRING)
-        return refuse(f, "role is missing");
+        return jws_refuse(f, "role is missing");
     while (i < ARRAY_LEN(roles) && !str_is(json_text(role), roles[i]))
         i++;
     if (i == ARRAY_LEN(roles))
-        return refuse(f, "unknown role");
+        return jws_refuse(f, "unknown role");
     memcpy(ret->role, roles[i], strlen(roles[i]) + 1);
     if (sub != NULL && (json_type(sub) != JSON_STRING || !uuid_read(json_text(sub), ret->user_id)))
-        return refuse(f, "sub is no uuid");
+        return jws_refuse(f, "sub is no uuid");
     if (sub == NULL && (strcmp(ret->role, "authenticated") == 0 || strcmp(ret->role, "staff") == 0))
-        return refuse(f, "sub is missing");
+        return jws_refuse(f, "sub is missing");
     if (email != NULL && json_type(email) == JSON_STRING)
         ret->email = arena_copy(a, json_text(email));
+    return ERR_OK;
+}
+
+enum err
+jws_open(struct arena *a, struct fail *f, const struct jws_keys *keys, struct str token,
+         struct jws_times *ret_times, struct str *ret_payload, const struct json **ret_claims)
+{
+    const struct key *key;
+    const struct json *claims;
+    struct jws_times times;
+    struct str payload;
+    struct parts p;
+
+    if (token.len > TOKEN_MAX)
+        return jws_refuse(f, "too long");
+    if (!split(token, &p))
+        return jws_refuse(f, "not three parts");
+    if (!read_header(a, p.header, keys->set, &key))
+        return jws_refuse(f, "header is not of its key's alg, or has crit");
+    if (key == NULL && keys->secret.len == 0) /* with an empty one everybody could sign */
+        return jws_refuse(f, "no key of this system");
+    if (!signature_matches(&p, keys->secret, key))
+        return jws_refuse(f, "wrong signature");
+    if (!read_object(a, p.payload, &payload, &claims))
+        return jws_refuse(f, "payload is no JSON object");
+    TRY(read_times(f, claims, &times));
+    *ret_times = times;
+    *ret_payload = payload;
+    *ret_claims = claims;
     return ERR_OK;
 }
 
@@ -180,29 +209,40 @@ enum err
 jws_read(struct arena *a, struct fail *f, const struct jws_keys *keys, struct str token,
          struct jws_times *ret_times, struct caller *ret)
 {
-    const struct key *key;
     const struct json *claims;
     struct jws_times times;
     struct caller caller = {0};
-    struct parts p;
 
-    if (token.len > TOKEN_MAX)
-        return refuse(f, "too long");
-    if (!split(token, &p))
-        return refuse(f, "not three parts");
-    if (!read_header(a, p.header, keys->set, &key))
-        return refuse(f, "header is not of its key's alg, or has crit");
-    if (key == NULL && keys->secret.len == 0) /* with an empty one everybody could sign */
-        return refuse(f, "no key of this system");
-    if (!signature_matches(&p, keys->secret, key))
-        return refuse(f, "wrong signature");
-    if (!read_object(a, p.payload, &caller.claims_json, &claims))
-        return refuse(f, "payload is no JSON object");
-    TRY(read_times(f, claims, &times));
+    TRY(jws_open(a, f, keys, token, &times, &caller.claims_json, &claims));
     TRY(read_caller(a, f, claims, &caller));
     *ret_times = times;
     *ret = caller;
     return ERR_OK;
+}
+
+/* A member of the object that a part is, when it is a text. */
+static struct str
+text_in(struct arena *a, struct str part, const char *name)
+{
+    const struct json *object;
+    struct str bytes;
+
+    if (!read_object(a, part, &bytes, &object))
+        return STR_NONE;
+    const struct json *v = json_get(object, name);
+    return v != NULL && json_type(v) == JSON_STRING ? json_text(v) : STR_NONE;
+}
+
+void
+jws_peek(struct arena *a, struct str token, struct jws_said *ret)
+{
+    struct parts p;
+
+    *ret = (struct jws_said){0};
+    if (token.len > TOKEN_MAX || !split(token, &p))
+        return;
+    ret->issuer = text_in(a, p.payload, "iss");
+    ret->key_id = text_in(a, p.header, "kid");
 }
 
 /* "header.payload.", with room for a signature; its length comes back. */

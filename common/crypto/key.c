@@ -20,7 +20,7 @@
 #define MODULUS_MAX  (RSA_BITS_MAX / 8)
 #define EXPONENT_MAX 8
 #define PRIVATE_MAX  512
-#define JWKS_MAX     ((size_t)64 * 1024)
+#define VALUES_MAX   4000 /* of JSON in a set */
 #define POINT_BYTES  (1 + 2 * COORDINATE)
 #define UNCOMPRESSED 4
 #define DER_PAIR_MAX 80
@@ -32,7 +32,7 @@ struct key {
 };
 
 struct key_set {
-    struct key keys[KEYS_MAX];
+    struct key keys[KEYS_FOREIGN_MAX];
     size_t count;
 };
 
@@ -115,9 +115,18 @@ static const struct {
     EVP_PKEY *(*read)(const struct json *jwk);
 } kinds[] = {{"EC", "ES256", read_ec}, {"RSA", "RS256", read_rsa}};
 
+static bool
+is_kind(const struct json *jwk, size_t kind, bool alg_needed)
+{
+    const struct json *alg = json_get(jwk, "alg");
+
+    return str_is(json_text(json_get(jwk, "kty")), kinds[kind].type) &&
+           (alg == NULL ? !alg_needed : str_is(json_text(alg), kinds[kind].algorithm));
+}
+
 /* NULL, or what a key must be. */
 static const char *
-read_key(const struct json *jwk, struct key *ret)
+read_key(const struct json *jwk, bool alg_needed, struct key *ret)
 {
     const struct json *use = json_get(jwk, "use");
     const struct str id = json_text(json_get(jwk, "kid"));
@@ -129,8 +138,7 @@ read_key(const struct json *jwk, struct key *ret)
     if (id.len == 0 || id.len >= sizeof ret->id)
         return "must have a kid of 1 to 64 characters with each key";
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-        if (!str_is(json_text(json_get(jwk, "kty")), kinds[i].type) ||
-            !str_is(json_text(json_get(jwk, "alg")), kinds[i].algorithm))
+        if (!is_kind(jwk, i, alg_needed))
             continue;
         memcpy(ret->id, id.ptr, id.len);
         ret->id[id.len] = '\0';
@@ -141,43 +149,97 @@ read_key(const struct json *jwk, struct key *ret)
     return "must have keys of kty EC with alg ES256 (P-256), or RSA with RS256";
 }
 
+/* The next key of the set, unless it has one of this id.  NULL, or what the key must be. */
+static const char *
+add_key(const struct json *jwk, bool alg_needed, struct key_set *set)
+{
+    struct key *k = &set->keys[set->count];
+    const char *why = read_key(jwk, alg_needed, k);
+
+    if (why != NULL)
+        return why;
+    if (key_set_find(set, str_of(k->id)) != NULL) {
+        EVP_PKEY_free(k->pkey);
+        return "must have a kid of its own with each key";
+    }
+    set->count++;
+    return NULL;
+}
+
+/* The list of keys; NULL: it is no JWK set. */
+static const struct json *
+keys_of(const struct json *doc)
+{
+    const struct json *keys = json_get(doc, "keys");
+
+    return keys != NULL && json_type(keys) == JSON_ARRAY ? keys : NULL;
+}
+
+static const char no_set[] = "must be a JWK set: {\"keys\":[…]}";
+
 static const char *
 read_keys(struct arena *a, struct str jwks, struct key_set *set)
 {
     const struct json *doc;
     const struct json *keys;
 
-    if (jwks.len > JWKS_MAX || json_parse(a, NULL, jwks, &doc) != ERR_OK ||
-        (keys = json_get(doc, "keys")) == NULL || json_type(keys) != JSON_ARRAY)
-        return "must be a JWK set: {\"keys\":[…]}";
+    if (jwks.len > KEY_SET_BYTES_MAX || json_parse(a, NULL, jwks, &doc) != ERR_OK ||
+        (keys = keys_of(doc)) == NULL)
+        return no_set;
     for (const struct json *jwk = json_first(keys); jwk != NULL; jwk = json_next(jwk)) {
         if (set->count == KEYS_MAX)
             return "must have 8 keys at most";
-        const char *why = read_key(jwk, &set->keys[set->count]);
+        const char *why = add_key(jwk, true, set);
         if (why != NULL)
             return why;
-        if (key_set_find(set, str_of(set->keys[set->count].id)) != NULL) {
-            EVP_PKEY_free(set->keys[set->count].pkey);
-            return "must have a kid of its own with each key";
-        }
-        set->count++;
     }
+    return NULL;
+}
+
+static const char *
+read_foreign_keys(struct arena *a, struct str jwks, struct key_set *set)
+{
+    const struct json *doc;
+    const struct json *keys;
+
+    if (jwks.len > KEY_SET_BYTES_MAX ||
+        json_parse_foreign(a, NULL, jwks, VALUES_MAX, &doc) != ERR_OK ||
+        (keys = keys_of(doc)) == NULL)
+        return no_set;
+    for (const struct json *jwk = json_first(keys); jwk != NULL; jwk = json_next(jwk)) {
+        if (set->count == KEYS_FOREIGN_MAX)
+            return "must have 32 keys at most";
+        (void)add_key(jwk, false, set);
+    }
+    return NULL;
+}
+
+static struct key_set *
+read_set(struct str jwks, const char *(*read)(struct arena *, struct str, struct key_set *),
+         const char **ret_why)
+{
+    struct arena *a = arena_new(KEY_SET_BYTES_MAX * 64);
+    struct key_set *set = calloc(1, sizeof *set);
+
+    MUST(set != NULL);
+    *ret_why = read(a, jwks, set);
+    arena_free(a);
+    if (*ret_why == NULL)
+        return set;
+    key_set_free(set);
     return NULL;
 }
 
 struct key_set *
 key_set_read(struct str jwks, const char **ret_why)
 {
-    struct arena *a = arena_new(JWKS_MAX * 64);
-    struct key_set *set = calloc(1, sizeof *set);
+    return read_set(jwks, read_keys, ret_why);
+}
 
-    MUST(set != NULL);
-    *ret_why = read_keys(a, jwks, set);
-    arena_free(a);
-    if (*ret_why == NULL)
-        return set;
-    key_set_free(set);
-    return NULL;
+struct key_set *
+key_set_read_foreign(struct str jwks, const char **ret_why)
+{
+    return read_set(jwks, read_foreign_keys, ret_why);
 }
 
 void

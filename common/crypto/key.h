@@ -11,9 +11,12 @@
 
 #include "base/arena.h"
 
-#define KEYS_MAX    8 /* of a set: one that signs, and those before it */
-#define KEY_ID_SIZE 65
-#define ES256_BYTES 64
+#define KEYS_MAX 8 /* of a set: one that signs, and those before it */
+/* Of one that somebody else publishes, with keys that are not for us. */
+#define KEYS_FOREIGN_MAX  32
+#define KEY_SET_BYTES_MAX ((size_t)64 * 1024)
+#define KEY_ID_SIZE       65
+#define ES256_BYTES       64
 
 struct key;
 struct key_set;
@@ -22,6 +25,10 @@ struct key_set;
  * the text must be ("must be …", a literal).  Private parts in it are refused: the set is public.
  */
 struct key_set *key_set_read(struct str jwks, const char **ret_why);
+/* The same of somebody else's set: keys that are not understood, are for something else or are not
+ * public are passed over (RFC 7517, 5), and so is a second one of the same kid; where `alg` is
+ * missing the key's kind says it. */
+struct key_set *key_set_read_foreign(struct str jwks, const char **ret_why);
 void key_set_free(struct key_set *set); /* NULL is allowed */
 /* The key of this id; NULL: there is none. */
 const struct key *key_set_find(const struct key_set *set, struct str id);
