@@ -7,7 +7,8 @@ def type_schema:
     else {type: "string"} end;
 
 def security($spec): .who | map({nobody: {}, anon: {anonKey: []}, user: {userToken: []},
-    staff: {userToken: []}, service: {serviceKey: []}, signature: {($spec.signature // ""): []}, key: {anonKey: []}}[.])
+    staff: {userToken: []}, service: {serviceKey: []}, signature: {($spec.signature // ""): []}, key: {anonKey: []},
+    foreign: {foreignToken: []}}[.])
     | if . == [{}] then [] else . end;
 
 def input_in($where): {name, in: $where, required, description: .text, schema: (.type | type_schema)};
@@ -62,7 +63,9 @@ def operation($spec; $method): .path as $path | (.path | template | names) as $i
             userToken: {type: "http", scheme: "bearer", bearerFormat: "JWT", description: "A signed-in user's access token"},
             anonKey: {type: "apiKey", in: "header", name: "apikey", description: "The anonymous (publishable) key"},
             serviceKey: {type: "http", scheme: "bearer", bearerFormat: "JWT", description: "The service-role key"}
-        } + (map(select(.signature) | {(.signature): {type: "apiKey", in: "header", name: .signature,
+        } + (if any(.[].routes[].who[]; . == "foreign") then {foreignToken: {type: "http", scheme: "bearer",
+                bearerFormat: "JWT", description: "A token of another issuer"}} else {} end)
+        + (map(select(.signature) | {(.signature): {type: "apiKey", in: "header", name: .signature,
                 description: "A signature over the body"}}) | add // {})),
         schemas: {Error: {type: "object", required: ["success", "error"],
             properties: {success: {type: "boolean", enum: [false]}, error: {type: "string"}}}}

@@ -25,9 +25,11 @@
 
 struct kept {
     struct jws_times times;
-    struct caller caller; /* email and claims_json point behind the token */
+    struct caller caller; /* its texts point behind the token, but the issuer's name, which stays */
+    unsigned issuer;      /* whose keys it was good under; 0: ours */
+    uint32_t turn;        /* … of another issuer: which of them */
     size_t token_len;
-    char text[]; /* the token, its claims, its email */
+    char text[]; /* the token, and the texts of the caller */
 };
 
 static struct kept *places[PLACES];
@@ -35,7 +37,7 @@ static struct {
     uint32_t turn;
     size_t len;
     char secret[SECRET_MAX];
-} places_keys; /* under which all of them were good */
+} places_keys; /* under which all of ours were good */
 
 /* The end of a signature is as random as a place has to be. */
 static struct kept **
@@ -56,11 +58,10 @@ are_places_keys(const struct jws_keys *keys)
 }
 
 static const struct kept *
-find_kept(const struct jws_keys *keys, struct str token)
+find_kept(struct str token)
 {
-    if (token.len == 0 || !are_places_keys(keys))
-        return NULL;
-    const struct kept *k = *place_of(token);
+    const struct kept *k = token.len == 0 ? NULL : *place_of(token);
+
     return k != NULL && crypto_equal(k->text, k->token_len, token.ptr, token.len) ? k : NULL;
 }
 
@@ -73,35 +74,65 @@ forget(void)
     }
 }
 
+/* A text behind those before it, with a NUL; one that is not there stays so. */
+static const char *
+append(char **end, const char *text, size_t len)
+{
+    char *at = *end;
+
+    if (text == NULL)
+        return NULL;
+    memcpy(at, text, len);
+    at[len] = '\0';
+    *end += len + 1;
+    return at;
+}
+
+static size_t
+length(const char *text)
+{
+    return text == NULL ? 0 : strlen(text);
+}
+
+/* `found` has everything but the token's length. */
 static void
-keep(const struct jws_keys *keys, struct str token, const struct jws_times *times,
-     const struct caller *caller)
+keep(const struct jws_keys *keys, struct str token, const struct kept *found)
 {
     static struct loop_hook rest = {.fn = forget};
-    const struct str claims = caller->claims_json;
-    const size_t email_len = caller->email == NULL ? 0 : strlen(caller->email);
+    const struct caller *c = &found->caller;
+    const size_t email_len = length(c->email), subject_len = length(c->subject);
 
     if (token.len > KEPT_TOKEN || keys->secret.len > SECRET_MAX)
         return;
     if (!are_places_keys(keys)) {
         forget();
-        memcpy(places_keys.secret, keys->secret.ptr, keys->secret.len);
+        memcpy(places_keys.secret, keys->secret.ptr == NULL ? "" : keys->secret.ptr,
+               keys->secret.len);
         places_keys.len = keys->secret.len;
         places_keys.turn = keys->turn;
     }
     struct kept **place = place_of(token);
-    struct kept *k = malloc(sizeof(*k) + token.len + claims.len + 1 + email_len + 1);
+    struct kept *k = malloc(sizeof(*k) + token.len + c->claims_json.len + c->foreign_json.len +
+                            email_len + subject_len + 4);
     if (k == NULL)
         return;
-    *k = (struct kept){.times = *times, .caller = *caller, .token_len = token.len};
+    *k = *found;
+    k->token_len = token.len;
     memcpy(k->text, token.ptr, token.len);
-    k->caller.claims_json.ptr = memcpy(k->text + token.len, claims.ptr, claims.len + 1);
-    if (caller->email != NULL)
-        k->caller.email =
-            memcpy(k->text + token.len + claims.len + 1, caller->email, email_len + 1);
+    char *end = k->text + token.len;
+    k->caller.claims_json.ptr = append(&end, c->claims_json.ptr, c->claims_json.len);
+    k->caller.foreign_json.ptr = append(&end, c->foreign_json.ptr, c->foreign_json.len);
+    k->caller.email = append(&end, c->email, email_len);
+    k->caller.subject = append(&end, c->subject, subject_len);
     free(*place);
     *place = k;
     loop_at_rest(&rest);
+}
+
+static const char *
+copy_text(struct arena *a, const char *text, size_t len)
+{
+    return text == NULL ? NULL : arena_copy(a, (struct str){text, len});
 }
 
 /* A copy in the arena: the place may get another token while the request waits. */
@@ -109,28 +140,60 @@ static void
 copy_caller(struct arena *a, const struct caller *caller, struct caller *ret)
 {
     *ret = *caller;
-    ret->claims_json.ptr = arena_copy(a, caller->claims_json);
-    if (caller->email != NULL)
-        ret->email = arena_copy(a, str_of(caller->email));
+    ret->claims_json.ptr = copy_text(a, caller->claims_json.ptr, caller->claims_json.len);
+    ret->foreign_json.ptr = copy_text(a, caller->foreign_json.ptr, caller->foreign_json.len);
+    ret->email = copy_text(a, caller->email, length(caller->email));
+    ret->subject = copy_text(a, caller->subject, length(caller->subject));
+}
+
+static enum err
+copy_kept(struct arena *a, struct fail *f, const struct kept *k, int64_t now_s, struct caller *ret)
+{
+    TRY(jws_check_times(f, &k->times, now_s));
+    copy_caller(a, &k->caller, ret);
+    return ERR_OK;
 }
 
 enum err
 caller_read(struct arena *a, struct fail *f, const struct jws_keys *keys, struct str token,
             int64_t now_s, struct caller *ret)
 {
-    const struct kept *k = find_kept(keys, token);
-    struct caller caller;
-    struct jws_times times;
+    const struct kept *k = are_places_keys(keys) ? find_kept(token) : NULL;
+    struct kept found = {0};
 
-    if (k != NULL) {
-        TRY(jws_check_times(f, &k->times, now_s));
-        copy_caller(a, &k->caller, ret);
-        return ERR_OK;
+    if (k != NULL && k->issuer == 0)
+        return copy_kept(a, f, k, now_s, ret);
+    TRY(jws_read(a, f, keys, token, &found.times, &found.caller));
+    TRY(jws_check_times(f, &found.times, now_s));
+    keep(keys, token, &found);
+    *ret = found.caller;
+    return ERR_OK;
+}
+
+enum err
+caller_read_foreign(struct task *task, const struct fn_foreign *foreign, struct str token,
+                    int64_t now_s, struct caller *ret)
+{
+    struct arena *a = task->arena;
+    const struct kept *k = find_kept(token);
+    struct kept found = {0};
+
+    if (k != NULL && k->issuer != 0) {
+        const uint32_t turn = foreign->turn(task, k->issuer);
+
+        k = find_kept(token); /* the place may have got another one meanwhile */
+        if (k != NULL && k->issuer != 0 && k->turn == turn)
+            return copy_kept(a, &task->fail, k, now_s, ret);
+    } else if (k != NULL) {
+        return caller_read(a, &task->fail, fn_keys(), token, now_s, ret);
     }
-    TRY(jws_read(a, f, keys, token, &times, &caller));
-    TRY(jws_check_times(f, &times, now_s));
-    keep(keys, token, &times, &caller);
-    *ret = caller;
+    found.issuer = foreign->issuer_of(a, token);
+    if (found.issuer == 0)
+        return caller_read(a, &task->fail, fn_keys(), token, now_s, ret);
+    TRY(foreign->read(task, found.issuer, token, &found.turn, &found.times, &found.caller));
+    TRY(jws_check_times(&task->fail, &found.times, now_s));
+    keep(fn_keys(), token, &found);
+    *ret = found.caller;
     return ERR_OK;
 }
 
@@ -195,7 +258,7 @@ read_key(struct fail *f, struct str key, struct caller *ret)
     return ERR_OK;
 }
 
-/* Whom a token or a key stands for. */
+/* Whom a token or a key of this system stands for. */
 static enum err
 read_credential(const struct fn_req *req, struct str given, struct caller *ret)
 {
@@ -204,6 +267,15 @@ read_credential(const struct fn_req *req, struct str given, struct caller *ret)
     return is_key(given)
                ? read_key(f, given, ret)
                : caller_read(req->task->arena, f, fn_keys(), given, wall_us() / 1000000, ret);
+}
+
+/* … or, where the route takes them, a token of another issuer. */
+static enum err
+read_any_credential(const struct fn_req *req, struct str given, struct caller *ret)
+{
+    if ((req->match->route->who & FN_FOREIGN) == 0 || is_key(given))
+        return read_credential(req, given, ret);
+    return caller_read_foreign(req->task, req->spec->foreign, given, wall_us() / 1000000, ret);
 }
 
 /* The gateway's own question: without a key of this system nobody comes in. */
@@ -226,7 +298,7 @@ check_apikey(const struct fn_req *req)
 bool
 fn_route_takes_token(const struct fn_route *route)
 {
-    return (route->who & (FN_ANON | FN_USER | FN_STAFF | FN_SERVICE | FN_KEY)) != 0;
+    return (route->who & (FN_ANON | FN_USER | FN_STAFF | FN_SERVICE | FN_KEY | FN_FOREIGN)) != 0;
 }
 
 bool
@@ -252,6 +324,8 @@ who_is(const struct caller *caller)
         {"staff", FN_STAFF | FN_USER}, /* the role is a member of authenticated */
     };
 
+    if (caller->issuer != NULL)
+        return FN_FOREIGN;
     for (size_t i = 0; i < ARRAY_LEN(roles); i++)
         if (strcmp(caller->role, roles[i].role) == 0)
             return roles[i].who;
@@ -264,7 +338,9 @@ refuse(struct fn_req *req, unsigned who)
 {
     struct fail *f = &req->task->fail;
 
-    switch (who & ~(unsigned)FN_NOBODY) {
+    switch (who & ~(unsigned)(FN_NOBODY | FN_FOREIGN)) {
+    case 0:
+        return fail_set(f, ERR_UNAUTHENTICATED, "Token of another issuer required");
     case FN_USER:
         return fail_set(f, ERR_UNAUTHENTICATED, "User token required");
     case FN_USER | FN_SERVICE:
@@ -305,6 +381,6 @@ fn_authenticate(struct fn_req *req)
             return ERR_OK;
         return fail_set(&req->task->fail, ERR_UNAUTHENTICATED, "Missing authorization header");
     }
-    TRY(read_credential(req, req->credential, &req->caller));
+    TRY(read_any_credential(req, req->credential, &req->caller));
     return (who_is(&req->caller) & who) != 0 ? ERR_OK : refuse(req, who);
 }

@@ -11,8 +11,9 @@ static const struct {
     unsigned bit;
     const char *name;
 } callers[] = {
-    {FN_NOBODY, "nobody"},   {FN_ANON, "anon"},           {FN_USER, "user"}, {FN_STAFF, "staff"},
-    {FN_SERVICE, "service"}, {FN_SIGNATURE, "signature"}, {FN_KEY, "key"},
+    {FN_NOBODY, "nobody"}, {FN_ANON, "anon"},       {FN_USER, "user"},
+    {FN_STAFF, "staff"},   {FN_SERVICE, "service"}, {FN_SIGNATURE, "signature"},
+    {FN_KEY, "key"},       {FN_FOREIGN, "foreign"},
 };
 
 /* "fn_NAME", with _ for -; NULL without a database. */

@@ -64,6 +64,7 @@ check_spec(const struct fn_spec *spec)
         MUST((r->rate_calls > 0 || r->rate != NULL) == (r->rate_window_s > 0));
         MUST(r->body == FN_BODY_NONE || r->body_max > 0);
         MUST((r->who & FN_SIGNATURE) == 0 || spec->signature != NULL);
+        MUST((r->who & FN_FOREIGN) == 0 || spec->foreign != NULL);
     }
 }
 

@@ -72,6 +72,9 @@ limit_key(const struct fn_req *req, uint8_t network[LIMIT_NETWORK_BYTES])
 {
     if (req->caller.user_id[0] != '\0')
         return str_of(req->caller.user_id);
+    if (req->caller.issuer != NULL)
+        return str_of(
+            arena_printf(req->task->arena, "%s %s", req->caller.issuer, req->caller.subject));
     if (strcmp(req->caller.role, "service_role") == 0)
         return req->credential;
     return limit_network(req->http->remote_addr, network);

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/shared.h"
 #include "db/query.h"
+#include "fn/caller.h"
 #include "fn/internal.h"
 #include "fn/keys.h"
 #include "fn/limit.h"
@@ -86,6 +87,8 @@ fn_settings_of(const struct fn_spec *spec, struct setting *ret[FN_SETTINGS_MAX])
 
     if (fn_takes_token(spec))
         add_list(ret, &count, fn_keys_settings);
+    if (spec->foreign != NULL)
+        add_list(ret, &count, spec->foreign->settings);
     if (spec->db_connections != NULL)
         cfg_db_connections.fallback = spec->db_connections;
     if (fn_uses_db(spec))

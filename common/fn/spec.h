@@ -18,6 +18,7 @@
 #include "base/err.h"
 #include "base/setting.h"
 
+struct fn_foreign;
 struct fn_req;
 struct fn_res;
 struct fn_sql;
@@ -42,6 +43,7 @@ enum fn_who {
     FN_SERVICE = 16,   /* the service-role (secret) key */
     FN_SIGNATURE = 32, /* open for the runtime; the handler checks a signature over the body */
     FN_KEY = 64, /* who has a key of this system in `apikey`; the handler looks at the bearer */
+    FN_FOREIGN = 128, /* a token of another issuer, of those in `.foreign` of the spec */
 };
 
 enum fn_body {
@@ -101,6 +103,9 @@ struct fn_spec {
                       * `apikey`, whatever token there is */
     bool compressed; /* nginx compresses its answers: not where secrets stand beside what others
                         wrote */
+    /* Who reads tokens of other issuers, for routes of FN_FOREIGN (&issuers of issuers/issuers.h);
+     * NULL: nobody. */
+    const struct fn_foreign *foreign;
     /* How a failure looks on the wire (failure.h); NULL: fn_failure_shop. */
     void (*failure)(struct fn_req *req, struct fn_res *res, enum err e);
     size_t memory_max; /* arena cap; 0: 1 MiB for a request, 4 MiB for a run */

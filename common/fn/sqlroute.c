@@ -1,6 +1,6 @@
 /*
- * A route that is one SQL call: its inputs found and checked, its parameters put in order, the call,
- * the answer.  Read fn_serve_sql first.
+ * A route that is one SQL call: its inputs found and checked, its parameters put in order, the
+ * call, the answer.  Read fn_serve_sql first.
  */
 #include "fn/sqlroute.h"
 
@@ -118,8 +118,7 @@ read_query(struct fn_req *req, struct fn_inputs *ret)
     for (bool ok; query_next(req->task->arena, &rest, &ret->query[ret->query_count], &ok);
          ret->query_count++)
         if (!ok)
-            return fail_set(&req->task->fail, ERR_INVALID,
-                            "The query string is not well encoded");
+            return fail_set(&req->task->fail, ERR_INVALID, "The query string is not well encoded");
     return ERR_OK;
 }
 
@@ -155,6 +154,10 @@ param_text(const struct fn_inputs *in, const char *name)
 
     if (strcmp(name, "@user") == 0)
         return req->caller.user_id[0] != '\0' ? req->caller.user_id : NULL;
+    if (strcmp(name, "@issuer") == 0)
+        return req->caller.issuer;
+    if (strcmp(name, "@subject") == 0)
+        return req->caller.subject;
     if (strcmp(name, "@claims") == 0)
         value = req->caller.claims_json;
     else if (strcmp(name, "@body") == 0)
@@ -182,9 +185,8 @@ fn_serve_sql(struct fn_req *req, struct fn_res *res)
     TRY(db_one(req->task, &sql->stmt, params, count, &row));
 
     if (db_text(&row, 0) == NULL)
-        return sql->missing == NULL
-                   ? ERR_NOT_FOUND
-                   : fail_set(&req->task->fail, ERR_NOT_FOUND, "%s", sql->missing);
+        return sql->missing == NULL ? ERR_NOT_FOUND
+                                    : fail_set(&req->task->fail, ERR_NOT_FOUND, "%s", sql->missing);
     fn_body(res, sql->status != 0 ? sql->status : 200, "application/json", db_str(&row, 0));
     return ERR_OK;
 }

@@ -23,7 +23,8 @@
 struct fn_sql {
     struct db_stmt stmt;
     /* In the order of $1, $2, …: the name of an input, "@user" (the caller's id, NULL for keys),
-     * "@claims" (what the caller's token says, JSON), "@body" (the whole body), "@tail". */
+     * "@claims" (what the caller's token says, JSON), "@issuer" and "@subject" (of a token of
+     * another issuer, which has neither id nor claims here), "@body" (the whole body), "@tail". */
     const char *params[FN_SQL_PARAMS_MAX];
     int status;          /* 0: 200 */
     const char *missing; /* the text of 404; NULL: "Not found" */

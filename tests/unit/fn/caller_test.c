@@ -171,6 +171,49 @@ one_or_more_blanks_stand_before_a_token(void **state UNUSED)
     check_str(token_of("apikey", "abc"), "abc");
 }
 
+/* ---- another issuer, whose tokens are good unless they say so ---- */
+
+#define FOREIGN(n) "eyJhbGciOiJFUzI1NiJ9.foreign." n
+
+static struct {
+    uint32_t turn;
+    int reads;
+} fake = {.turn = 1};
+
+static unsigned
+fake_issuer_of(struct arena *arena UNUSED, struct str token)
+{
+    return memmem(token.ptr, token.len, ".foreign.", 9) == NULL ? 0 : 1;
+}
+
+static uint32_t
+fake_turn(struct task *task UNUSED, unsigned issuer UNUSED)
+{
+    return fake.turn;
+}
+
+static enum err
+fake_read(struct task *task, unsigned issuer, struct str token, uint32_t *ret_turn,
+          struct jws_times *ret_times, struct caller *ret)
+{
+    fake.reads++;
+    assert_int_equal(issuer, 1);
+    if (memmem(token.ptr, token.len, "bad", 3) != NULL)
+        return jws_refuse(&task->fail, "bad");
+    *ret_turn = fake.turn;
+    *ret_times = (struct jws_times){.exp = NOW + 3600, .nbf = INT64_MIN, .iat = INT64_MIN};
+    if (memmem(token.ptr, token.len, "late", 4) == NULL)
+        ret_times->exp = 4102444800;
+    *ret = (struct caller){.issuer = "https://a.example",
+                           .subject = arena_copy(task->arena, STR("user_1")),
+                           .email = arena_copy(task->arena, STR("a@example.com")),
+                           .foreign_json = STR("{\"sub\":\"user_1\"}")};
+    return ERR_OK;
+}
+
+static const struct fn_foreign fake_issuers = {
+    .issuer_of = fake_issuer_of, .turn = fake_turn, .read = fake_read};
+
 /* ---- the gateway's rule for keys ---- */
 
 #define PUBLISHABLE "sb_publishable_0123456789abcdefghijk"
@@ -210,7 +253,7 @@ bearer_of(const char *claims)
 static const char *
 role_at(unsigned who, bool key_needed, const char *authorization, const char *apikey)
 {
-    const struct fn_spec spec = {.key_needed = key_needed};
+    const struct fn_spec spec = {.key_needed = key_needed, .foreign = &fake_issuers};
     const struct fn_route route = {.who = who};
     const struct fn_match match = {.route = &route};
     struct task task = {.arena = a};
@@ -224,6 +267,8 @@ role_at(unsigned who, bool key_needed, const char *authorization, const char *ap
         headers[http.header_count++] = (struct header){STR("apikey"), str_of(apikey)};
     *req = (struct fn_req){.task = &task, .http = &http, .spec = &spec, .match = &match};
     const enum err e = fn_authenticate(req);
+    if (e == ERR_OK && req->caller.issuer != NULL)
+        return arena_printf(a, "of %s", req->caller.issuer);
     return e == ERR_OK ? req->caller.role : arena_printf(a, "%d", err_info(e)->http_status);
 }
 
@@ -305,7 +350,131 @@ where_a_key_is_needed_a_token_is_not_enough(void **state UNUSED)
                         "authenticated");
 }
 
+/* ---- tokens of other issuers ---- */
+
+static enum err
+read_foreign(const char *token, int64_t now_s, struct caller *ret)
+{
+    struct task task = {.arena = a};
+
+    return caller_read_foreign(&task, &fake_issuers, str_of(token), now_s, ret);
+}
+
+static void
+is_user_1(const struct caller *caller)
+{
+    assert_string_equal(caller->issuer, "https://a.example");
+    assert_string_equal(caller->subject, "user_1");
+    assert_string_equal(caller->email, "a@example.com");
+    assert_string_equal(caller->role, "");
+    assert_string_equal(caller->user_id, "");
+    assert_null(caller->claims_json.ptr);
+    check_str(caller->foreign_json, "{\"sub\":\"user_1\"}");
+}
+
+static void
+a_foreign_token_is_read_once_for_a_turn_of_its_keys(void **state UNUSED)
+{
+    struct caller caller;
+
+    fake.reads = 0;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(read_foreign(FOREIGN("once"), NOW, &caller), ERR_OK);
+        is_user_1(&caller);
+        assert_int_equal(fake.reads, 1);
+    }
+    fake.turn++;
+    assert_int_equal(read_foreign(FOREIGN("once"), NOW, &caller), ERR_OK);
+    is_user_1(&caller);
+    assert_int_equal(fake.reads, 2);
+}
+
+static void
+a_known_foreign_token_expires_too(void **state UNUSED)
+{
+    struct caller caller;
+
+    assert_int_equal(read_foreign(FOREIGN("late"), NOW, &caller), ERR_OK);
+    assert_int_equal(read_foreign(FOREIGN("late"), NOW + 3629, &caller), ERR_OK);
+    assert_int_equal(read_foreign(FOREIGN("late"), NOW + 3630, &caller), ERR_UNAUTHENTICATED);
+}
+
+static void
+a_bad_foreign_token_is_never_known(void **state UNUSED)
+{
+    struct caller caller;
+
+    fake.reads = 0;
+    for (int i = 1; i <= 2; i++) {
+        assert_int_equal(read_foreign(FOREIGN("bad"), NOW, &caller), ERR_UNAUTHENTICATED);
+        assert_int_equal(fake.reads, i);
+    }
+}
+
+/* Also one that is known already from a route that takes it. */
+static void
+a_foreign_token_is_none_of_ours(void **state UNUSED)
+{
+    struct caller caller = {.role = "untouched"};
+
+    assert_int_equal(read_foreign(FOREIGN("known"), NOW, &caller), ERR_OK);
+    refused_token(FOREIGN("known"), "Invalid token");
+    assert_int_equal(read_foreign(FOREIGN("known"), NOW, &caller), ERR_OK);
+    is_user_1(&caller);
+}
+
+static void
+routes_take_foreign_tokens_where_they_say_so(void **state UNUSED)
+{
+    static const char bearer[] = "Bearer " FOREIGN("route");
+    static const unsigned without[] = {ALL,      FN_NOBODY | FN_USER, FN_USER,
+                                       FN_STAFF, FN_SERVICE,          FN_ANON};
+
+    for (int round = 0; round < 2; round++) { /* the second time it is known */
+        for (size_t i = 0; i < ARRAY_LEN(without); i++)
+            assert_string_equal(role_at(without[i], false, bearer, NULL), "401");
+        assert_string_equal(role_at(FN_FOREIGN, false, bearer, NULL), "of https://a.example");
+        assert_string_equal(role_at(FN_FOREIGN | FN_USER, false, bearer, NULL),
+                            "of https://a.example");
+    }
+    assert_string_equal(role_at(FN_FOREIGN | FN_NOBODY, false, "Bearer " FOREIGN("bad"), NULL),
+                        "401");
+    assert_string_equal(role_at(FN_FOREIGN | FN_NOBODY, false, NULL, NULL), "");
+}
+
+static void
+our_own_tokens_are_as_usual_there(void **state UNUSED)
+{
+    const char *user = bearer_of(CLAIMS_USER);
+
+    assert_string_equal(role_at(FN_FOREIGN | FN_USER, false, user, NULL), "authenticated");
+    assert_string_equal(role_at(FN_FOREIGN | FN_USER, false, bearer_of(CLAIMS_ANON), NULL), "401");
+    assert_string_equal(role_at(FN_FOREIGN, false, user, NULL), "401");
+    assert_string_equal(role_at(FN_FOREIGN | FN_SERVICE, false, NULL, SECRET_KEY), "service_role");
+    assert_string_equal(role_at(FN_FOREIGN | FN_USER, false, "Bearer x", NULL), "401");
+}
+
+/* It has no user id, as the keys of this system have none. */
+static void
+a_foreign_token_is_no_key_of_this_system(void **state UNUSED)
+{
+    static const char token[] = FOREIGN("key");
+
+    assert_string_equal(role_at(FN_FOREIGN, false, NULL, token), "of https://a.example");
+    assert_string_equal(role_at(FN_FOREIGN, true, "Bearer " FOREIGN("key"), token), "401");
+    assert_string_equal(role_at(FN_FOREIGN | FN_KEY, false, NULL, token), "401");
+    assert_string_equal(role_at(FN_FOREIGN, true, "Bearer " FOREIGN("key"), PUBLISHABLE),
+                        "of https://a.example");
+}
+
 static const struct CMUnitTest tests[] = {
+    TEST(a_foreign_token_is_read_once_for_a_turn_of_its_keys),
+    TEST(a_known_foreign_token_expires_too),
+    TEST(a_bad_foreign_token_is_never_known),
+    TEST(a_foreign_token_is_none_of_ours),
+    TEST(routes_take_foreign_tokens_where_they_say_so),
+    TEST(our_own_tokens_are_as_usual_there),
+    TEST(a_foreign_token_is_no_key_of_this_system),
     TEST(a_bearer_token_counts_before_a_key),
     TEST(a_key_of_the_new_form_stands_for_its_role),
     TEST(a_legacy_key_in_apikey_is_the_bearer),
