@@ -4,7 +4,7 @@ import { closeSync, copyFileSync, openSync, readFileSync, readdirSync, readlinkS
 import { basename, join } from 'node:path';
 
 import { Fcgi, ask } from './fcgi.mjs';
-import { home, scratchFolder } from './system.mjs';
+import { clone, home, scratchFolder } from './system.mjs';
 import { until } from './wait.mjs';
 
 const run = (file, args) =>
@@ -113,6 +113,15 @@ export const settingsOf = (name) =>
   Object.fromEntries(readFileSync(join(home, 'functions', `${name}.env`), 'utf8').split('\n').filter(Boolean)
     .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]));
 
+/** Build a function that only tests have (tests/e2e/CMakeLists.txt); resolves to its program. */
+export async function testFunction(name) {
+  const preset = process.env.FFX_PRESET ?? 'release';
+  const { status, stdout, stderr } = await run('flock', [join(clone, 'build', `.${preset}.lock`), 'sh', '-ec',
+    'cd "$1"; cmake --preset "$2" -Wno-dev; cmake --build --preset "$2" --target "$3"', 'sh', clone, preset, `e2e.${name}`]);
+  if (status !== 0) throw new Error(`${name} is not built: ${stdout}${stderr}`);
+  return join(clone, 'build', preset, 'e2e', name);
+}
+
 const sanitizers = {
   ASAN_OPTIONS: 'abort_on_error=0:exitcode=99:detect_leaks=1:detect_stack_use_after_return=0',
   UBSAN_OPTIONS: 'halt_on_error=1:print_stacktrace=1',
@@ -121,19 +130,19 @@ const sanitizers = {
 /**
  * A process of its own from the system's installed binary, with other settings; it talks FastCGI
  * on a socket of its own. Its log is kept with the system's logs. `through`: a command that runs the
- * one behind it, and becomes it.
+ * one behind it, and becomes it. `program`: one that is not installed, and has these settings only.
  */
 export class Private {
-  static async start(name, settings = {}, { through = [] } = {}) {
+  static async start(name, settings = {}, { through = [], program: other } = {}) {
     const self = new Private();
     self.name = name;
     self.folder = scratchFolder('fn');
     self.socket = join(self.folder, `${name}.sock`);
     self.logFile = join(home, 'log', `private-${name}-${basename(self.folder)}.log`);
     const log = openSync(self.logFile, 'a');
-    const [program, ...words] = [...through, join(home, 'bin', name)];
+    const [program, ...words] = [...through, other ?? join(home, 'bin', name)];
     self.process = spawn(program, words, {
-      env: { PATH: process.env.PATH, ...sanitizers, ...settingsOf(name), WORKERS: '1', ...settings, RUN_DIR: self.folder },
+      env: { PATH: process.env.PATH, ...sanitizers, ...(other ? {} : settingsOf(name)), WORKERS: '1', ...settings, RUN_DIR: self.folder },
       stdio: ['ignore', log, log],
     });
     closeSync(log);
