@@ -158,7 +158,7 @@ static const struct fn_spec spec = {
     .memory_max = (size_t)64 * 1024 * 1024,
     .timeout_ms = 30000,
     .settings = settings,
-    .db_connections = "16", /* each request has one for itself */
+    .db_connections = "10", /* each request has one for itself */
     .start = cache_start,
 };
 
