@@ -72,6 +72,7 @@ export const calls = {
   reconciliation_report: 'ofk',
   record_chargeback: 'ofk',
   replay_outbox: 'osk',
+  reset_factors: 'ok',
   resolve_review: 'ofk',
   reveal_credential: 'osik',
   revenue_report: 'ofk',
