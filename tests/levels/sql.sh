@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # sql: pgTAP tests in a scratch PostgreSQL
-# budget: 80 s
+# budget: 90 s
 
 level() { # [FILE…]
     scratch_start
