@@ -90,10 +90,12 @@ keys_retire() { # ID NOW
         [[ $1 != "$(kid_of "$(signing_file)")" ]] || die "this key signs" "Let another one: ./deploy.sh keys add, then keys rotate"
         if [[ $1 == "$(kid_of "$(next_file)")" ]]; then
             rm -f "$(next_file)"
-        elif [[ ! $2 ]]; then
+        else
             replaced=$(key_member "$1" replaced)
             # A little longer: functions followed the rotation within two seconds, and clocks differ.
-            keys_need "tokens of this key are good still" $(($(date +%s) - replaced)) $((expiry + 60))
+            [[ $2 ]] || keys_need "tokens of this key are good still" $(($(date +%s) - replaced)) $((expiry + 60))
+            # Until auth has followed, it signs with this one.
+            while (($(date +%s) - replaced <= keys_followed_s)); do sleep 0.2; done
         fi
         keys_change --arg kid "$1" 'del(.keys[] | select(.kid == $kid))'
     fi

@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { call, newAddress } from '../../lib/http.mjs';
-import { anonKey, clone, deploy, home, log } from '../../lib/system.mjs';
+import { anonKey, clone, deploy, home, log, url } from '../../lib/system.mjs';
 import { until } from '../../lib/wait.mjs';
 import { PASSWORD, auth, newPerson } from './people.mjs';
 
@@ -48,13 +48,16 @@ test('nobody is refused while a key is published, comes to sign, is replaced and
 
   const ask = async (person) => {
     const token = person.access_token;
-    const answer = asked++ % 2 ? await whoAmI(token) : await prices(anonKey, token);
-    if (answer.status !== 200) wrong.push([answer.status, kidOf(token), answer.text]);
+    const path = asked++ % 2 ? '/auth/v1/user' : '/rest/v1/prices?limit=1'; // over connections that are kept
+    const answer = await fetch(url + path, { headers: { apikey: anonKey, authorization: `Bearer ${token}` } });
+    const text = await answer.text();
+    if (answer.status !== 200) wrong.push([answer.status, kidOf(token), text]);
   };
+  const began = Date.now();
   const asking = (async () => {
-    for (const under = new Set(); ; await sleep(10)) {
+    for (const under = new Set(); ; await sleep(5)) {
       if (stop.signal.aborted) return Promise.all(under);
-      for (let i = 0; i < PER_SECOND / 100 && under.size < 200; i++) {
+      while (asked < (Date.now() - began) * PER_SECOND / 1000 && under.size < 200) {
         const one = ask(sessions[Math.floor(Math.random() * PEOPLE)]).finally(() => under.delete(one));
         under.add(one);
       }
@@ -81,7 +84,7 @@ test('nobody is refused while a key is published, comes to sign, is replaced and
   await sleep(1000);
   stop.abort();
   await Promise.all([asking, refreshing]);
-  t.diagnostic(`${asked} requests, ${refreshed} refreshes`);
+  t.diagnostic(`${asked} requests, ${Math.round(asked / (Date.now() - began) * 1000)} a second, ${refreshed} refreshes`);
   assert.deepEqual(wrong, []);
   assert.ok(asked > PER_SECOND && refreshed > PEOPLE);
 });
@@ -136,7 +139,7 @@ test('an API key counts from when it is made until it is retired, and is kept as
   assert.match(await keys('list'), /^api\tpublishable\tweb\t/m);
 });
 
-test('a rotation that is killed at any moment leaves a key that signs and is published', { timeout: 120_000 }, async () => {
+test('a rotation that is killed at any moment leaves a key that signs and is published', { timeout: LONG ? 600_000 : 120_000 }, async () => {
   for (let i = 0; i < (LONG ? 40 : 3); i++) {
     await deploy('keys', 'add');
     const child = spawn(join(clone, 'deploy.sh'), ['keys', 'rotate', '--now'], { cwd: clone, detached: true, stdio: 'ignore' });
