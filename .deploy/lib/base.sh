@@ -104,6 +104,14 @@ url_decode() {
     printf '%b' "${text//%/\\x}"
 }
 
+# url_password_apart URL: `url_plain` without the password, and `url_password`.  False: there is none in it.
+# shellcheck disable=SC2034 # what is told to the caller
+url_password_apart() {
+    [[ $1 =~ ^(postgres(ql)?://[^:/@]+):([^/@]+)(@.*)$ ]] || return 1
+    url_plain=${BASH_REMATCH[1]}${BASH_REMATCH[4]}
+    url_password=$(url_decode "${BASH_REMATCH[3]}")
+}
+
 url_encode() {
     local text=$1 out='' c i
     for ((i = 0; i < ${#text}; i++)); do

@@ -12,10 +12,9 @@ dump_text() {
         for table in "$@"; do asked+=(-t "$table"); done
         local -x PGOPTIONS='' # keys of this system's sessions are none of that one's
         # A password stands in no list of processes.
-        if [[ $source =~ ^(postgres(ql)?://[^:/@]+):([^/@]+)(@.*)$ ]]; then
-            source=${BASH_REMATCH[1]}${BASH_REMATCH[4]}
-            local -x PGPASSWORD
-            PGPASSWORD=$(url_decode "${BASH_REMATCH[3]}")
+        if url_password_apart "$source"; then
+            source=$url_plain
+            local -x PGPASSWORD=$url_password
         fi
         pg_dump --data-only --no-owner --no-password --encoding=UTF8 "${asked[@]}" -d "$source"
         ;;

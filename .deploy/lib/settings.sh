@@ -56,10 +56,9 @@ settings_load() {
     settings_read
     base_url=http://127.0.0.1:${settings[FFX_PORT]:-}
     # A server's own database may want a password, which must not stand in a command line.
-    if [[ ${settings[DATABASE_URL]:-} =~ ^(postgres(ql)?://[^:/@]+):([^/@]+)(@.*)$ ]]; then
-        settings[DATABASE_URL]=${BASH_REMATCH[1]}${BASH_REMATCH[4]}
-        PGPASSWORD=$(url_decode "${BASH_REMATCH[3]}")
-        export PGPASSWORD
+    if url_password_apart "${settings[DATABASE_URL]:-}"; then
+        settings[DATABASE_URL]=$url_plain
+        export PGPASSWORD=$url_password
     fi
 }
 

@@ -11,6 +11,22 @@ str_ieq(struct str a, struct str b)
     return true;
 }
 
+static bool
+is_among(char c, const char *chars)
+{
+    return memchr(chars, c, strlen(chars)) != NULL;
+}
+
+struct str
+str_trim(struct str text, const char *blanks)
+{
+    while (text.len > 0 && is_among(text.ptr[0], blanks))
+        text = (struct str){text.ptr + 1, text.len - 1};
+    while (text.len > 0 && is_among(text.ptr[text.len - 1], blanks))
+        text.len--;
+    return text;
+}
+
 size_t
 utf8_length(const char *text, size_t left)
 {

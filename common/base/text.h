@@ -22,6 +22,9 @@ ascii_is_alnum(char c)
 /* ASCII case-insensitive; for header names and currency codes. */
 bool str_ieq(struct str a, struct str b);
 
+/* The text without those of `blanks` that stand at its ends. */
+struct str str_trim(struct str text, const char *blanks);
+
 /* Length of the well-formed UTF-8 character at the start of `left` bytes (RFC 3629: no overlong
  * forms, no surrogates, up to U+10FFFF), or 0. */
 size_t utf8_length(const char *p, size_t left);

@@ -32,10 +32,7 @@ read_name(struct str text, char ret[MAIL_NAME_MAX + 1])
 {
     size_t len = 0;
 
-    while (text.len > 0 && text.ptr[text.len - 1] == ' ')
-        text.len--;
-    while (text.len > 0 && text.ptr[0] == ' ')
-        text = (struct str){text.ptr + 1, text.len - 1};
+    text = str_trim(text, " ");
     const bool quoted = text.len >= 2 && text.ptr[0] == '"' && text.ptr[text.len - 1] == '"';
     if (quoted)
         text = (struct str){text.ptr + 1, text.len - 2};

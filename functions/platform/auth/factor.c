@@ -13,6 +13,7 @@
 #include "base/encode.h"
 #include "base/metric.h"
 #include "base/number.h"
+#include "base/text.h"
 #include "base/url.h"
 #include "crypto/digest.h"
 #include "crypto/sealed.h"
@@ -262,7 +263,6 @@ struct answer {
 static bool
 read_answer(struct fn_req *req, struct fn_res *res, struct answer *ret)
 {
-    static const char blanks[] = " \t\r\n";
     const struct json *body;
     char id[UUID_SIZE];
 
@@ -271,11 +271,7 @@ read_answer(struct fn_req *req, struct fn_res *res, struct answer *ret)
         return false;
     if (uuid_read(json_text(json_get(body, "challenge_id")), id))
         ret->challenge_id = arena_copy(req->task->arena, str_of(id));
-    ret->code = json_text(json_get(body, "code"));
-    while (ret->code.len > 0 && strchr(blanks, ret->code.ptr[0]) != NULL)
-        ret->code = (struct str){ret->code.ptr + 1, ret->code.len - 1};
-    while (ret->code.len > 0 && strchr(blanks, ret->code.ptr[ret->code.len - 1]) != NULL)
-        ret->code.len--;
+    ret->code = str_trim(json_text(json_get(body, "code")), " \t\r\n");
     return true;
 }
 

@@ -142,16 +142,11 @@ language plpgsql
 as $$
 declare
     v_user auth.users;
-    v_factor auth.mfa_factors;
-    v_count integer := 0;
+    v_count integer;
 begin
     select * into v_user from auth.users as u where u.id = p_user_id for no key update;
-    for v_factor in
-        select * from auth.mfa_factors as f where f.user_id = p_user_id order by f.created_at
-    loop
-        perform platform.auth_remove_factor(v_factor);
-        v_count := v_count + 1;
-    end loop;
+    delete from auth.mfa_factors as f where f.user_id = p_user_id;
+    get diagnostics v_count = row_count;
     delete from auth.mfa_guesses as g where g.user_id = p_user_id;
     if v_count > 0 then
         -- What was lost may be signed in.

@@ -96,7 +96,17 @@ utf8_of_cut_characters(void **state UNUSED)
     assert_true(utf8_ok(STR_NONE));
 }
 
+static void
+str_trim_takes_blanks_at_the_ends_alone(void **state UNUSED)
+{
+    check_str(str_trim(STR(" \t a b\t"), " \t"), "a b");
+    check_str(str_trim(STR("\ta"), " "), "\ta");
+    assert_int_equal(str_trim(STR(" \t "), " \t").len, 0);
+    assert_int_equal(str_trim(STR_NONE, " ").len, 0);
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(str_trim_takes_blanks_at_the_ends_alone),
     cmocka_unit_test(str_ieq_ignores_case),
     cmocka_unit_test(str_ieq_sees_other_letters),
     cmocka_unit_test(str_ieq_sees_other_lengths),

@@ -46,11 +46,7 @@ static const struct {
 struct str
 rest_trim(struct str s)
 {
-    while (s.len > 0 && (s.ptr[0] == ' ' || s.ptr[0] == '\t'))
-        s = (struct str){s.ptr + 1, s.len - 1};
-    while (s.len > 0 && (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == '\t'))
-        s.len--;
-    return s;
+    return str_trim(s, " \t");
 }
 
 struct str

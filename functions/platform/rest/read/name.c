@@ -29,13 +29,7 @@ is_digit(int c)
 static struct str
 strip(struct str s)
 {
-    static const char blanks[] = " \t\n\v\f\r";
-
-    while (s.len > 0 && strchr(blanks, s.ptr[0]) != NULL)
-        s = (struct str){s.ptr + 1, s.len - 1};
-    while (s.len > 0 && strchr(blanks, s.ptr[s.len - 1]) != NULL)
-        s.len--;
-    return s;
+    return str_trim(s, " \t\n\v\f\r");
 }
 
 static struct str
